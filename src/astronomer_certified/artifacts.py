@@ -1,0 +1,277 @@
+"""The records that cross stage borders. A newcomer reads this first: what a stage takes and gives is here."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import total_ordering
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+LOCAL_SEGMENT = "astro"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One AC release of one upstream version, and its three spellings (PEP 440 orders them alike)."""
+
+    upstream: Version
+    revision: int
+
+    @property
+    def tag(self) -> str:
+        """`2.1.0-4`, the AC tag of people and images."""
+        return f"{self.upstream}-{self.revision}"
+
+    @property
+    def certified(self) -> Version:
+        """`2.1.0.post4`, the certified wheel's version."""
+        return Version(f"{self.upstream}.post{self.revision}")
+
+    @property
+    def patched(self) -> Version:
+        """`2.1.0+astro.4`, the version of a patched distribution (a PEP 440 local version)."""
+        return Version(f"{self.upstream}+{LOCAL_SEGMENT}.{self.revision}")
+
+    def __lt__(self, other: Release) -> bool:
+        return (self.upstream, self.revision) < (other.upstream, other.revision)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Python:
+    """A minor version of CPython that a release supports or is built with."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> Python:
+        """The version of `"3.8"`. Raises ValueError for anything but MAJOR.MINOR."""
+        major, _, minor = text.partition(".")
+        if not (major.isdigit() and minor.isdigit()):
+            raise ValueError(f"{text!r} is not MAJOR.MINOR, like 3.8")
+        return cls(int(major), int(minor))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @property
+    def tag(self) -> str:
+        """`cp38`, the wheel tag (PEP 425)."""
+        return f"cp{self.major}{self.minor}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedFile:
+    """A file of the upstream index, known by name and sha256 before it is fetched."""
+
+    project: NormalizedName
+    filename: str
+    sha256: str
+
+
+class SourceKind(enum.StrEnum):
+    """What kind of archive a patched distribution is built from."""
+
+    SDIST = "sdist"
+    WHEEL = "wheel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Where the upstream version stands in the source: `line` must occur exactly once in `file`."""
+
+    file: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """A file that upstream's own wheel has and a build from its source does not."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """What a human states of one patched distribution (the core is one of them)."""
+
+    name: NormalizedName
+    release: Release
+    kind: SourceKind
+    source: PinnedFile
+    upstream_wheel: PinnedFile
+    uploaded: datetime
+    build_pythons: SpecifierSet
+    build_requires: tuple[Requirement, ...]
+    stamp: Stamp | None
+    restore: tuple[Restore, ...]
+    folder: Path
+
+    @property
+    def epoch(self) -> int:
+        """Upload time in seconds since 1970: SOURCE_DATE_EPOCH of everything made from this source."""
+        return int(self.uploaded.timestamp())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A requirement that wins over the cutoff date, and why."""
+
+    requirement: Requirement
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A whole release as its human states it: patches/X.Y.Z/release.toml, validated."""
+
+    path: Path
+    core: Distribution
+    repairs: tuple[Distribution, ...]
+    pythons: tuple[Python, ...]
+    cutoff: datetime
+    providers: Mapping[NormalizedName, Version]
+    extras: tuple[str, ...]
+    default_extras: frozenset[str]
+    overrides: tuple[Override, ...]
+    later: Mapping[NormalizedName, datetime]
+    certify_python: Python
+    certify_pip: Version
+    certify_extras: tuple[str, ...]
+
+    @property
+    def release(self) -> Release:
+        """The AC release that this manifest states."""
+        return self.core.release
+
+    @property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """All patched distributions, the core first."""
+        return (self.core, *self.repairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamFile:
+    """A pinned file that is on disk and whose sha256 was checked."""
+
+    pinned: PinnedFile
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offset:
+    """A hunk whose text was found, unambiguously, at another line than the patch says."""
+
+    patch: str
+    file: str
+    hunk: int
+    expected_line: int
+    found_line: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.patch}: {self.file}, hunk {self.hunk} applies at line {self.found_line}, not {self.expected_line}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchedTree:
+    """An upstream source with the whole series applied; it never exists with half of it."""
+
+    path: Path
+    applied: tuple[str, ...]
+    touched: frozenset[str]
+    offsets: tuple[Offset, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A wheel file on disk (PEP 427)."""
+
+    path: Path
+    sha256: str
+    size: int
+
+    @property
+    def filename(self) -> str:
+        """Its file name, which says name, version and tags."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One file in which a patched wheel and upstream's differ."""
+
+    path: str
+    change: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One package of a closure: exact version and the sha256 of every upstream file of it."""
+
+    name: NormalizedName
+    version: Version
+    sha256: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """The resolved closure for one Python: pins by name, and which names each extra needs."""
+
+    python: Python
+    pins: Mapping[NormalizedName, Pin]
+    core: frozenset[NormalizedName]
+    extras: Mapping[str, frozenset[NormalizedName]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelhouseItem:
+    """One wheel that our index must hold: built from an sdist, or upstream's own wheel carried along.
+
+    A project of which we hold one file is answered by us alone, so its other wheels must be here too.
+    """
+
+    source: PinnedFile
+    version: Version
+    build: bool
+    pythons: tuple[Python, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a build of one project needs beyond its era's build requirements."""
+
+    compiled: bool
+    system_packages: tuple[str, ...]
+    programs: tuple[str, ...]
+    headers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDone:
+    """Something that this machine could not do: never shown as done."""
+
+    what: str
+    why: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python that was found, started and asked for its version."""
+
+    python: Python
+    executable: Path
+    full_version: str
+    found: str

@@ -1,0 +1,70 @@
+"""A source folder -> the wheel that its own PEP 517 backend makes, with locked build requirements and an empty home."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import environments
+from .artifacts import Interpreter
+from .effects import clean_environment, run
+from .errors import BuildError, CommandFailed
+
+# One deflate is enough: our own writer compresses the wheel again. distutils reads this file from the home folder.
+_DISTUTILS_CONFIG = "[bdist_wheel]\ncompression = stored\n"
+
+
+def build_wheel(
+    source: Path, interpreter: Interpreter, requirements: Path, scratch: Path, epoch: int, log: Path
+) -> Path:
+    """The wheel file that the backend made, below `scratch`. `source` may be written to.
+
+    Raises `BuildError` with the end of the backend's output.
+    """
+    environment = scratch / "environment"
+    environments.create(environment, interpreter)
+    environments.install(environment, [requirements])
+    return build_wheel_in(environment, source, scratch, epoch, log)
+
+
+def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, log: Path) -> Path:
+    """As `build_wheel`, in an environment that is there already."""
+    from build import BuildBackendException, ProjectBuilder  # here: only a run that builds pays for the import
+
+    home = scratch / "home"
+    home.mkdir()
+    (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG)
+    out = scratch / "out"
+    out.mkdir()
+    output: list[str] = []
+
+    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        env = clean_environment(
+            HOME=str(home),
+            SOURCE_DATE_EPOCH=str(epoch),
+            PYTHONHASHSEED="0",
+            # A backend that asks the index for more would build with what is not locked.
+            PIP_NO_INDEX="1",
+            **dict(extra_environ or {}),
+        )
+        # Compilers and tools of the environment come first.
+        env["PATH"] = f"{environment / 'bin'}:{env.get('PATH', '')}"
+        completed = run(cmd, cwd=Path(cwd) if cwd else None, env=env, check=False, log=scratch / "hook.log")
+        output.append(completed.stdout)
+        if completed.returncode:
+            raise CommandFailed(f"the build backend ended with status {completed.returncode}")
+
+    try:
+        builder = ProjectBuilder(source, python_executable=str(environments.python_of(environment)), runner=runner)
+        return Path(builder.build("wheel", str(out)))
+    except (BuildBackendException, CommandFailed) as err:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(output))
+        raise BuildError(
+            f"the build backend of {source.name} failed",
+            details=["".join(output).strip()[-2500:]],
+            hint=f"the whole output is in {log}",
+        ) from err
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,225 @@
+"""Resolutions -> the committed files of constraints/X.Y.Z/, and back. Reads and writes that folder only.
+
+    constraints-PY.txt          the closure of all extras on one Python, for `pip -c`
+    constraints-PY-hashes.txt   the same with the sha256 of every upstream file of each pin
+    extras.json                 which names of the closure each extra needs, by Python
+    wheelhouse.json             the wheels that our own index must hold, with the sha256 of what they come from
+    build-requirements.txt      hashed: what sources of this era are built with
+    proof-requirements-PY.txt   hashed: what proofs are run with
+
+Each says from which inputs it was made; files made from other inputs are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from .artifacts import Constraints, Manifest, Pin, PinnedFile, Python, WheelhouseItem
+from .errors import ConstraintsError
+from .resolve import Resolution, ResolvedPin, usable_wheel
+
+_INPUTS = "# inputs sha256: "
+
+
+def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> str:
+    """sha256 of everything in the repository that a resolution depends on.
+
+    `metadata_patches` maps the patches that change a distribution's metadata to their sha256; other patches, and the
+    revision, do not change what is required.
+    """
+    stated = {
+        "source": manifest.core.source.sha256,
+        "repairs": {f"{item.name}=={item.release.patched}": item.source.sha256 for item in manifest.repairs},
+        "metadata-patches": dict(metadata_patches),
+        "cutoff": manifest.cutoff.isoformat(),
+        "uploaded": manifest.core.uploaded.isoformat(),
+        "pythons": [str(python) for python in manifest.pythons],
+        "extras": list(manifest.extras),
+        "providers": {name: str(version) for name, version in manifest.providers.items()},
+        "overrides": [str(entry.requirement) for entry in manifest.overrides],
+        "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
+        "build": [str(requirement) for requirement in manifest.core.build_requires],
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+def plan_wheelhouse(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
+    """What our index must hold beside our own wheels. Raises `ConstraintsError` for a pin that has no file at all."""
+    needed: dict[tuple[NormalizedName, PinnedFile, bool, Version], set[Python]] = {}
+    usable = {
+        (pin.name, resolution.python): usable_wheel(pin.wheels, resolution.python)
+        for resolution in resolutions
+        for pin in resolution.pins.values()
+        if pin.sdist or pin.wheels
+    }
+    built = {name for (name, _), wheel in usable.items() if wheel is None}
+    for resolution in resolutions:
+        for pin in resolution.pins.values():
+            if pin.name not in built:
+                continue
+            wheel = usable[pin.name, resolution.python]
+            source = wheel or pin.sdist
+            if source is None:
+                raise ConstraintsError(
+                    f"{pin.name} {pin.version} has neither a wheel for Python {resolution.python} nor an sdist",
+                    hint="add an [[override]] with another version, or repair it",
+                )
+            needed.setdefault((pin.name, source, wheel is None, pin.version), set()).add(resolution.python)
+    items = [
+        WheelhouseItem(source=source, version=version, build=build, pythons=tuple(sorted(pythons)))
+        for (_, source, build, version), pythons in needed.items()
+    ]
+    return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
+
+
+def rendered(
+    manifest: Manifest,
+    digest: str,
+    resolutions: Sequence[Resolution],
+    patched: Mapping[NormalizedName, str],
+    locks: Mapping[str, str],
+) -> dict[str, str]:
+    """The folder's files by name. `patched` is the sha256 of each repaired wheel, `locks` the text of hashed locks."""
+    files: dict[str, str] = {}
+    for resolution in resolutions:
+        title = f"the closure of all extras on Python {resolution.python}"
+        head = _header(manifest, digest, title)
+        pins = resolution.pins.values()
+        files[f"constraints-{resolution.python}.txt"] = head + "".join(f"{pin.name}=={pin.version}\n" for pin in pins)
+        files[f"constraints-{resolution.python}-hashes.txt"] = head + "".join(_hashed(pin, patched) for pin in pins)
+    files["extras.json"] = _json(
+        digest,
+        {
+            str(resolution.python): {"": sorted(resolution.core)}
+            | {extra: sorted(names - resolution.core) for extra, names in resolution.extras.items()}
+            for resolution in resolutions
+        },
+    )
+    items = [
+        {
+            "project": item.source.project,
+            "version": str(item.version),
+            "file": item.source.filename,
+            "sha256": item.source.sha256,
+            "build": item.build,
+            "pythons": [str(python) for python in item.pythons],
+        }
+        for item in plan_wheelhouse(resolutions)
+    ]
+    files["wheelhouse.json"] = _json(digest, {"wheels": items})
+    for name, text in locks.items():
+        files[name] = _header(manifest, digest, name.removesuffix(".txt").replace("-", " ")) + text
+    return files
+
+
+def _header(manifest: Manifest, digest: str, title: str) -> str:
+    version = manifest.release.upstream
+    lines = [
+        f"# Astronomer Certified of Apache Airflow {version}: {title}.",
+        f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%dT%H:%M:%SZ}; do not edit.",
+        *(f"# override {entry.requirement}: {entry.reason}" for entry in manifest.overrides),
+        *(f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}" for item in manifest.repairs),
+        f"{_INPUTS}{digest}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _hashed(pin: ResolvedPin, patched: Mapping[NormalizedName, str]) -> str:
+    hashes = {file.sha256 for file in (*pin.wheels, *([pin.sdist] if pin.sdist else []))}
+    if pin.name in patched:
+        hashes = {patched[pin.name]}
+    return f"{pin.name}=={pin.version}" + "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes)) + "\n"
+
+
+def _json(digest: str, content: Mapping[str, Any]) -> str:
+    return json.dumps({"inputs": digest, **content}, indent=1, sort_keys=True) + "\n"
+
+
+def _stale(path: Path, found: str | None) -> ConstraintsError:
+    why = "is missing" if found is None else "was made from other inputs than the manifest and its patches state now"
+    version = path.parent.name
+    return ConstraintsError(f"{path} {why}", hint=f"run `certified constraints {version}` and commit what it writes")
+
+
+def check_current(folder: Path, digest: str, names: Iterable[str]) -> None:
+    """Nothing, when every file is there and was made from these inputs. Raises `ConstraintsError`."""
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise _stale(path, None)
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            found = json.loads(text).get("inputs")
+        else:
+            match = re.search(rf"^{re.escape(_INPUTS)}([0-9a-f]+)$", text, re.MULTILINE)
+            found = match.group(1) if match else ""
+        if found != digest:
+            raise _stale(path, found)
+
+
+def file_names(pythons: Sequence[Python]) -> tuple[str, ...]:
+    """The names of all files of a constraints folder."""
+    by_python = (
+        name
+        for python in pythons
+        for name in (f"constraints-{python}.txt", f"constraints-{python}-hashes.txt", f"proof-requirements-{python}.txt")
+    )
+    return (*by_python, "extras.json", "wheelhouse.json", "build-requirements.txt")
+
+
+def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
+    """The constraints of each Python, from files that `check_current` passed. Raises `ConstraintsError`."""
+    extras = json.loads((folder / "extras.json").read_text(encoding="utf-8"))
+    loaded = []
+    for python in pythons:
+        pins = read_hashed(folder / f"constraints-{python}-hashes.txt")
+        plain = (folder / f"constraints-{python}.txt").read_text(encoding="utf-8")
+        if [line for line in plain.splitlines() if not line.startswith("#")] != [
+            f"{pin.name}=={pin.version}" for pin in pins.values()
+        ]:
+            raise ConstraintsError(
+                f"{folder}/constraints-{python}.txt and its -hashes variant name different pins",
+                hint="both are made by `certified constraints`; do not edit them",
+            )
+        named = {name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()}
+        loaded.append(Constraints(python=python, pins=pins, core=named.pop(""), extras=named))
+    return tuple(loaded)
+
+
+def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
+    """The pins of a hashed requirements file, in its order. Raises `ConstraintsError`."""
+    pins: dict[NormalizedName, Pin] = {}
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        requirement = Requirement(words[0])
+        name = canonicalize_name(requirement.name)
+        hashes = frozenset(word.removeprefix("--hash=sha256:") for word in words[1:] if word.startswith("--hash=sha256:"))
+        if not hashes:
+            raise ConstraintsError(f"{path}: {name} has no hash")
+        pins[name] = Pin(name=name, version=Version(next(iter(requirement.specifier)).version), sha256=hashes)
+    return pins
+
+
+def load_wheelhouse(folder: Path) -> tuple[WheelhouseItem, ...]:
+    """The wheelhouse's items, from a file that `check_current` passed."""
+    return tuple(
+        WheelhouseItem(
+            source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),
+            version=Version(item["version"]),
+            build=item["build"],
+            pythons=tuple(Python.parse(python) for python in item["pythons"]),
+        )
+        for item in json.loads((folder / "wheelhouse.json").read_text(encoding="utf-8"))["wheels"]
+    )

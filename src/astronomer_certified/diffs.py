@@ -1,0 +1,293 @@
+"""Unified diffs as `git diff` and `diff -u` write them: text -> records, and exact application to lines.
+
+No fuzz: every context and removed line must be found letter for letter. Pure functions; touches no file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_NO_NEWLINE = b"\\ No newline at end of file"
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b'"': b'"', b"\\": b"\\", b"r": b"\r", b"a": b"\a", b"b": b"\b"}
+
+
+class MalformedDiff(ValueError):
+    """The text is not a unified diff; `args[0]` says why, with the line number."""
+
+
+class HunkRefused(ValueError):
+    """A hunk does not apply; carries where, and both texts at the first line that differs."""
+
+    def __init__(self, hunk: int, line: int, why: str, expected: bytes | None = None, found: bytes | None = None) -> None:
+        super().__init__(why)
+        self.hunk = hunk
+        self.line = line
+        self.why = why
+        self.expected = expected
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """One hunk: lines with their endings, before and after; `old_start` counts from 1 (0 for an empty file)."""
+
+    old_start: int
+    old: tuple[bytes, ...]
+    new: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDiff:
+    """What a patch does to one file. `old` is None for a new file, `new` is None for a deleted one."""
+
+    old: str | None
+    new: str | None
+    hunks: tuple[Hunk, ...]
+    new_mode: int | None
+
+    @property
+    def path(self) -> str:
+        """The file's path after the patch, or before it if it is gone then."""
+        path = self.new if self.new is not None else self.old
+        assert path is not None  # the parser makes no record without a name
+        return path
+
+
+def _unquoted(name: bytes) -> bytes:
+    """A file name as git writes it: in double quotes with C escapes when it has odd bytes."""
+    if not name.startswith(b'"'):
+        return name
+    body = name[1:-1]
+    octal = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m.group(1), 8)]), body)
+    return re.sub(rb"\\(.)", lambda m: _ESCAPES.get(m.group(1), m.group(1)), octal)
+
+
+def _name(raw: bytes, number: int) -> str | None:
+    """The path of a `---`/`+++` line without its first component (-p1); None for /dev/null."""
+    raw = raw.rstrip(b"\r\n")
+    name = _unquoted(raw if raw.startswith(b'"') else raw.split(b"\t")[0])
+    if name == b"/dev/null":
+        return None
+    path = name.partition(b"/")[2].decode("utf-8", "surrogateescape")
+    return checked_path(path, number)
+
+
+def checked_path(path: str, number: int) -> str:
+    """`path` itself. Raises `MalformedDiff` when it is empty, absolute or leads out of the tree."""
+    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise MalformedDiff(f"line {number}: path {path!r} leads out of the source tree")
+    return path
+
+
+class _Lines:
+    """A cursor over the lines of a patch."""
+
+    def __init__(self, text: bytes) -> None:
+        self.lines = text.splitlines(keepends=True) if b"\r" not in text else _split_lf(text)
+        self.at = 0
+
+    def peek(self) -> bytes | None:
+        return self.lines[self.at] if self.at < len(self.lines) else None
+
+    def take(self) -> bytes:
+        line = self.lines[self.at]
+        self.at += 1
+        return line
+
+
+def _split_lf(text: bytes) -> list[bytes]:
+    return re.findall(rb"[^\n]*\n|[^\n]+$", text)
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """Lines with their endings, split at LF only: a CR is part of its line, as for git."""
+    return _split_lf(content)
+
+
+def parse(text: bytes) -> tuple[bytes, tuple[FileDiff, ...]]:
+    """The header before the first diff, and the diffs. Raises `MalformedDiff`."""
+    lines = _Lines(text)
+    header: list[bytes] = []
+    while (line := lines.peek()) is not None and not _starts_file(lines, line):
+        header.append(lines.take())
+    diffs: list[FileDiff] = []
+    while lines.peek() is not None:
+        diffs.append(_file(lines))
+    return b"".join(header), tuple(diffs)
+
+
+def _starts_file(lines: _Lines, line: bytes) -> bool:
+    if line.startswith((b"diff --git ", b"Index: ")):
+        return True
+    following = lines.lines[lines.at + 1] if lines.at + 1 < len(lines.lines) else b""
+    return line.startswith(b"--- ") and following.startswith(b"+++ ")
+
+
+def _git_names(line: bytes, number: int) -> tuple[str, str]:
+    """Both paths of a `diff --git a/X b/X` line; only used where no ---/+++ lines follow (empty files, modes)."""
+    rest = line[len(b"diff --git ") :].rstrip(b"\n")
+    if rest.startswith(b'"'):
+        quoted = re.fullmatch(rb'("(?:[^"\\]|\\.)*") ("(?:[^"\\]|\\.)*"|.*)', rest)
+        parts = quoted.groups() if quoted else ()
+    else:
+        half = len(rest) // 2
+        parts = (rest[:half], rest[half + 1 :])
+    names = [_name(part, number) for part in parts]
+    if len(names) != 2 or names[0] is None or names[1] is None or names[0] != names[1]:
+        raise MalformedDiff(f"line {number}: cannot read the file names of {rest!r}")
+    return names[0], names[1]
+
+
+def _file(lines: _Lines) -> FileDiff:
+    number = lines.at + 1
+    first = lines.take()
+    new_mode: int | None = None
+    created = deleted = False
+    renamed: dict[str, str] = {}
+    old: str | None = None
+    new: str | None = None
+    if first.startswith((b"diff --git ", b"Index: ")):
+        while (line := lines.peek()) is not None and not line.startswith((b"--- ", b"diff --git ")):
+            word, _, rest = lines.take().rstrip(b"\n").partition(b" mode ")
+            if word == b"new file":
+                created, new_mode = True, int(rest, 8)
+            elif word == b"new":
+                new_mode = int(rest, 8)
+            elif word == b"deleted file":
+                deleted = True
+            elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ")):
+                verb, _, name = line.rstrip(b"\n").partition(b" from " if b" from " in line else b" to ")
+                side = "from" if b" from " in line else "to"
+                renamed[side] = checked_path(_unquoted(name).decode("utf-8", "surrogateescape"), lines.at)
+                if verb == b"copy":
+                    raise MalformedDiff(f"line {lines.at}: copies are not supported; add the file as new")
+            elif line.startswith((b"GIT binary patch", b"Binary files ")):
+                raise MalformedDiff(f"line {lines.at}: binary change, which no reviewer can read")
+        if new_mode is not None and new_mode not in (0o100644, 0o100755):
+            raise MalformedDiff(f"line {number}: mode {new_mode:o} is neither a plain nor an executable file")
+    else:
+        lines.at -= 1
+    line = lines.peek()
+    if line is not None and line.startswith(b"--- "):
+        old = _name(lines.take()[4:], lines.at)
+        line = lines.peek()
+        if line is None or not line.startswith(b"+++ "):
+            raise MalformedDiff(f"line {lines.at}: '---' without a '+++' line after it")
+        new = _name(lines.take()[4:], lines.at)
+    elif renamed:
+        old, new = renamed.get("from"), renamed.get("to")
+    else:
+        old, new = _git_names(first, number)
+        if created:
+            old = None
+        if deleted:
+            new = None
+    if old is None and new is None:
+        raise MalformedDiff(f"line {number}: a diff from nothing to nothing")
+    hunks = []
+    while (line := lines.peek()) is not None and line.startswith(b"@@ "):
+        hunks.append(_hunk(lines))
+    while (line := lines.peek()) is not None and not _starts_file(lines, line):
+        if line.strip() and not line.startswith(b"-- \n") and hunks and not _is_mail_footer(lines):
+            raise MalformedDiff(f"line {lines.at + 1}: text that belongs to no hunk: {line[:60]!r}")
+        lines.take()
+    if not hunks and not (created or deleted or renamed or new_mode is not None):
+        raise MalformedDiff(f"line {number}: a diff without a hunk changes nothing")
+    return FileDiff(old=old, new=new, hunks=tuple(hunks), new_mode=new_mode)
+
+
+def _is_mail_footer(lines: _Lines) -> bool:
+    """`git format-patch` ends a mail with "-- " and git's version."""
+    return any(line == b"-- \n" for line in lines.lines[max(0, lines.at - 2) : lines.at])
+
+
+def _hunk(lines: _Lines) -> Hunk:
+    number = lines.at + 1
+    match = _HUNK.match(lines.take())
+    if match is None:
+        raise MalformedDiff(f"line {number}: not a hunk header")
+    old_start = int(match.group(1))
+    old_count = int(match.group(2) or 1)
+    new_count = int(match.group(4) or 1)
+    old: list[bytes] = []
+    new: list[bytes] = []
+    while len(old) < old_count or len(new) < new_count:
+        line = lines.peek()
+        if line is None:
+            raise MalformedDiff(f"line {number}: the hunk ends before its {old_count} old and {new_count} new lines")
+        lines.take()
+        body = line[1:]
+        if line.startswith(b" "):
+            old.append(body)
+            new.append(body)
+        elif line == b"\n":  # some editors strip the blank of an empty context line
+            old.append(b"\n")
+            new.append(b"\n")
+        elif line.startswith(b"-"):
+            old.append(body)
+        elif line.startswith(b"+"):
+            new.append(body)
+        elif line.startswith(_NO_NEWLINE):
+            raise MalformedDiff(f"line {lines.at}: stray {_NO_NEWLINE.decode()!r}")
+        else:
+            raise MalformedDiff(f"line {lines.at}: neither context, removal nor addition: {line[:60]!r}")
+        following = lines.peek()
+        if following is not None and following.startswith(b"\\ "):
+            lines.take()
+            for side, sign in ((old, b" -"), (new, b" +")):
+                if line[:1] in sign:
+                    side[-1] = side[-1].removesuffix(b"\n")
+    if len(old) != old_count or len(new) != new_count:
+        raise MalformedDiff(f"line {number}: the hunk has {len(old)} old and {len(new)} new lines, not as its header says")
+    return Hunk(old_start=old_start, old=tuple(old), new=tuple(new))
+
+
+def apply(content: Sequence[bytes], hunks: Sequence[Hunk]) -> tuple[list[bytes], list[tuple[int, int, int]]]:
+    """The lines after all hunks, and (hunk number, expected line, found line) of each that applied at an offset.
+
+    A hunk is looked for where its header says, after what the hunks before it shifted; failing that, anywhere behind
+    them, and only a single place will do. Raises `HunkRefused`.
+    """
+    result: list[bytes] = []
+    offsets: list[tuple[int, int, int]] = []
+    done = 0
+    drift = 0
+    for number, hunk in enumerate(hunks, start=1):
+        # A hunk without old lines is an insertion after line `old_start`, not before it.
+        stated = hunk.old_start - 1 if hunk.old else hunk.old_start
+        at = stated + drift
+        if not _matches(content, at, hunk.old, done):
+            at = _elsewhere(content, hunk, number, done, stated)
+            offsets.append((number, stated + 1, at + 1))
+            drift = at - stated
+        result.extend(content[done:at])
+        result.extend(hunk.new)
+        done = at + len(hunk.old)
+    result.extend(content[done:])
+    return result, offsets
+
+
+def _matches(content: Sequence[bytes], at: int, old: Sequence[bytes], done: int) -> bool:
+    if at < done or at + len(old) > len(content):
+        return False
+    return all(content[at + i] == line for i, line in enumerate(old))
+
+
+def _elsewhere(content: Sequence[bytes], hunk: Hunk, number: int, done: int, stated: int) -> int:
+    places = []
+    if hunk.old:
+        last = len(content) - len(hunk.old)
+        places = [at for at in range(done, last + 1) if _matches(content, at, hunk.old, done)]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        lines = ", ".join(str(at + 1) for at in places[:5])
+        raise HunkRefused(number, stated + 1, f"its text stands at several places (lines {lines})")
+    for i, line in enumerate(hunk.old):
+        found = content[stated + i] if 0 <= stated + i < len(content) else None
+        if found != line:
+            raise HunkRefused(number, stated + i + 1, "text differs", line, found)
+    raise HunkRefused(number, stated + 1, "it overlaps the hunk before it, or the file is too short")

@@ -1,0 +1,204 @@
+"""The only doors to the outside: processes, atomic files, folders and locks.
+
+Every file appears under its final name whole or not at all: written beside, fsynced, renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .errors import CommandFailed, EnvironmentMissing, WorkspaceError
+
+# What a child process may know of the caller's environment: enough to run and to reach the network through the
+# operator's proxy and certificates; nothing that changes what pip, uv or Python would choose to install.
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_PROXY",
+    "PIP_DEFAULT_TIMEOUT", "CC", "CXX", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH",
+)  # fmt: skip
+
+_LOG_TAIL = 25
+_TMP_MARK = ".tmp-"
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment for a child: the passed-on names, a UTF-8 locale, `extra` on top."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PYTHONNOUSERSITE": "1"}
+    return environment | extra
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """The completed process, stdout captured; with `log` both streams go to that file and stdout is read from it.
+
+    Raises `EnvironmentMissing` for a program that is not there and `CommandFailed` for a non-zero status
+    (unless `check` is off) or a timeout in seconds, with the last lines of what it printed.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        completed = subprocess.run(
+            words,
+            cwd=cwd,
+            env=dict(env) if env is not None else clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as err:
+        raise EnvironmentMissing(
+            f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
+        ) from err
+    except subprocess.TimeoutExpired as err:
+        raise CommandFailed(f"{Path(words[0]).name} did not end within {timeout:.0f} s", details=[" ".join(words)]) from err
+    if log:
+        write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode())
+    if check and completed.returncode != 0:
+        printed = (completed.stdout or "") + (completed.stderr or "")
+        raise CommandFailed(
+            f"{Path(words[0]).name} ended with status {completed.returncode}",
+            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            hint=f"the whole output is in {log}" if log else None,
+        )
+    return completed
+
+
+def sha256_of(path: Path) -> str:
+    """Lower-case hex sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh hidden name in the folder of `target` that `sweep` recognises as left over."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}")
+    os.close(handle)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A temporary path that becomes `target`, durable and whole, when the block ends without an error."""
+    beside = temporary_beside(target)
+    try:
+        yield beside
+        with beside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        beside.chmod(0o644)
+        beside.replace(target)
+        _fsync_folder(target.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_atomic(target: Path, content: bytes) -> None:
+    """`target` holds exactly `content`; a reader never sees less."""
+    with atomic_file(target) as beside:
+        beside.write_bytes(content)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `target` when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}"))
+    try:
+        yield beside
+        beside.chmod(0o755)
+        if target.exists():
+            # rename(2) cannot replace a folder that is not empty: the old one steps aside first.
+            aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}"))
+            target.rename(aside / "old")
+            beside.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            beside.rename(target)
+        _fsync_folder(target.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder of its own below `parent`, removed at the end whatever happens."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}{_TMP_MARK}"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Temporaries that a killed run left directly in `folder` are gone. Call it only while holding the folder's lock."""
+    for left in folder.glob(f".*{_TMP_MARK}*") if folder.is_dir() else ():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Exclusive flock(2) on `path`: freed by the kernel when the holder dies, however it dies.
+
+    When somebody else holds it, `on_wait` gets the holder's process id as text, once, and the call blocks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            if err.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            stream.seek(0)
+            on_wait(stream.read().strip() or "?")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        stream.truncate()
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def as_workspace_error(err: OSError) -> WorkspaceError:
+    """The message for an operating system's refusal: no space, no permission, too many files."""
+    where = err.filename or "the file system"
+    hints = {
+        errno.ENOSPC: "free some space, or point XDG_CACHE_HOME and --build at another disk, and run it again: nothing is lost",
+        errno.EDQUOT: "your quota is used up: free some space and run it again: nothing is lost",
+        errno.EACCES: "check who owns the folder",
+        errno.EPERM: "check who owns the folder",
+        errno.EROFS: "the file system is read-only",
+    }
+    return WorkspaceError(f"{where}: {err.strerror or err}", hint=hints.get(err.errno or 0))

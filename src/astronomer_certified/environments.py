@@ -1,0 +1,57 @@
+"""Virtual environments, made by uv from hashed requirements: fast, and nothing in them that was not asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .artifacts import Interpreter, Wheel
+from .effects import clean_environment, run
+from .errors import CommandFailed, UpstreamError
+from .interpreters import uv
+from .upstream_index import INDEX_VARIABLE, index_url
+
+_NETWORK_SIGNS = ("error sending request", "dns error", "Failed to fetch", "tcp connect error", "Connection refused")
+
+
+def python_of(environment: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return environment / "bin" / "python"
+
+
+def create(environment: Path, interpreter: Interpreter) -> None:
+    """An empty virtual environment of that interpreter is at `environment`."""
+    run([uv(), "venv", "--no-config", "--no-project", "--quiet", "--python", interpreter.executable, environment])
+
+
+def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence[Wheel] = ()) -> None:
+    """Exactly the pins of hashed requirements files are installed, wheels only, without dependencies of their own;
+    `wheels` are files of ours that take the place of what the files say of the same project.
+
+    Raises `UpstreamError` when the index does not answer, `CommandFailed` otherwise.
+    """
+    words: list[str | Path] = [
+        uv(), "pip", "install", "--no-config", "--quiet", "--no-deps", "--only-binary", ":all:",
+        "--python", python_of(environment), "--default-index", index_url(),
+    ]  # fmt: skip
+    hashed: list[str | Path] = []
+    for file in requirements:
+        hashed += ["--requirement", file]
+    uv_call([*words, "--require-hashes", *hashed]) if hashed else None
+    if wheels:
+        # Our own files were hashed when they were made; uv keys its cache by path and time, so no stale copy is used.
+        uv_call([*words, "--offline", *(wheel.path for wheel in wheels)])
+
+
+def uv_call(words: Sequence[str | Path], *, cwd: Path | None = None) -> str:
+    """stdout of a uv command. A network that does not answer is an `UpstreamError` that says so."""
+    try:
+        return run(words, cwd=cwd, env=clean_environment()).stdout
+    except CommandFailed as err:
+        if any(sign in line for line in err.details for sign in _NETWORK_SIGNS):
+            raise UpstreamError(
+                f"the upstream index does not answer: {index_url()}",
+                details=err.details[1:],
+                hint=f"check the network, or name another index in {INDEX_VARIABLE}; what is cached needs no network",
+            ) from err
+        raise

@@ -1,0 +1,30 @@
+"""What Astronomer Certified adds to Apache Airflow at run time. Python 3.6 and later, standard library only."""
+
+import json
+import os
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def release():
+    """The release as a dict: `tag` (2.1.0-4), `version` (2.1.0.post4), `apache-airflow` (2.1.0+astro.4), `pythons`."""
+    with open(os.path.join(_HERE, "release.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def constraints_path(python, hashes=False):
+    """The path of the constraints file for a Python like "3.8". Raises LookupError when this release has none."""
+    name = "constraints-{}{}.txt".format(python, "-hashes" if hashes else "")
+    path = os.path.join(_HERE, "constraints", name)
+    if not os.path.isfile(path):
+        raise LookupError(
+            "Astronomer Certified {} is for Python {}, not {}".format(
+                release()["tag"], ", ".join(release()["pythons"]), python
+            )
+        )
+    return path
+
+
+def environment_path():
+    """The path of the environment file `astronomer-certified` with the variables to review on installation."""
+    return os.path.join(_HERE, "astronomer-certified")

@@ -1,0 +1,35 @@
+"""The `astronomer-certified` command: what is installed, and the files that came with it."""
+
+import argparse
+import shutil
+import sys
+
+from . import constraints_path, environment_path, release
+
+
+def main(argv=None):
+    """Exit status of the command: 0, or 1 with one message for what this release does not have."""
+    parser = argparse.ArgumentParser(prog="astronomer-certified", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb")
+    verbs.add_parser("version", help="print the release (the default)")
+    constraints = verbs.add_parser("constraints", help="print the path of a constraints file")
+    constraints.add_argument("--python", default="{}.{}".format(*sys.version_info), help="like 3.8")
+    constraints.add_argument("--hashes", action="store_true", help="the variant with hashes")
+    verbs.add_parser("environment", help="print the environment file with its defaults")
+    args = parser.parse_args(argv)
+    if args.verb == "constraints":
+        try:
+            print(constraints_path(args.python, args.hashes))
+        except LookupError as err:
+            print("astronomer-certified: {}".format(err), file=sys.stderr)
+            return 1
+    elif args.verb == "environment":
+        with open(environment_path(), encoding="utf-8") as stream:
+            shutil.copyfileobj(stream, sys.stdout)
+    else:
+        print("Astronomer Certified {tag} (apache-airflow {apache-airflow})".format(**release()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

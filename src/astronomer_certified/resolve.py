@@ -1,0 +1,225 @@
+"""Manifest + patched wheels -> the closure for one Python as of the cutoff date, resolved by uv. Works in a scratch folder.
+
+uv locks a throw-away project whose extras are the release's; the lock says which pins each extra needs and which files
+each pin has. The lock itself is not kept: it records download addresses.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging import tags
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from .artifacts import Interpreter, Manifest, PinnedFile, Python, Wheel
+from .effects import scratch_folder
+from .environments import uv_call
+from .errors import CommandFailed, ResolutionError
+from .interpreters import uv
+from .upstream_index import index_url
+
+# Overrides win over the date; uv wants a date all the same. Its parser ends before the year 10000.
+_NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
+# Markers are evaluated for the last patch release of a Python, not for the one that happens to be installed here.
+_LAST_PATCH = 99
+# The platform that releases are for. Wheels for a younger glibc than 2.17 do not count as usable: the pips of the era
+# know manylinux2014 at most.
+_ENVIRONMENT = "sys_platform == 'linux' and platform_machine == 'x86_64' and implementation_name == 'cpython'"
+_GLIBC_MINORS = range(17, 4, -1)
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedPin:
+    """One package of the closure and its upstream files as of the cutoff; none for a patched distribution."""
+
+    name: NormalizedName
+    version: Version
+    sdist: PinnedFile | None
+    wheels: tuple[PinnedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The closure of all extras on one Python."""
+
+    python: Python
+    pins: Mapping[NormalizedName, ResolvedPin]
+    core: frozenset[NormalizedName]
+    extras: Mapping[str, frozenset[NormalizedName]]
+
+
+def resolve(
+    manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], interpreter: Interpreter, scratch: Path
+) -> Resolution:
+    """The newest set of pins before the cutoff that satisfies the manifest. `wheels` are the patched distributions'.
+
+    Raises `ResolutionError` with uv's reasoning, or `UpstreamError`.
+    """
+    with scratch_folder(scratch, f"resolve-{interpreter.python}") as folder:
+        (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python))
+        common = ["--no-config", "--quiet", "--project", folder, "--python", interpreter.executable]
+        try:
+            uv_call([uv(), "lock", *common, "--default-index", index_url()], cwd=folder)
+        except CommandFailed as err:
+            raise ResolutionError(
+                f"{manifest.release.tag} has no solution on Python {interpreter.python} as of {manifest.cutoff:%Y-%m-%d}",
+                details=err.details[1:],
+                hint="add [[override]] or [[later]] entries with their reason, or repair the distribution that is in the way",
+            ) from err
+        locked = tomllib.loads((folder / "uv.lock").read_text())
+
+        def exported(*extras: str) -> dict[NormalizedName, Version]:
+            words = [uv(), "export", *common, "--frozen", "--no-hashes", "--no-annotate", "--no-header", *extras]
+            return _pins(uv_call(words, cwd=folder), interpreter.python, wheels, manifest)
+
+        everything = exported("--all-extras")
+        core = frozenset(exported())
+        extras = {name: frozenset(exported("--extra", canonicalize_name(name))) for name in manifest.extras}
+    files = {(canonicalize_name(entry["name"]), str(entry.get("version"))): entry for entry in locked["package"]}
+    pins = {
+        name: _resolved(name, version, files.get((name, str(version))) if name not in wheels else None)
+        for name, version in everything.items()
+    }
+    _check_providers(manifest, pins)
+    return Resolution(python=interpreter.python, pins=pins, core=core, extras=extras)
+
+
+def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python: Python) -> str:
+    """A pyproject.toml whose lock is the closure. TOML's basic strings, arrays and inline tables are JSON's but for `:`."""
+    core = manifest.core.name
+    quote = json.dumps
+
+    def array(items: Iterable[str]) -> str:
+        return quote(list(items))
+
+    providers = [f"{name}=={version}" for name, version in manifest.providers.items() if name not in wheels]
+    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(manifest.later)
+    lines = [
+        "[project]",
+        'name = "closure"',
+        'version = "0"',
+        f"requires-python = {quote(f'=={python}.*')}",
+        f"dependencies = {array([core])}",
+        "[project.optional-dependencies]",
+        *(f"{quote(canonicalize_name(extra))} = {array([f'{core}[{extra}]'])}" for extra in manifest.extras),
+        # A source below counts for requirements of the project itself only: this makes them so.
+        f"{quote('patched-distributions')} = {array(wheels)}",
+        "[tool.uv]",
+        "package = false",
+        f"environments = {array([_ENVIRONMENT])}",
+        f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides)}",
+        f"constraint-dependencies = {array(providers)}",
+        f"exclude-newer = {quote(_stamp(manifest.cutoff))}",
+        "[tool.uv.exclude-newer-package]",
+        *(f"{quote(name)} = {quote(_stamp(cutoff))}" for name, cutoff in later.items()),
+        "[tool.uv.sources]",
+        *(f"{quote(name)} = {{ path = {quote(str(wheel.path.absolute()))} }}" for name, wheel in wheels.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _pins(
+    text: str, python: Python, wheels: Mapping[NormalizedName, Wheel], manifest: Manifest
+) -> dict[NormalizedName, Version]:
+    """The pins of a requirements file that hold on this Python; patched distributions get their patched version."""
+    environment = {"python_version": str(python), "python_full_version": f"{python}.{_LAST_PATCH}"}
+    patched = {item.name: item.release.patched for item in manifest.distributions}
+    pins: dict[NormalizedName, Version] = {}
+    for line in text.splitlines():
+        if line.startswith(("/", "file:", "./")):
+            name = parse_wheel_filename(unquote(urlsplit(line.split(" ;")[0]).path).rsplit("/", 1)[-1])[0]
+            pins[name] = patched[name]
+            continue
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(dict(environment)):
+            name = canonicalize_name(requirement.name)
+            pins[name] = Version(next(iter(requirement.specifier)).version)
+    pins.pop(manifest.core.name, None)
+    return dict(sorted(pins.items()))
+
+
+def _resolved(name: NormalizedName, version: Version, locked: Mapping[str, Any] | None) -> ResolvedPin:
+    def pinned(file: Mapping[str, Any]) -> PinnedFile:
+        filename = unquote(urlsplit(file["url"]).path).rsplit("/", 1)[-1]
+        return PinnedFile(project=name, filename=filename, sha256=file["hash"].removeprefix("sha256:"))
+
+    files = locked or {}
+    sdist = pinned(files["sdist"]) if "sdist" in files else None
+    wheels = sorted((pinned(file) for file in files.get("wheels", ())), key=lambda file: file.filename)
+    return ResolvedPin(name=name, version=version, sdist=sdist, wheels=tuple(wheels))
+
+
+def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin]) -> None:
+    wrong = [
+        f"{name}: {pins[name].version if name in pins else 'not in the closure'}, the manifest says {version}"
+        for name, version in manifest.providers.items()
+        if name not in pins or pins[name].version.public != version.public
+    ]
+    if wrong:
+        raise ResolutionError(
+            f"{manifest.path}: the provider pins do not hold", details=wrong, hint="is each provider's extra listed?"
+        )
+
+
+@functools.cache
+def _supported(python: Python) -> tuple[tags.Tag, ...]:
+    platforms = []
+    for minor in _GLIBC_MINORS:
+        platforms.append(f"manylinux_2_{minor}_x86_64")
+        if minor in _LEGACY:
+            platforms.append(f"{_LEGACY[minor]}_x86_64")
+    platforms.append("linux_x86_64")
+    # Python 3.7 was the last with the pymalloc flag in its ABI tag (PEP 3149).
+    abi = f"{python.tag}{'m' if python.minor < 8 else ''}"
+    version = (python.major, python.minor)
+    specific = tags.cpython_tags(version, abis=[abi], platforms=platforms)
+    return (*specific, *tags.compatible_tags(version, python.tag, platforms))
+
+
+def usable_wheel(wheels: Sequence[PinnedFile], python: Python) -> PinnedFile | None:
+    """The wheel that an installer on that Python prefers (PEP 425); None if none fits."""
+    order = {tag: rank for rank, tag in enumerate(_supported(python))}
+    ranked = [
+        (min(order[tag] for tag in fitting), wheel.filename, wheel)
+        for wheel in wheels
+        if (fitting := [tag for tag in parse_wheel_filename(wheel.filename)[3] if tag in order])
+    ]
+    return min(ranked)[2] if ranked else None
+
+
+def lock_requirements(
+    requirements: Sequence[str], python: Python, interpreter: Interpreter, cutoff: datetime, scratch: Path,
+    constraints: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Hashed pins (pip's requirements format) of what `requirements` need on that Python as of a date."""
+    with scratch_folder(scratch, "lock") as folder:
+        (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements))
+        (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints))
+        words = [
+            uv(), "pip", "compile", "--no-config", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
+            "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
+            "--exclude-newer", _stamp(cutoff), "--default-index", index_url(),
+            "--constraints", folder / "constraints.txt", folder / "in.txt",
+        ]  # fmt: skip
+        try:
+            return uv_call(words, cwd=folder)
+        except CommandFailed as err:
+            raise ResolutionError(
+                f"no solution for {', '.join(requirements)} on Python {python} as of {cutoff:%Y-%m-%d}",
+                details=err.details[1:],
+            ) from err

@@ -1,0 +1,254 @@
+"""Upstream source + patches/NAME/series -> PatchedTree. Writes one folder, whole or not at all.
+
+The series is quilt's format, each patch has a DEP-3 header, application is exact (see `diffs`).
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import archives, diffs
+from .artifacts import Distribution, Offset, PatchedTree, SourceKind, Stamp, UpstreamFile
+from .diffs import FileDiff, HunkRefused, MalformedDiff
+from .effects import atomic_folder
+from .errors import SeriesError
+
+_REQUIRED = ("Description", "Author", "Origin", "Last-Update")
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_CREATED_MODE = 0o100755
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One parsed patch file: its DEP-3 fields and what it changes."""
+
+    name: str
+    fields: Mapping[str, str]
+    files: tuple[FileDiff, ...]
+
+    @property
+    def subject(self) -> str:
+        """The first line of the description (DEP-3)."""
+        return self.fields["Description"].splitlines()[0].strip()
+
+    @property
+    def cves(self) -> tuple[str, ...]:
+        """The CVE ids it fixes, in the header's order."""
+        return tuple(_CVE.findall(self.fields.get("CVE", "")))
+
+    @property
+    def proof(self) -> str | None:
+        """The file of patches/proofs/ that proves it; None where the header says why there is none."""
+        name = self.fields.get("Proof", "").strip()
+        return name if name.endswith(".py") else None
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Every path it changes, makes or removes."""
+        return frozenset(path for file in self.files for path in (file.old, file.new) if path is not None)
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """The patch names of `folder`/series, in order; quilt's comments and blank lines left out. Empty without a series.
+
+    Raises `SeriesError` for an entry without a file, a patch outside the series, an entry that comes twice or an option
+    that would loosen the application.
+    """
+    path = folder / "series"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    listed: list[str] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split(" #")[0].split()
+        if not words or words[0].startswith("#"):
+            continue
+        name, *options = words
+        if options not in ([], ["-p1"]):
+            problems.append(f"line {number}: options {' '.join(options)!r}: only -p1 is known")
+        if name in listed:
+            problems.append(f"line {number}: {name} is listed twice")
+        elif "/" in name or not (folder / name).is_file():
+            problems.append(f"line {number}: {name} is listed, but there is no such file")
+        listed.append(name)
+    outside = sorted(file.name for file in folder.glob("*.patch") if file.name not in listed)
+    problems += [f"{name} is not in the series" for name in outside]
+    if problems:
+        raise SeriesError(f"{path}: the series does not match its folder", details=problems, hint=f"edit {path}")
+    return tuple(listed)
+
+
+def read(folder: Path) -> tuple[Patch, ...]:
+    """The patches of a folder in the order of its series. Raises `SeriesError`."""
+    return tuple(_parse(folder / name) for name in names(folder))
+
+
+def _parse(path: Path) -> Patch:
+    try:
+        header, files = diffs.parse(path.read_bytes())
+    except MalformedDiff as err:
+        raise SeriesError(f"{path}: not a patch", details=[str(err)]) from err
+    if not files:
+        raise SeriesError(f"{path}: changes nothing", hint="take it out of the series, or export it again")
+    fields = _fields(header.decode("utf-8", "replace"))
+    missing = [name for name in _REQUIRED if not fields.get(name, "").strip()]
+    if not (fields.get("Bug", "").strip() or fields.get("Applied-Upstream", "").strip()):
+        missing.append("Bug or Applied-Upstream")
+    if not fields.get("Proof", "").strip():
+        missing.append("Proof (a file of patches/proofs/, or 'none: REASON')")
+    if fields.get("Proof", "").strip() in ("none", "none:"):
+        missing.append("a reason after 'Proof: none:'")
+    if "CVE" in fields and not _CVE.search(fields["CVE"]):
+        missing.append(f"a CVE id in {fields['CVE']!r}")
+    if missing:
+        raise SeriesError(
+            f"{path}: incomplete DEP-3 header",
+            details=[f"missing: {name}" for name in missing],
+            hint="docs/patches.md shows a complete header",
+        )
+    return Patch(name=path.name, fields=fields, files=files)
+
+
+def _fields(header: str) -> dict[str, str]:
+    """The DEP-3 fields: RFC 822 names and folded values, up to the `---` line."""
+    text = re.split(r"^---\s*$", header, maxsplit=1, flags=re.MULTILINE)[0]
+    message = email.message_from_string(text.lstrip("\n"), policy=email.policy.compat32)
+    return {name: str(value) for name, value in message.items()}
+
+
+def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch, ...], target: Path) -> PatchedTree:
+    """`target` becomes the unpacked source with every patch applied and the version stamped.
+
+    Raises `SeriesError` and leaves `target` as it was.
+    """
+    with atomic_folder(target) as beside:
+        if distribution.kind is SourceKind.SDIST:
+            top = archives.unpack_sdist(source.path, beside)
+            inner = Path(top.name)
+        else:
+            archives.unpack_wheel(source.path, beside)
+            inner = Path()
+        offsets = apply_to_folder(beside / inner, patches, against=f"{distribution.name} {distribution.release.upstream}")
+        if distribution.stamp is not None:
+            _stamp(beside / inner, distribution.stamp, distribution)
+    return PatchedTree(
+        path=target / inner,
+        applied=tuple(patch.name for patch in patches),
+        touched=frozenset(path for patch in patches for path in patch.touched),
+        offsets=offsets,
+    )
+
+
+@dataclass(slots=True)
+class _File:
+    """A file while the series goes over it: its lines, or None when it is absent."""
+
+    lines: list[bytes] | None
+    executable: bool
+
+
+class _Overlay:
+    """The touched files of a tree, in memory until the whole series has applied."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, _File] = {}
+
+    def file(self, path: str) -> _File:
+        if path not in self._files:
+            real = self._folder / path
+            if real.is_file():
+                content = diffs.split_lines(real.read_bytes())
+                self._files[path] = _File(lines=content, executable=bool(real.stat().st_mode & 0o100))
+            else:
+                self._files[path] = _File(lines=None, executable=False)
+        return self._files[path]
+
+    def write(self) -> None:
+        for path, file in self._files.items():
+            real = self._folder / path
+            if file.lines is None:
+                real.unlink(missing_ok=True)
+            else:
+                real.parent.mkdir(parents=True, exist_ok=True)
+                real.write_bytes(b"".join(file.lines))
+                real.chmod(0o755 if file.executable else 0o644)
+
+
+def apply_to_folder(folder: Path, patches: tuple[Patch, ...], *, against: str) -> tuple[Offset, ...]:
+    """The offsets at which hunks applied; `folder` is changed only after every patch applied. Raises `SeriesError`."""
+    overlay = _Overlay(folder)
+    offsets: list[Offset] = []
+    for patch in patches:
+        for file in patch.files:
+            for hunk, expected, found in _apply_file(overlay, patch, file, against):
+                offsets.append(
+                    Offset(patch=patch.name, file=file.path, hunk=hunk, expected_line=expected, found_line=found)
+                )
+    overlay.write()
+    return tuple(offsets)
+
+
+def _apply_file(overlay: _Overlay, patch: Patch, file: FileDiff, against: str) -> list[tuple[int, int, int]]:
+    def refuse(*details: str) -> SeriesError:
+        return SeriesError(
+            f"{patch.name} does not apply to {against}",
+            details=details,
+            hint="rebase the patch on the source as it is now; its context must match letter for letter",
+        )
+
+    if file.old is None:
+        if overlay.file(file.path).lines is not None:
+            raise refuse(f"{file.path}: the patch makes this file, but it is there already")
+        before: list[bytes] = []
+        executable = False
+    else:
+        there = overlay.file(file.old)
+        if there.lines is None:
+            raise refuse(f"{file.old}: no such file in the source")
+        before, executable = there.lines, there.executable
+    try:
+        after, offsets = diffs.apply(before, file.hunks)
+    except HunkRefused as err:
+        details = [f"{file.path}, hunk {err.hunk} at line {err.line}: {err.why}"]
+        if err.expected is not None:
+            details += [f"expected {_shown(err.expected)}", f"found    {_shown(err.found)}"]
+        raise refuse(*details) from err
+    if file.old is not None and file.new != file.old:
+        overlay.file(file.old).lines = None
+    if file.new is None:
+        if after:
+            raise refuse(f"{file.old}: the patch deletes this file, but {len(after)} lines are left over")
+        return offsets
+    target = overlay.file(file.new)
+    if file.new != file.old and target.lines is not None and file.old is not None:
+        raise refuse(f"{file.new}: the patch renames {file.old} to it, but it is there already")
+    target.lines = after
+    target.executable = executable if file.new_mode is None else file.new_mode == _CREATED_MODE
+    return offsets
+
+
+def _shown(line: bytes | None) -> str:
+    return "the end of the file" if line is None else repr(line.decode("utf-8", "backslashreplace"))
+
+
+def _stamp(tree: Path, stamp: Stamp, distribution: Distribution) -> None:
+    """The one line that holds the upstream version holds the patched version instead."""
+    path = tree / stamp.file
+    # Bytes in and out: universal newlines would rewrite a CRLF file.
+    text = path.read_bytes().decode("utf-8") if path.is_file() else ""
+    lines = text.splitlines(keepends=True)
+    places = [number for number, line in enumerate(lines) if line.rstrip("\r\n") == stamp.line]
+    if len(places) != 1:
+        raise SeriesError(
+            f"the version of {distribution.name} {distribution.release.upstream} cannot be stamped",
+            details=[f"{stamp.file}: the line {stamp.line!r} occurs {len(places)} times, not once"],
+            hint="correct [stamp] in the manifest",
+        )
+    release = distribution.release
+    lines[places[0]] = lines[places[0]].replace(str(release.upstream), str(release.patched))
+    path.write_bytes("".join(lines).encode("utf-8"))

@@ -1,0 +1,112 @@
+"""PatchedTree -> the patched distribution's wheel, reproducible and compared with upstream's. Builds in a scratch folder.
+
+Upstream's own backend builds it, in an environment that holds the locked build requirements and nothing else.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import wheel_files
+from .artifacts import Difference, Distribution, Interpreter, PatchedTree, SourceKind, UpstreamFile, Wheel
+from .backends import build_wheel
+from .effects import scratch_folder
+from .errors import BuildError
+from .wheel_diff import compare
+from .wheel_files import Member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """What a source is built with: an interpreter and its environment of locked build requirements."""
+
+    interpreter: Interpreter
+    requirements: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchedWheel:
+    """A patched distribution's wheel and how it differs from upstream's."""
+
+    wheel: Wheel
+    differences: tuple[Difference, ...]
+    restored: tuple[str, ...]
+
+
+def build(
+    distribution: Distribution,
+    tree: PatchedTree,
+    upstream_wheel: UpstreamFile,
+    toolchain: Toolchain | None,
+    folder: Path,
+    log: Path,
+) -> PatchedWheel:
+    """The wheel of a patched tree, in `folder`. `toolchain` is None for a source that is a wheel already.
+
+    Raises `BuildError`, or `WheelDiffError` when the result differs from upstream's by more than the series.
+    """
+    theirs = wheel_files.read(upstream_wheel.path)
+    if distribution.kind is SourceKind.WHEEL:
+        name, ours = _restamped(distribution, tree)
+    else:
+        assert toolchain is not None  # the pipeline gives one to every sdist
+        name, ours = _built(distribution, tree, toolchain, folder, log)
+    restored = _restore(distribution, ours, theirs)
+    differences = compare(distribution, tree, ours, theirs)
+    wheel = wheel_files.write(folder / name, ours, distribution.epoch)
+    return PatchedWheel(wheel=wheel, differences=differences, restored=restored)
+
+
+def _built(
+    distribution: Distribution, tree: PatchedTree, toolchain: Toolchain, folder: Path, log: Path
+) -> tuple[str, dict[str, Member]]:
+    with scratch_folder(folder, distribution.name) as scratch:
+        source = scratch / "source"
+        shutil.copytree(tree.path, source)  # backends write into the tree they build
+        made = build_wheel(source, toolchain.interpreter, toolchain.requirements, scratch, distribution.epoch, log)
+        return made.name, wheel_files.read(made)
+
+
+def _restamped(distribution: Distribution, tree: PatchedTree) -> tuple[str, dict[str, Member]]:
+    """The files of an unpacked wheel under the patched version: .dist-info renamed, METADATA's Version replaced."""
+    release = distribution.release
+    ours: dict[str, Member] = {}
+    for path in sorted(tree.path.rglob("*")):
+        if path.is_file():
+            executable = bool(path.stat().st_mode & 0o100)
+            ours[path.relative_to(tree.path).as_posix()] = Member(content=path.read_bytes(), executable=executable)
+    old = wheel_files.dist_info(ours)
+    new = old.replace(f"-{release.upstream}.dist-info", f"-{release.patched}.dist-info")
+    ours.pop(f"{old}/RECORD")
+    ours = {path.replace(old, new, 1) if path.startswith(f"{old}/") else path: member for path, member in ours.items()}
+    metadata = ours[f"{new}/METADATA"].content
+    before, after = f"\nVersion: {release.upstream}\n".encode(), f"\nVersion: {release.patched}\n".encode()
+    if metadata.count(before) != 1:
+        raise BuildError(f"{distribution.source.filename}: METADATA has no line 'Version: {release.upstream}'")
+    ours[f"{new}/METADATA"] = Member(content=metadata.replace(before, after))
+    name = distribution.source.filename.replace(f"-{release.upstream}-", f"-{release.patched}-", 1)
+    return name, ours
+
+
+def _restore(
+    distribution: Distribution, ours: dict[str, Member], theirs: Mapping[str, Member]
+) -> tuple[str, ...]:
+    """Files that upstream's wheel has and its source does not are put back, as the manifest says."""
+    restored = []
+    for entry in distribution.restore:
+        if entry.path not in theirs:
+            raise BuildError(
+                f"{entry.path} cannot be restored: upstream's {distribution.upstream_wheel.filename} has no such file",
+                hint="correct [[restore]] in the manifest",
+            )
+        if entry.path in ours and ours[entry.path].content:
+            raise BuildError(
+                f"{entry.path} need not be restored: the build makes it",
+                hint="take it out of [[restore]], or patch it where it is made",
+            )
+        ours[entry.path] = theirs[entry.path]
+        restored.append(entry.path)
+    return tuple(restored)
