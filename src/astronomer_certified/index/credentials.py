@@ -1,0 +1,142 @@
+"""Two file names -> a user who may upload. The server reads the htpasswd file, the publisher the secret file.
+
+Both files are made on first use and never changed after that; people edit the htpasswd file with `htpasswd`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astronomer_certified.errors import PublishError
+
+_BCRYPT_BYTES = 72
+"""bcrypt sees no more of a password; its library refuses longer ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A login to an index. The password is kept out of `repr`, and so out of tracebacks and logs."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") -> Credentials:
+    """The login of `user`, with a random password made on first use.
+
+    The password lies in `secret` (mode 0600), its bcrypt hash in `htpasswd`. Processes that come at once
+    agree on one. PublishError when the two files contradict each other, or one of them cannot be written.
+    """
+    try:
+        # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
+        if htpasswd.exists() and not secret.exists():
+            raise PublishError(
+                f"{htpasswd} has users, but {secret} has no password to upload with",
+                hint=f"write the password of {user} into {secret} (mode 0600), or remove {htpasswd}",
+            )
+        _create_once(secret, f"{secrets.token_urlsafe(32)}\n", mode=0o600)
+        credentials = Credentials(user=user, password=secret.read_text(encoding="utf-8").strip())
+        if not htpasswd.exists():
+            _create_once(htpasswd, f"{user}:{_hash(credentials.password)}\n", mode=0o640)
+    except OSError as err:
+        raise PublishError(
+            "the login of the index cannot be kept",
+            details=[str(err)],
+            hint="both files must be in folders that this user may write to",
+        ) from err
+    if not Htpasswd(htpasswd)(user, credentials.password):
+        raise PublishError(
+            f"{htpasswd} does not let {user} in with the password in {secret}",
+            hint=f"set it anew: htpasswd -B -i {htpasswd} {user} < {secret}",
+        )
+    return credentials
+
+
+class Htpasswd:
+    """Whether a user and password are in an htpasswd file, as it is now: changes count at once.
+
+    A login that was right stays right until the file changes, without another bcrypt (0.2 s on purpose): a
+    release of a hundred wheels costs one. Wrong ones are checked one at a time, so guessing takes no more
+    than one core.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._checking = threading.Lock()
+        self._pepper = secrets.token_bytes(32)
+        self._stamp: tuple[int, int, int] | None = None
+        self._accepted: set[bytes] = set()
+        self._users: Any = None
+        if self._read_stamp() is None:
+            raise PublishError(
+                f"{path} cannot be read, so nobody could upload",
+                hint=f"make it: htpasswd -B -c {path} USER",
+            )
+
+    def __call__(self, user: str, password: str) -> bool:
+        stamp = self._read_stamp()
+        login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
+        key = hashlib.blake2b(login, key=self._pepper).digest()
+        if stamp is not None and stamp == self._stamp and key in self._accepted:
+            return True
+        with self._checking:
+            self._reload(stamp)
+            right = key in self._accepted or self._check(user, password)
+            if right:
+                self._accepted.add(key)
+            return right
+
+    def _read_stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def _reload(self, stamp: tuple[int, int, int] | None) -> None:
+        if stamp == self._stamp:
+            return
+        # Imported here: a tenth of a second that only a server and a publisher need to pay.
+        from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
+
+        self._accepted.clear()
+        self._users = None if stamp is None else HtpasswdFile(self._path)
+        self._stamp = stamp
+
+    def _check(self, user: str, password: str) -> bool:
+        if self._users is None or len(password.encode("utf-8", "surrogatepass")) > _BCRYPT_BYTES:
+            return False
+        try:
+            return bool(self._users.check_password(user, password))
+        except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
+            return False
+
+
+def _hash(password: str) -> str:
+    from passlib.hash import bcrypt  # type: ignore[import-untyped]
+
+    return str(bcrypt.hash(password))
+
+
+def _create_once(path: Path, text: str, *, mode: int) -> None:
+    """`path` exists, whole: with `text`, or with what another process was quicker to put there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        path.hardlink_to(partial)
+    except FileExistsError:
+        pass
+    finally:
+        Path(partial).unlink()

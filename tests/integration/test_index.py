@@ -1,0 +1,544 @@
+"""A real index on a free port, real twine, real pip."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from wheel.wheelfile import WheelFile
+
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index import (
+    Credentials,
+    PublishedFile,
+    Server,
+    ensure_credentials,
+    publish,
+    serve_forever,
+)
+
+SERVE = """
+import sys
+from pathlib import Path
+from astronomer_certified.index import Server, serve_forever
+server = Server(Path(sys.argv[1]), credentials=Path(sys.argv[2]), fallback=False)
+serve_forever(server, ready=lambda server: print(server.url, flush=True))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a release engineer has on the desk: a store, a login to it and a place to build wheels in."""
+
+    root: Path
+    credentials: Credentials
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def htpasswd(self) -> Path:
+        return self.root / "htpasswd"
+
+    def server(self, *, fallback: bool | str = False) -> Server:
+        return Server(self.store, credentials=self.htpasswd, fallback=fallback)
+
+    def published(self) -> set[str]:
+        return {path.name for path in self.store.iterdir() if not path.name.startswith(".")}
+
+    def left_over(self) -> list[str]:
+        return [path.name for path in (self.store / ".incoming").iterdir()]
+
+
+@pytest.fixture(scope="session")
+def login(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two files of a login, made once: bcrypt is slow on purpose."""
+    folder = tmp_path_factory.mktemp("login")
+    ensure_credentials(folder / "htpasswd", folder / "secret")
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, login: Path) -> Desk:
+    (tmp_path / "htpasswd").write_bytes((login / "htpasswd").read_bytes())
+    password = (login / "secret").read_text().strip()
+    return Desk(root=tmp_path, credentials=Credentials(user="certified", password=password))
+
+
+@pytest.fixture
+def index(desk: Desk) -> Iterator[Server]:
+    with desk.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spawn() -> Iterator[Callable[[Desk], tuple[subprocess.Popen[str], str]]]:
+    """Starts an index in a process of its own; the process and its URL come back."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(desk: Desk) -> tuple[subprocess.Popen[str], str]:
+        argv = [sys.executable, "-c", SERVE, str(desk.store), str(desk.htpasswd)]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def run(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+
+
+def make_wheel(
+    folder: Path,
+    name: str = "tiny",
+    version: str = "1.0",
+    *,
+    content: str = "",
+    requires: Sequence[str] = (),
+    filename: str | None = None,
+    described: bool = True,
+) -> Path:
+    """A wheel that pip installs; `content` makes its bytes differ, `filename` makes it lie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    metadata += ["Description-Content-Type: text/markdown", "", "What it is."] if described else []
+    with WheelFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", content)
+        archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(metadata) + "\n")
+        archive.writestr(
+            f"{name}-{version}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+    return path.rename(folder / filename) if filename else path
+
+
+def post(url: str, login: Credentials, filename: str, content: bytes, **fields: str) -> requests.Response:
+    return requests.post(
+        url,
+        data={":action": "file_upload", **fields},
+        files={"content": (filename, content)},
+        auth=(login.user, login.password),
+        timeout=30,
+    )
+
+
+def multipart(filename: str, content: bytes) -> tuple[dict[str, str], bytes]:
+    prepared = requests.Request(
+        "POST", "http://x/", data={":action": "file_upload"}, files={"content": (filename, content)}
+    ).prepare()
+    assert isinstance(prepared.body, bytes)
+    return dict(prepared.headers), prepared.body
+
+
+def pip_download(
+    simple_url: str, requirement: str, into: Path, *more: str
+) -> subprocess.CompletedProcess[str]:
+    # Nothing of this machine's pip settings: they may name other places to find packages.
+    env = {"PATH": os.defpath, "PIP_CONFIG_FILE": os.devnull, "HOME": str(into)}
+    argv = [sys.executable, "-m", "pip", "download", "--isolated", "--disable-pip-version-check"]
+    argv += ["--no-cache-dir", "--dest", str(into), "--index-url", simple_url, *more, requirement]
+    return run(argv, env=env)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- publishing ---
+
+
+def test_published_wheels_are_listed_with_their_hash_and_pip_downloads_them(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    needed = make_wheel(tmp_path / "dist", "apache_airflow", "2.1.0+astro.4")
+    certified = make_wheel(
+        tmp_path / "dist", "astronomer_certified", "2.1.0.post4", requires=["apache-airflow==2.1.0+astro.4"]
+    )
+
+    published = publish([certified, needed], index.url, desk.credentials, run=run)
+
+    assert published == (
+        PublishedFile(
+            filename=certified.name, sha256=sha256(certified), size=certified.stat().st_size, uploaded=True
+        ),
+        PublishedFile(filename=needed.name, sha256=sha256(needed), size=needed.stat().st_size, uploaded=True),
+    )
+    page = requests.get(f"{index.simple_url}astronomer-certified/", timeout=10).text
+    assert f"{certified.name}#sha256={sha256(certified)}" in page
+    pip = pip_download(index.simple_url, "astronomer-certified==2.1.0.*", tmp_path / "got")
+    assert pip.returncode == 0, pip.stderr
+    assert sorted(map(sha256, (tmp_path / "got").glob("*.whl"))) == sorted(map(sha256, (needed, certified)))
+    assert desk.left_over() == []
+
+
+def test_publishing_again_uploads_only_what_is_new(desk: Desk, index: Server, tmp_path: Path) -> None:
+    old = make_wheel(tmp_path, version="1.0")
+    publish([old], index.simple_url, desk.credentials, run=run)
+    new = make_wheel(tmp_path, version="1.1")
+
+    published = publish([old, new], index.url, desk.credentials, run=run)
+
+    assert [file.uploaded for file in published] == [False, True]
+    assert [f.uploaded for f in publish([old, new], index.url, desk.credentials, run=run)] == [False, False]
+
+
+def test_a_dry_run_names_what_would_be_uploaded_and_uploads_nothing(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    old = make_wheel(tmp_path, version="1.0")
+    publish([old], index.url, desk.credentials, run=run)
+    new = make_wheel(tmp_path, version="1.1")
+
+    planned = publish([old, new], index.url, desk.credentials, run=run, dry_run=True)
+
+    assert [(file.filename, file.uploaded) for file in planned] == [(new.name, False)]
+    assert desk.published() == {old.name}
+
+
+def test_publishing_other_bytes_under_a_published_name_names_the_file_and_both_hashes(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    first = make_wheel(tmp_path / "a", content="a = 1")
+    publish([first], index.url, desk.credentials, run=run)
+    other = make_wheel(tmp_path / "b", content="a = 2")
+
+    with pytest.raises(PublishError) as caught:
+        publish([other], index.url, desk.credentials, run=run)
+
+    message = str(caught.value)
+    assert first.name in message
+    assert sha256(first) in message
+    assert sha256(other) in message
+    assert "raise the revision in release.toml" in message
+    assert sha256(desk.store / first.name) == sha256(first)
+
+
+def test_a_race_lost_between_look_and_upload_is_told_as_the_other_bytes_it_is(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    winner = make_wheel(tmp_path / "a", content="a = 1")
+    loser = make_wheel(tmp_path / "b", content="a = 2")
+
+    def run_late(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        if "upload" in argv:
+            assert post(index.url, desk.credentials, winner.name, winner.read_bytes()).ok
+        return run(argv, env=env)
+
+    with pytest.raises(PublishError, match="other bytes") as caught:
+        publish([loser], index.url, desk.credentials, run=run_late)
+
+    assert sha256(winner) in str(caught.value)
+
+
+def test_twine_shows_why_the_index_refused_a_file(desk: Desk, index: Server, tmp_path: Path) -> None:
+    twin = make_wheel(tmp_path, "tiny", "1.0")
+    publish([twin], index.url, desk.credentials, run=run)
+    respelled = make_wheel(tmp_path, "Tiny", "1.0")
+
+    with pytest.raises(PublishError, match=r"is published already as tiny-1\.0-py3-none-any\.whl"):
+        publish([respelled], index.url, desk.credentials, run=run)
+
+
+def test_a_wrong_password_is_one_clear_error_that_does_not_tell_the_password(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    wrong = Credentials(user="certified", password="not-the-password")
+
+    with pytest.raises(PublishError, match="does not let certified upload") as caught:
+        publish([make_wheel(tmp_path)], index.url, wrong, run=run)
+
+    assert "not-the-password" not in str(caught.value)
+    assert "not-the-password" not in repr(wrong)
+    assert desk.published() == set()
+
+
+def test_the_password_is_never_in_the_arguments_of_a_program(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def listen(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        seen.extend(argv)
+        return run(argv, env=env)
+
+    publish([make_wheel(tmp_path)], index.url, desk.credentials, run=listen)
+
+    assert "upload" in seen
+    assert not [argument for argument in seen if desk.credentials.password in argument]
+
+
+def test_an_unreachable_index_is_one_clear_error(desk: Desk, tmp_path: Path) -> None:
+    with desk.server() as gone:
+        url = gone.url
+
+    with pytest.raises(PublishError, match="cannot be reached"):
+        publish([make_wheel(tmp_path)], url, desk.credentials, run=run)
+
+
+def test_a_file_that_twine_check_rejects_stops_everything_before_the_upload(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    good = make_wheel(tmp_path, "good")
+    poor = make_wheel(tmp_path, "poor", described=False)
+
+    with pytest.raises(PublishError, match="long_description"):
+        publish([good, poor], index.url, desk.credentials, run=run)
+    assert desk.published() == set()
+
+    publish([good, poor], index.url, desk.credentials, run=run, strict=False)
+    assert desk.published() == {good.name, poor.name}
+
+
+def test_a_wheel_with_thousands_of_pins_is_published(desk: Desk, index: Server, tmp_path: Path) -> None:
+    pins = [f"dependency-{n}==1.{n}; python_version == '3.8' and extra == 'celery'" for n in range(6000)]
+    wheel = make_wheel(tmp_path, requires=pins, content="#" * 300_000)
+
+    assert publish([wheel], index.url, desk.credentials, run=run)[0].uploaded
+
+
+def test_files_that_cannot_be_published_are_refused_before_anything_is_asked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path / "a")
+    for files in ([tmp_path / "gone-1.0-py3-none-any.whl"], [wheel, make_wheel(tmp_path / "b")]):
+        with pytest.raises(PublishError):
+            publish(files, "http://127.0.0.1:9/", desk.credentials, run=run)
+
+
+# --- what the index takes ---
+
+
+def test_the_same_bytes_are_taken_again_and_other_bytes_are_a_conflict(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    first = make_wheel(tmp_path / "a", content="a = 1")
+    other = make_wheel(tmp_path / "b", content="a = 2")
+
+    assert post(index.url, desk.credentials, first.name, first.read_bytes()).status_code == 200
+    assert post(index.url, desk.credentials, first.name, first.read_bytes()).status_code == 200
+    refused = post(index.url, desk.credentials, first.name, other.read_bytes())
+
+    assert refused.status_code == 409
+    assert sha256(first) in refused.reason
+    assert sha256(other) in refused.reason
+    assert sha256(desk.store / first.name) == sha256(first)
+
+
+def test_an_upload_that_is_not_what_it_says_is_refused_and_leaves_nothing(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path)
+    foreign = make_wheel(tmp_path, "foreign", filename="other-1.0-py3-none-any.whl")
+    refused = [
+        post(index.url, desk.credentials, wheel.name, b"not a zip"),
+        post(index.url, desk.credentials, wheel.name, b""),
+        post(index.url, desk.credentials, foreign.name, foreign.read_bytes()),
+        post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), sha256_digest="0" * 64),
+    ]
+
+    assert [response.status_code for response in refused] == [400] * 4
+    assert "holds the metadata of another distribution" in refused[2].reason
+    assert desk.published() == set()
+    assert desk.left_over() == []
+
+
+def test_a_published_file_cannot_be_removed(desk: Desk, index: Server, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    publish([wheel], index.url, desk.credentials, run=run)
+
+    removal = requests.post(
+        index.url,
+        data={":action": "remove_pkg", "name": "tiny", "version": "1.0"},
+        auth=(desk.credentials.user, desk.credentials.password),
+        timeout=10,
+    )
+
+    assert removal.status_code == 403
+    assert desk.published() == {wheel.name}
+
+
+def test_uploading_needs_a_login_and_reading_needs_none(desk: Desk, index: Server, tmp_path: Path) -> None:
+    content = make_wheel(tmp_path).read_bytes()
+    files = {"content": ("tiny-1.0-py3-none-any.whl", content)}
+
+    anonymous = requests.post(index.url, data={":action": "file_upload"}, files=files, timeout=10)
+
+    assert anonymous.status_code == 401
+    assert requests.get(index.simple_url, timeout=10).status_code == 200
+
+
+def test_an_index_without_credentials_takes_no_uploads(desk: Desk, tmp_path: Path) -> None:
+    with Server(desk.store, fallback=False) as closed:
+        refused = post(closed.url, desk.credentials, "tiny-1.0-py3-none-any.whl", b"")
+
+    assert refused.status_code == 403
+
+
+def test_eight_racing_uploads_of_one_new_name_have_one_winner(
+    desk: Desk, index: Server, tmp_path: Path
+) -> None:
+    candidates = [make_wheel(tmp_path / str(n), content=f"a = {n}\n" * 5000).read_bytes() for n in range(8)]
+    start = threading.Barrier(len(candidates))
+    answers: dict[int, int] = {}
+
+    def upload(n: int) -> None:
+        start.wait()
+        response = post(index.url, desk.credentials, "tiny-1.0-py3-none-any.whl", candidates[n])
+        answers[n] = response.status_code
+
+    threads = [threading.Thread(target=upload, args=(n,)) for n in range(len(candidates))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    winners = [n for n, status in answers.items() if status == 200]
+    assert sorted(answers.values()) == [200] + [409] * 7
+    assert (desk.store / "tiny-1.0-py3-none-any.whl").read_bytes() == candidates[winners[0]]
+    assert desk.left_over() == []
+
+
+def test_a_file_copied_into_the_store_by_hand_is_listed(desk: Desk, index: Server, tmp_path: Path) -> None:
+    assert requests.get(f"{index.simple_url}tiny/", timeout=10).status_code == 404
+    wheel = make_wheel(tmp_path)
+    (desk.store / wheel.name).write_bytes(wheel.read_bytes())
+
+    assert sha256(wheel) in requests.get(f"{index.simple_url}tiny/", timeout=10).text
+
+
+# --- the fallback ---
+
+
+def test_an_unknown_name_is_redirected_to_the_fallback_and_a_protected_one_never(
+    desk: Desk, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    squatted = make_wheel(elsewhere, "apache_airflow", "9.9")
+    common = make_wheel(elsewhere, "common", "1.0")
+
+    with Server(elsewhere) as upstream, desk.server(fallback=upstream.simple_url) as index:
+        for name in ("common", "apache-airflow"):
+            assert requests.get(f"{upstream.simple_url}{name}/", timeout=10).status_code == 200
+        found = pip_download(index.simple_url, "common", tmp_path / "got")
+        answer = requests.get(f"{index.simple_url}Apache_Airflow/", timeout=10)
+        protected = pip_download(index.simple_url, "apache-airflow", tmp_path / "got")
+
+    assert found.returncode == 0, found.stderr
+    assert answer.status_code == 404
+    assert protected.returncode != 0
+    assert [path.name for path in (tmp_path / "got").glob("*.whl")] == [common.name]
+    assert squatted.exists()
+
+
+def test_without_a_fallback_an_unknown_name_is_not_found(index: Server) -> None:
+    assert requests.get(f"{index.simple_url}unknown/", timeout=10).status_code == 404
+
+
+# --- starting, stopping, dying ---
+
+
+def test_an_index_killed_in_the_middle_of_an_upload_lists_nothing_and_takes_the_file_later(
+    desk: Desk, tmp_path: Path, spawn: Callable[[Desk], tuple[subprocess.Popen[str], str]]
+) -> None:
+    wheel = make_wheel(tmp_path, content="a = 1\n" * 100_000)
+    process, url = spawn(desk)
+    headers, body = multipart(wheel.name, wheel.read_bytes())
+    auth = requests.Request("GET", url, auth=(desk.credentials.user, desk.credentials.password)).prepare()
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    lines = [f"{key}: {value}" for key, value in (headers | dict(auth.headers)).items()]
+    head = "\r\n".join(["POST / HTTP/1.1", f"Host: {host}:{port}", *lines, "", ""])
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode() + body[: len(body) // 2])
+        requests.get(url, timeout=10)  # answered after the half above has arrived
+        process.kill()
+        process.wait()
+
+    _, url = spawn(desk)
+
+    assert desk.published() == set()
+    assert desk.left_over() == []
+    assert requests.get(f"{url}simple/tiny/", timeout=10).status_code == 404
+    assert publish([wheel], url, desk.credentials, run=run)[0].uploaded
+
+
+def test_a_start_removes_what_a_killed_writer_left(desk: Desk) -> None:
+    (desk.store / ".incoming").mkdir(parents=True)
+    (desk.store / ".incoming" / "torn.part").write_bytes(b"half")
+
+    with desk.server() as index:
+        assert desk.left_over() == []
+        assert requests.get(f"{index.url}packages/.incoming/torn.part", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_index_cleanly(
+    desk: Desk,
+    ending: signal.Signals,
+    spawn: Callable[[Desk], tuple[subprocess.Popen[str], str]],
+) -> None:
+    process, url = spawn(desk)
+    assert requests.get(f"{url}health", timeout=10).text == "Ok"
+
+    process.send_signal(ending)
+
+    assert process.wait(timeout=10) == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=10)
+
+
+def test_an_index_stops_with_its_block_even_while_a_client_keeps_its_connection(desk: Desk) -> None:
+    with requests.Session() as session, desk.server() as index:
+        assert session.get(index.simple_url, timeout=10).ok
+    assert not index.running
+
+
+def test_a_taken_port_is_one_clear_error(desk: Desk, index: Server) -> None:
+    port = int(index.url.rstrip("/").rsplit(":", 1)[1])
+
+    with pytest.raises(PublishError, match=f"cannot listen on 127.0.0.1 port {port}"):
+        serve_forever(Server(desk.store, port=port), ready=lambda server: None)
+
+
+def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file, not a folder")
+
+    with pytest.raises(PublishError, match="cannot be the store of an index"), Server(tmp_path / "store"):
+        pass
+
+
+def test_a_missing_htpasswd_file_is_one_clear_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(PublishError, match="nobody could upload"),
+        Server(tmp_path / "store", credentials=tmp_path / "htpasswd"),
+    ):
+        pass
+
+
+def test_a_new_password_counts_at_once(desk: Desk, index: Server, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).status_code == 200
+
+    desk.htpasswd.unlink()
+    assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).status_code == 403
+
+    renewed = ensure_credentials(desk.htpasswd, tmp_path / "renewed")
+    assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).status_code == 403
+    assert post(index.url, renewed, wheel.name, wheel.read_bytes()).status_code == 200

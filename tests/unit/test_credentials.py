@@ -1,0 +1,132 @@
+"""A login to the index: made once, agreed on, checked."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index import Credentials, ensure_credentials
+from astronomer_certified.index.credentials import Htpasswd
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Credentials]:
+    folder = tmp_path_factory.mktemp("login") / "made" / "on" / "demand"
+    return folder / "htpasswd", folder / "secret", ensure_credentials(folder / "htpasswd", folder / "secret")
+
+
+def test_first_use_makes_a_random_password_that_only_its_owner_can_read(
+    made: tuple[Path, Path, Credentials],
+) -> None:
+    htpasswd, secret, credentials = made
+
+    assert credentials.user == "certified"
+    assert len(credentials.password) >= 40
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert secret.read_text() == f"{credentials.password}\n"
+    assert htpasswd.read_text().startswith("certified:$2b$")
+    assert credentials.password not in htpasswd.read_text()
+    assert {path.name for path in htpasswd.parent.iterdir()} == {"htpasswd", "secret"}
+
+
+def test_the_next_use_gives_the_same_login_and_changes_no_file(made: tuple[Path, Path, Credentials]) -> None:
+    htpasswd, secret, credentials = made
+    before = htpasswd.stat(), secret.stat()
+
+    assert ensure_credentials(htpasswd, secret) == credentials
+    assert (htpasswd.stat().st_mtime_ns, secret.stat().st_mtime_ns) == tuple(s.st_mtime_ns for s in before)
+
+
+def test_those_who_come_at_once_agree_on_one_login(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def ensure(_: int) -> Credentials:
+        together.wait()
+        return ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({credentials.password for credentials in pool.map(ensure, range(4))}) == 1
+
+
+def test_a_run_that_died_between_the_two_files_is_finished_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("chosen-by-the-first-run\n")
+
+    credentials = ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
+
+    assert credentials.password == "chosen-by-the-first-run"
+    assert Htpasswd(tmp_path / "htpasswd")("certified", "chosen-by-the-first-run")
+
+
+def test_users_without_our_password_are_left_alone_and_said_so(
+    tmp_path: Path, made: tuple[Path, Path, Credentials]
+) -> None:
+    (tmp_path / "htpasswd").write_bytes(made[0].read_bytes())
+
+    with pytest.raises(PublishError, match="has no password to upload with"):
+        ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
+    assert not (tmp_path / "secret").exists()
+
+
+@pytest.mark.parametrize(("user", "password"), [("certified", "another"), ("somebody", None)])
+def test_files_that_contradict_each_other_are_said_so(
+    tmp_path: Path, made: tuple[Path, Path, Credentials], user: str, password: str | None
+) -> None:
+    htpasswd, _, credentials = made
+    (tmp_path / "secret").write_text(password or credentials.password)
+
+    with pytest.raises(PublishError, match=f"does not let {user} in"):
+        ensure_credentials(htpasswd, tmp_path / "secret", user)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(PublishError, match="cannot be kept"):
+        ensure_credentials(tmp_path / "file" / "htpasswd", tmp_path / "file" / "secret")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("certified", "wrong"),
+        ("certified", ""),
+        ("certified", "long" * 100),
+        ("certified", "nul\0"),
+        ("certified", "\udcff"),
+        ("nobody", "wrong"),
+        ("with:colon", "wrong"),
+        ("long" * 100, "wrong"),
+        ("", ""),
+    ],
+)
+def test_a_wrong_login_is_refused(made: tuple[Path, Path, Credentials], user: str, password: str) -> None:
+    assert Htpasswd(made[0])(user, password) is False
+
+
+def test_a_right_login_is_hashed_once_and_counts_until_the_file_changes(
+    tmp_path: Path, made: tuple[Path, Path, Credentials]
+) -> None:
+    htpasswd = tmp_path / "htpasswd"
+    htpasswd.write_bytes(made[0].read_bytes())
+    check, credentials = Htpasswd(htpasswd), made[2]
+    before = os.times().user
+
+    assert all(check(credentials.user, credentials.password) for _ in range(200))
+    assert os.times().user - before < 5  # 200 bcrypts take 40 s
+
+    htpasswd.write_text("")
+    assert not check(credentials.user, credentials.password)
+    htpasswd.unlink()
+    assert not check(credentials.user, credentials.password)
+    htpasswd.write_bytes(made[0].read_bytes())
+    assert check(credentials.user, credentials.password)
+
+
+def test_a_login_shows_no_password() -> None:
+    assert "hush" not in repr(Credentials(user="certified", password="hush"))
