@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -121,6 +122,17 @@ def unpack_sdist(archive: Path, folder: Path) -> Path:
     if len(tops) != 1:
         raise ArchiveError(f"{archive.name}: must hold one top folder, not {len(tops)}", details=sorted(tops)[:5])
     return folder / tops.pop()
+
+
+def build_requires(archive: Path) -> tuple[str, ...]:
+    """What an sdist's pyproject.toml says under build-system.requires (PEP 518); empty without one."""
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
+                stream = tar.extractfile(member)
+                assert stream is not None  # isfile() members always have one
+                return tuple(tomllib.loads(stream.read().decode()).get("build-system", {}).get("requires", ()))
+    return ()
 
 
 def _follow(gate: _Gate, member: tarfile.TarInfo, path: PurePosixPath, folder: Path) -> None:

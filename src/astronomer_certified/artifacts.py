@@ -265,6 +265,8 @@ class NotDone:
     what: str
     why: str
     how: str
+    project: str = ""
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,8 @@ _PASSED_ON = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_PROXY",
     "PIP_DEFAULT_TIMEOUT", "CC", "CXX", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH",
 )  # fmt: skip
+
+Completed = subprocess.CompletedProcess[str]
 
 _LOG_TAIL = 25
 _TMP_MARK = ".tmp-"
@@ -46,7 +50,7 @@ def run(
     log: Path | None = None,
     timeout: float | None = None,
     check: bool = True,
-) -> subprocess.CompletedProcess[str]:
+) -> Completed:
     """The completed process, stdout captured; with `log` both streams go to that file and stdout is read from it.
 
     Raises `EnvironmentMissing` for a program that is not there and `CommandFailed` for a non-zero status
@@ -82,6 +86,47 @@ def run(
             hint=f"the whole output is in {log}" if log else None,
         )
     return completed
+
+
+@contextlib.contextmanager
+def background(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[Callable[[], bool]]:
+    """A server that runs while the block does, with its children; gives a function that says whether it still runs."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [os.fspath(word) for word in argv],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that the whole group can be ended, workers of the server included
+        )
+        try:
+            yield lambda: process.poll() is None
+        finally:
+            for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(patience)
+                    if not _group_lives(process.pid):
+                        break
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def sha256_of(path: Path) -> str:

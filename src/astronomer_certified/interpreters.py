@@ -53,7 +53,7 @@ def _patch_number(folder: Path) -> int:
 
 
 def _managed(python: Python) -> Path | None:
-    words = [uv(), "python", "find", "--no-config", "--offline", "--managed-python", "--no-python-downloads", str(python)]
+    words: list[str | Path] = [uv(), "python", "find", "--no-config", "--offline", "--managed-python", "--no-python-downloads", str(python)]
     completed = run(words, check=False)
     return Path(completed.stdout.strip()) if completed.returncode == 0 else None
 

@@ -114,7 +114,8 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     source.close()
     stamp = None
     upstream_wheel = source_file
-    build_pythons, build_requires = SpecifierSet(), ()
+    build_pythons = SpecifierSet()
+    build_requires: tuple[Requirement, ...] = ()
     if kind is SourceKind.SDIST:
         wheel_table = top.table("upstream-wheel")
         upstream_wheel = _file(wheel_table, name, version)

@@ -68,9 +68,9 @@ def resolve(
     """
     with scratch_folder(scratch, f"resolve-{interpreter.python}") as folder:
         (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python))
-        common = ["--no-config", "--quiet", "--project", folder, "--python", interpreter.executable]
+        common: list[str | Path] = ["--no-config", "--quiet", "--project", folder, "--python", interpreter.executable]
         try:
-            uv_call([uv(), "lock", *common, "--default-index", index_url()], cwd=folder)
+            uv_call([uv(), "lock", *common, *_dates(manifest), "--default-index", index_url()], cwd=folder)
         except CommandFailed as err:
             raise ResolutionError(
                 f"{manifest.release.tag} has no solution on Python {interpreter.python} as of {manifest.cutoff:%Y-%m-%d}",
@@ -80,7 +80,7 @@ def resolve(
         locked = tomllib.loads((folder / "uv.lock").read_text())
 
         def exported(*extras: str) -> dict[NormalizedName, Version]:
-            words = [uv(), "export", *common, "--frozen", "--no-hashes", "--no-annotate", "--no-header", *extras]
+            words: list[str | Path] = [uv(), "export", *common, "--frozen", "--no-hashes", "--no-annotate", "--no-header", *extras]
             return _pins(uv_call(words, cwd=folder), interpreter.python, wheels, manifest)
 
         everything = exported("--all-extras")
@@ -104,7 +104,6 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         return quote(list(items))
 
     providers = [f"{name}=={version}" for name, version in manifest.providers.items() if name not in wheels]
-    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(manifest.later)
     lines = [
         "[project]",
         'name = "closure"',
@@ -120,13 +119,19 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         f"environments = {array([_ENVIRONMENT])}",
         f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides)}",
         f"constraint-dependencies = {array(providers)}",
-        f"exclude-newer = {quote(_stamp(manifest.cutoff))}",
-        "[tool.uv.exclude-newer-package]",
-        *(f"{quote(name)} = {quote(_stamp(cutoff))}" for name, cutoff in later.items()),
         "[tool.uv.sources]",
         *(f"{quote(name)} = {{ path = {quote(str(wheel.path.absolute()))} }}" for name, wheel in wheels.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _dates(manifest: Manifest) -> list[str]:
+    """uv's options for the cutoff. Not in the pyproject.toml: --no-config, which keeps the user's settings out, hides it."""
+    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(manifest.later)
+    words = ["--exclude-newer", _stamp(manifest.cutoff)]
+    for name, cutoff in later.items():
+        words += ["--exclude-newer-package", f"{name}={_stamp(cutoff)}"]
+    return words
 
 
 def _stamp(moment: datetime) -> str:
@@ -210,7 +215,7 @@ def lock_requirements(
     with scratch_folder(scratch, "lock") as folder:
         (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements))
         (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints))
-        words = [
+        words: list[str | Path] = [
             uv(), "pip", "compile", "--no-config", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
             "--exclude-newer", _stamp(cutoff), "--default-index", index_url(),

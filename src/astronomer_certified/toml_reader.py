@@ -101,7 +101,7 @@ class Table:
 
     def each(self, name: str, parse: Callable[[Any], T], *, optional: bool = False) -> tuple[T, ...]:
         """The parsed items of an array; every bad item is a problem of its own."""
-        items = self.get(name, _array, default=[], optional=optional)
+        items: list[Any] = self.get(name, _array, default=[], optional=optional)
         parsed = []
         for item in items:
             try:
@@ -119,7 +119,8 @@ class Table:
 
     def tables(self, name: str) -> Iterator[Table]:
         """The tables of `[[name]]`, closed for the caller after each."""
-        for number, values in enumerate(self.get(name, _array_of_mappings, default=[], optional=True)):
+        entries: list[dict[str, Any]] = self.get(name, _array_of_mappings, default=[], optional=True)
+        for number, values in enumerate(entries):
             table = Table(values, self.problems, f"{self.key(name)}.{number}")
             yield table
             table.close()

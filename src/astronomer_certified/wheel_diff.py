@@ -88,7 +88,7 @@ def _metadata_differs_by_version_only(ours: bytes, theirs: bytes, distribution: 
     return (
         mine["Version"] == new
         and unstamped == Counter(upstreams.items())
-        and mine.get_payload().replace(new, old) == upstreams.get_payload()
+        and str(mine.get_payload()).replace(new, old) == str(upstreams.get_payload())
     )
 
 

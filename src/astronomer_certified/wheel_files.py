@@ -69,7 +69,7 @@ def _dated_wheel(path: Path, epoch: int) -> zipfile.ZipFile:
         def writestr(self, entry: zipfile.ZipInfo | str, data: bytes | str) -> None:
             super().writestr(_entry(entry, epoch, executable=False) if isinstance(entry, str) else entry, data)
 
-    return Dated(path, "w", compression=zipfile.ZIP_DEFLATED)  # type: ignore[no-any-return]
+    return Dated(path, "w", compression=zipfile.ZIP_DEFLATED)
 
 
 def place(made: Path, target: Path) -> Wheel:

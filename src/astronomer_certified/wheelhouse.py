@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -76,7 +76,11 @@ def fill(
     Raises `WheelhouseError` for a build that fails though all it needs is there.
     """
     building = [job for item in items if item.build for job in _jobs(item, era.recipes)]
-    missing = {job.title: lack for job in building if (lack := _lacks(job)) is not None}
+    missing = {
+        job.title: replace(lack, project=job.item.source.project, python=str(job.python))
+        for job in building
+        if (lack := _lacks(job)) is not None
+    }
     wanted = [job for job in building if job.title not in missing]
     total = len(wanted) + sum(not item.build for item in items)
     count = 0

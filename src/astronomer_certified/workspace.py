@@ -54,9 +54,8 @@ class Workspace:
     def recipes(self) -> Path:
         return self.root / "constraints" / "builds.toml"
 
-    @property
-    def installers(self) -> Path:
-        return self.root / "constraints" / "installers.txt"
+    def installer(self, name: str, version: Version) -> Path:
+        return self.root / "constraints" / "installers" / f"{name}-{version}.txt"
 
     # What the tool makes.
 

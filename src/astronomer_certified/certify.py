@@ -1,0 +1,168 @@
+"""A served index -> the certified install, made by real pip with one command, and real Airflow run from it.
+
+Works in a scratch folder; every archive that pip used is checked against the repository's hashes afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import environments
+from .artifacts import Interpreter, Release
+from .effects import background, clean_environment, free_port, run
+from .errors import CommandFailed, InstallError
+
+_INSTALL_TIMEOUT = 1800.0
+_COMMAND_TIMEOUT = 300.0
+_HEALTH_PATIENCE = 180.0
+_EXAMPLE = ("example_bash_operator", "runme_0", "2021-01-01")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tried and held."""
+
+    name: str
+    seconds: float
+    seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What to install, with what, from where."""
+
+    release: Release
+    extras: tuple[str, ...]
+    interpreter: Interpreter
+    installer: Path
+    simple_url: str
+
+    @property
+    def requirement(self) -> str:
+        """What a user types: `astronomer-certified[celery,postgres]==2.1.0.*`."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"astronomer-certified{extras}=={self.release.upstream}.*"
+
+
+def certify(
+    installation: Installation,
+    allowed: frozenset[str],
+    scratch: Path,
+    logs: Path,
+    pip_cache: Path,
+    progress: Callable[[str, float], None],
+) -> tuple[Check, ...]:
+    """Every check that was made, in order; all of them held. `allowed` are the sha256 that may be installed.
+
+    Raises `InstallError` at the first that does not hold.
+    """
+    environment = scratch / "environment"
+    home = scratch / "home"
+    home.mkdir()
+    env = clean_environment(
+        HOME=str(home),
+        AIRFLOW_HOME=str(home / "airflow"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="True",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        PIP_CACHE_DIR=str(pip_cache),
+        PIP_NO_INPUT="1",
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        NO_PROXY="127.0.0.1,localhost",
+        no_proxy="127.0.0.1,localhost",
+    )
+    env["PATH"] = f"{environment / 'bin'}:{env.get('PATH', '')}"
+    checks: list[Check] = []
+
+    def check(name: str, act: Callable[[], str]) -> None:
+        start = time.monotonic()
+        try:
+            seen = act()
+        except CommandFailed as err:
+            raise InstallError(
+                f"{installation.requirement} on Python {installation.interpreter.python}: {name} failed",
+                details=(err.what, *err.details),
+                hint=err.hint,
+            ) from err
+        seconds = time.monotonic() - start
+        checks.append(Check(name=name, seconds=round(seconds, 1), seen=seen))
+        progress(name, seconds)
+
+    def command(*words: str, timeout: float = _COMMAND_TIMEOUT) -> str:
+        name = "-".join(word for word in words if word.isalnum())
+        return run(words, cwd=home, env=env, timeout=timeout, log=logs / f"certify-{name[:40]}.log").stdout
+
+    environments.create(environment, installation.interpreter)
+    environments.install(environment, [installation.installer])
+    check("pip install", lambda: _install(installation, environment, env, home, logs, allowed))
+    check("pip check", lambda: command("python", "-m", "pip", "check").strip().splitlines()[-1])
+    check("airflow version", lambda: _version(command("airflow", "version"), installation.release))
+    check("airflow db init", lambda: _holds(command("airflow", "db", "init"), "Initialization done"))
+    check("airflow dags list", lambda: _holds(command("airflow", "dags", "list"), _EXAMPLE[0]))
+    check("airflow tasks test", lambda: _holds(command("airflow", "tasks", "test", *_EXAMPLE), "Marking task as SUCCESS"))
+    check("webserver /health", lambda: _health(home, env, logs))
+    return tuple(checks)
+
+
+def _install(
+    installation: Installation, environment: Path, env: Mapping[str, str], home: Path, logs: Path, allowed: frozenset[str]
+) -> str:
+    report = home / "report.json"
+    words: Sequence[str | Path] = [
+        environments.python_of(environment), "-m", "pip", "install", "--index-url", installation.simple_url,
+        "--only-binary", ":all:", "--report", report, installation.requirement,
+    ]  # fmt: skip
+    run(words, cwd=home, env=env, timeout=_INSTALL_TIMEOUT, log=logs / "certify-pip-install.log")
+    installed = json.loads(report.read_text())["install"]
+    strangers = [
+        f"{item['metadata']['name']} {item['metadata']['version']}: {item['download_info']['url'].rsplit('/', 1)[-1]}"
+        for item in installed
+        if item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256") not in allowed
+    ]
+    if strangers:
+        raise InstallError(
+            f"pip installed {len(strangers)} files whose sha256 this repository does not know",
+            details=strangers[:20],
+            hint="run `certified constraints VERSION` and look at the difference before you commit it",
+        )
+    return f"{len(installed)} packages, every sha256 known"
+
+
+def _version(output: str, release: Release) -> str:
+    printed = output.strip().splitlines()[-1]
+    if printed != str(release.patched):
+        raise CommandFailed(f"it printed {printed!r}, not {str(release.patched)!r}")
+    return printed
+
+
+def _holds(output: str, wanted: str) -> str:
+    for line in output.splitlines():
+        if wanted in line:
+            return wanted
+    raise CommandFailed(f"{wanted!r} is not in what it printed", details=output.splitlines()[-15:])
+
+
+def _health(home: Path, env: Mapping[str, str], logs: Path) -> str:
+    port = free_port()
+    log = logs / "certify-webserver.log"
+    words = ["airflow", "webserver", "--port", str(port), "--hostname", "127.0.0.1", "--workers", "1"]
+    with background(words, cwd=home, env=env, log=log) as running:
+        until = time.monotonic() + _HEALTH_PATIENCE
+        while time.monotonic() < until and running():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:  # noqa: S310
+                    health = json.load(response)
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.5)
+                continue
+            status = health["metadatabase"]["status"]
+            if status != "healthy":
+                raise CommandFailed(f"/health says that the metadatabase is {status!r}")
+            return f"metadatabase {status}"
+    tail = log.read_text(errors="replace").splitlines()[-15:]
+    raise CommandFailed("the webserver did not answer /health", details=tail, hint=f"the whole output is in {log}")

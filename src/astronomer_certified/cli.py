@@ -1,0 +1,250 @@
+"""The `certified` command: argv -> one operation -> what it made. The only place with exit codes.
+
+stdout carries the product (a table, a path, or JSON), stderr progress and errors. 0: done; 1: a clear refusal;
+2: wrong usage; 3: a bug of the tool; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from .effects import as_workspace_error
+from .errors import CertifiedError, EnvironmentMissing, WorkspaceError
+from .progress import Quiet, watcher
+from .workspace import Workspace
+
+if TYPE_CHECKING:
+    from .pipeline import Summary
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    args = _parser().parse_args(argv)
+    progress = watcher(quiet=getattr(args, "quiet", False))
+    try:
+        status: int = args.act(args, progress)
+    except (CertifiedError, OSError) as err:
+        progress.close()
+        error = as_workspace_error(err) if isinstance(err, OSError) else err
+        print(f"certified: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        progress.close()
+        print("certified: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
+        return 130
+    except Exception:
+        progress.close()
+        return _bug()
+    progress.close()
+    return status
+
+
+def _bug() -> int:
+    """Not raised on purpose: the traceback goes to a file that can be sent to us."""
+    import tempfile
+    import traceback
+
+    handle, name = tempfile.mkstemp(prefix="certified-", suffix=".log")
+    with os.fdopen(handle, "w") as log:
+        log.write(f"argv: {sys.argv}\npython: {sys.version}\n\n{traceback.format_exc()}")
+    traceback.print_exc()
+    print(f"certified: this is a bug of the tool, not of your input; please report it with {name}", file=sys.stderr)
+    return 3
+
+
+def _workspace(args: argparse.Namespace) -> Workspace:
+    root = Path(args.directory).absolute()
+    if not (root / "patches").is_dir():
+        raise WorkspaceError(f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …")
+    return Workspace.at(root)
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as err:
+        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="certified", description="The factory of Astronomer Certified.")
+    parser.add_argument("-C", dest="directory", default=".", metavar="DIR", help="the project folder (default: here)")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, act: Callable[[argparse.Namespace, Quiet], int], text: str) -> argparse.ArgumentParser:
+        own = verbs.add_parser(name, help=text, description=text)
+        own.set_defaults(act=act)
+        return own
+
+    def release_verb(
+        name: str, act: Callable[[argparse.Namespace, Quiet], int], text: str, *, json_output: bool = True
+    ) -> argparse.ArgumentParser:
+        own = verb(name, act, text)
+        own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+        own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
+        own.add_argument("--quiet", action="store_true", help="no progress")
+        if json_output:
+            own.add_argument("--json", action="store_true", help="print the result as JSON")
+        return own
+
+    release = release_verb("release", _release, "Make, publish, install, run and prove a release.")
+    release.add_argument(
+        "--require-complete", action="store_true", help="fail when this machine could not do all of it"
+    )
+    release_verb("build", _build, "Make the patched wheels and the certified wheel.")
+    release_verb("wheelhouse", _wheelhouse, "Make the wheels that upstream lacks.")
+    release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
+    prove = release_verb("prove", _prove, "Run proofs on upstream and on the patched wheel.")
+    prove.add_argument("names", nargs="*", metavar="NAME", help="a proof or CVE id; all of them by default")
+    constraints = release_verb("constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False)
+    constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
+    check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
+    check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
+    serve = verb("serve", _serve, "Serve the local index on 127.0.0.1.")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    serve.add_argument("--no-fallback", action="store_true", help="do not send clients to the upstream index")
+    return parser
+
+
+def _release(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    workspace = _workspace(args)
+    summary = pipeline.release(workspace, args.version, args.jobs, progress)
+    progress.close()
+    _print_summary(summary, as_json=args.json)
+    if not args.json:
+        print("\nInstall it (certified serve answers at that address):\n")
+        print(f"  pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres]=={args.version}.*'")
+    if args.require_complete and summary.not_done:
+        raise EnvironmentMissing(f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here")
+    return 0
+
+
+def _build(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    summary = pipeline.build(_workspace(args), args.version, args.jobs, progress)
+    _print_files(summary, as_json=args.json)
+    return 0
+
+
+def _wheelhouse(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    summary = pipeline.wheelhouse(_workspace(args), args.version, args.jobs, progress)
+    progress.close()
+    _print_summary(summary, as_json=args.json)
+    return 0
+
+
+def _publish(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    summary = pipeline.publish(_workspace(args), args.version, args.jobs, progress)
+    progress.close()
+    _print_summary(summary, as_json=args.json)
+    return 0
+
+
+def _prove(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    receipt = pipeline.prove(_workspace(args), args.version, args.names, args.jobs, progress)
+    progress.close()
+    if args.json:
+        print(json.dumps(dict(receipt.record), indent=1))
+        return 0
+    for proof in receipt.record.get("proofs", ()):
+        print(
+            f"{proof['name']}: {proof['fails_upstream']} tests fail on upstream and pass when patched,"
+            f" {proof['passes_both']} pass on both, {proof['seconds']} s"
+        )
+    for item in receipt.record.get("not_done", ()):
+        print(f"not done: {item['what']}: {item['why']}; {item['how']}")
+    return 0
+
+
+def _constraints(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    workspace = _workspace(args)
+    folder = args.output or workspace.constraints(args.version)
+    for path in pipeline.make_constraints(workspace, args.version, folder.absolute(), args.jobs, progress):
+        print(path)
+    return 0
+
+
+def _check(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    workspace = _workspace(args)
+    manifests = sorted((workspace.root / "patches").glob("*/release.toml"))
+    for version in args.versions or [Version(path.parent.name) for path in manifests]:
+        print(pipeline.check(workspace, version))
+    return 0
+
+
+def _serve(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import index
+    from .upstream_index import index_url
+
+    workspace = _workspace(args)
+    index.ensure_credentials(workspace.htpasswd, workspace.upload_secret)
+    fallback: bool | str = False if args.no_fallback else index_url()
+
+    def ready(server: index.Server) -> None:
+        print(f"serving {workspace.store} at {server.simple_url}; uploads need the user in {workspace.htpasswd}", flush=True)
+
+    server = index.Server(
+        workspace.store, host=args.host, port=args.port, credentials=workspace.htpasswd, fallback=fallback
+    )
+    index.serve_forever(server, ready=ready)
+    return 0
+
+
+def _print_files(summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        _print_summary(summary, as_json=True)
+        return
+    for row in summary.rows:
+        print(row.file)
+
+
+def _print_summary(summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        values: dict[str, Any] = {
+            "release": summary.release.tag,
+            "files": [{"file": str(row.file), "size": row.size, "sha256": row.sha256} for row in summary.rows],
+            "not_done": [asdict(item) for item in summary.not_done],
+        }
+        print(json.dumps(values, indent=1))
+        return
+    width = max((len(row.file.name) for row in summary.rows), default=4)
+    print(f"{'file':{width}}  {'size':>10}  sha256")
+    for row in summary.rows:
+        print(f"{row.file.name:{width}}  {row.size:>10}  {row.sha256}")
+    if summary.not_done:
+        print(f"\nNOT DONE on this machine ({len(summary.not_done)}):")
+        for item in summary.not_done:
+            print(f"  {item.what}\n    why: {item.why}\n    how: {item.how}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

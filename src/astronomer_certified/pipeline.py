@@ -1,0 +1,167 @@
+"""What the verbs of the command line do: whole operations on a release, under its lock. Nobody imports it but `cli`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from . import constraints, effects, interpreters, manifest
+from .artifacts import Manifest, NotDone, Release
+from .plan import Plan
+from .progress import Quiet
+from .receipts import Receipt
+from .steps import Step, Watcher, perform
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One file of the closing table; size in bytes."""
+
+    file: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What an operation ends with: the files it vouches for and what this machine could not do."""
+
+    release: Release
+    rows: tuple[Row, ...]
+    not_done: tuple[NotDone, ...]
+
+
+@contextlib.contextmanager
+def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Iterator[Plan]:
+    """The plan of a release while its lock is held; what a killed run left half-made is gone."""
+    stated = manifest.load(workspace, version)
+    plan = Plan(workspace, stated, jobs, watcher)
+
+    def waiting(pid: str) -> None:
+        watcher.progress(f"release {stated.release.upstream}", f"waiting for another run of it (process {pid})")
+
+    build = workspace.release_build(stated.release)
+    with effects.lock(workspace.lock(stated.release), waiting):
+        for folder in (build, build / "trees", build / "receipts", build / "environments", plan.dist, build / "logs"):
+            effects.sweep(folder)
+        yield plan
+
+
+def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
+    """Everything of a release is made, published to the local index, installed, run and proven."""
+    with _plan(workspace, version, jobs, watcher) as plan:
+        done = perform(plan.steps(), jobs, watcher)
+        return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
+
+
+def _upto(plan: Plan, *names: str) -> list[Step]:
+    """The named steps and all that they need, in the plan's order."""
+    steps = {step.name: step for step in plan.steps()}
+    wanted: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        if name not in wanted:
+            wanted.add(name)
+            ahead.extend(steps[name].needs)
+    return [step for step in steps.values() if step.name in wanted]
+
+
+def build(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
+    """The patched wheels and the certified wheel are made; nothing is published or installed."""
+    with _plan(workspace, version, jobs, watcher) as plan:
+        done = perform(_upto(plan, *plan.own_steps), jobs, watcher)
+        return _summary(plan.manifest, done, plan.own_steps)
+
+
+def wheelhouse(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
+    """The wheels that upstream lacks are made."""
+    with _plan(workspace, version, jobs, watcher) as plan:
+        done = perform(_upto(plan, "wheelhouse"), jobs, watcher)
+        return _summary(plan.manifest, done, ("wheelhouse",))
+
+
+def publish(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
+    """All wheels of the release are made and on the local index."""
+    with _plan(workspace, version, jobs, watcher) as plan:
+        done = perform(_upto(plan, "publish"), jobs, watcher)
+        return _summary(plan.manifest, done, ("publish",))
+
+
+def prove(workspace: Workspace, version: Version, names: Sequence[str], jobs: int, watcher: Watcher) -> Receipt:
+    """The receipt of the proofs: of all of them, or of the named ones, which are then run whatever was run before."""
+    with _plan(workspace, version, jobs, watcher) as plan:
+        if not names:
+            return perform(_upto(plan, "prove"), jobs, watcher)["prove"]
+        return perform([*_upto(plan, *plan.prove_step().needs), plan.chosen_proofs_step(names)], jobs, watcher)["prove chosen"]
+
+
+def _summary(stated: Manifest, done: dict[str, Receipt], names: Sequence[str]) -> Summary:
+    return Summary(
+        release=stated.release,
+        rows=tuple(
+            Row(file=output.path, size=output.size, sha256=output.sha256) for name in names for output in done[name].outputs
+        ),
+        not_done=tuple(NotDone(**item) for receipt in done.values() for item in receipt.record.get("not_done", ())),
+    )
+
+
+def make_constraints(workspace: Workspace, version: Version, folder: Path, jobs: int, watcher: Watcher) -> tuple[Path, ...]:
+    """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
+    from . import archives, resolve
+
+    with _plan(workspace, version, jobs, watcher) as plan:
+        stated = plan.manifest
+        found = {python: interpreters.require(python, "resolving its closure") for python in stated.pythons}
+        scratch = workspace.release_build(stated.release) / "resolve"
+        oldest = found[stated.pythons[0]]
+
+        def locked(requirements: Sequence[str], moment: str) -> str:
+            watcher.progress("constraints", f"locking {moment} requirements")
+            return resolve.lock_requirements(requirements, oldest.python, oldest, stated.core.uploaded, scratch)
+
+        # What a source needs to be built must be known before it is built, and its metadata before it is resolved.
+        stated_build = [str(requirement) for requirement in stated.core.build_requires]
+        effects.write_atomic(scratch / "build-requirements.txt", locked(stated_build, "build").encode())
+        steps = [step for item in stated.distributions for step in plan.wheel_steps(item, scratch / "build-requirements.txt")]
+        done = perform(steps, jobs, watcher)
+        patched = {item.name: plan.made_wheel(done, item) for item in stated.distributions}
+
+        def resolved(python: object) -> resolve.Resolution:
+            watcher.progress("constraints", f"resolving for Python {python}")
+            return resolve.resolve(stated, patched, found[python], scratch)  # type: ignore[index]
+
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            resolutions = list(pool.map(resolved, stated.pythons))
+            items = [item for item in constraints.plan_wheelhouse(resolutions) if item.build]
+            watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
+            sources = list(pool.map(lambda item: plan.fetch(item.source), items))
+        asked = {line for source in sources for line in archives.build_requires(source.path)}
+        locks = {"build-requirements.txt": locked([*stated_build, *sorted(asked)], "all build")}
+        for resolution in resolutions:
+            python = resolution.python
+            pins = [f"{pin.name}=={pin.version.public}" for pin in resolution.pins.values()]
+            watcher.progress("constraints", f"locking proof requirements for Python {python}")
+            locks[f"proof-requirements-{python}.txt"] = resolve.lock_requirements(
+                ["pytest"], python, found[python], stated.cutoff, scratch, pins
+            )
+        repaired = {item.name: patched[item.name].sha256 for item in stated.repairs}
+        files = constraints.rendered(stated, plan.inputs_digest(), resolutions, repaired, locks)
+        for name, text in files.items():
+            effects.write_atomic(folder / name, text.encode())
+        return tuple(folder / name for name in files)
+
+
+def check(workspace: Workspace, version: Version) -> str:
+    """One line that says what a release states. Raises for a manifest, series or constraints that do not hold."""
+    plan = Plan(workspace, manifest.load(workspace, version), 1, Quiet())
+    constraints.check_current(plan.folder, plan.inputs_digest(), constraints.file_names(plan.manifest.pythons))
+    pins = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in plan.constraints)
+    patches = sum(len(item) for item in plan.patches.values())
+    return f"{plan.release.tag}: {patches} patches, {len(plan.proof_names())} proofs, {pins}"
