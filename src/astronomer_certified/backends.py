@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from .errors import BuildError, CommandFailed
 
 # One deflate is enough: our own writer compresses the wheel again. distutils reads this file from the home folder.
 _DISTUTILS_CONFIG = "[bdist_wheel]\ncompression = stored\n"
+
+
+def _backend(source: Path) -> tuple[str, list[str] | None]:
+    """The backend that a source names (PEP 517), or setuptools' for sources from before it."""
+    pyproject = source / "pyproject.toml"
+    stated = tomllib.loads(pyproject.read_text(encoding="utf-8")) if pyproject.is_file() else {}
+    system = stated.get("build-system", {})
+    return system.get("build-backend", "setuptools.build_meta:__legacy__"), system.get("backend-path")
 
 
 def build_wheel(
@@ -30,7 +39,7 @@ def build_wheel(
 
 def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, log: Path, **variables: str) -> Path:
     """As `build_wheel`, in an environment that is there already, with further environment `variables`."""
-    from build import BuildBackendException, ProjectBuilder  # here: only a run that builds pays for the import
+    from pyproject_hooks import BuildBackendHookCaller, HookMissing  # here: only a run that builds pays for it
 
     home = scratch / "home"
     home.mkdir()
@@ -57,9 +66,11 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
             raise CommandFailed(f"the build backend ended with status {completed.returncode}")
 
     try:
-        builder = ProjectBuilder(source, python_executable=str(environments.python_of(environment)), runner=runner)
-        return Path(builder.build("wheel", str(out)))
-    except (BuildBackendException, CommandFailed) as err:
+        backend, paths = _backend(source)
+        python = str(environments.python_of(environment))
+        hooks = BuildBackendHookCaller(str(source), backend, paths, runner=runner, python_executable=python)
+        return out / hooks.build_wheel(str(out))
+    except (HookMissing, CommandFailed) as err:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(output))
         raise BuildError(

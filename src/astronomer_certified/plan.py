@@ -278,7 +278,7 @@ class Plan:
 
             with index.Server(self.workspace.store, credentials=self.workspace.htpasswd, fallback=False) as server:
                 published = index.publish(own, server.url, credentials, run=twine)
-                published += index.publish(foreign, server.url, credentials, run=twine, strict=False)
+                published += index.publish(foreign, server.url, credentials, run=twine, foreign=True)
             new = sum(file.uploaded for file in published)
             stored = [self.workspace.store / file.filename for file in published]
             return Made(outputs=stored, note=f"{new} new files, {len(published) - new} there already")

@@ -91,7 +91,7 @@ def fill(
         progress(count, total, title)
         return wheel
 
-    with scratch_folder(folder.parent, "wheelhouse") as scratch:
+    with scratch_folder(logs.parent, "wheelhouse") as scratch:
         places = _Environments(era, scratch)
 
         def made(job: _Job) -> Path:

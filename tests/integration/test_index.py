@@ -303,7 +303,7 @@ def test_a_file_that_twine_check_rejects_stops_everything_before_the_upload(
         publish([good, poor], index.url, desk.credentials, run=run)
     assert desk.published() == set()
 
-    publish([good, poor], index.url, desk.credentials, run=run, strict=False)
+    publish([good, poor], index.url, desk.credentials, run=run, foreign=True)
     assert desk.published() == {good.name, poor.name}
 
 
