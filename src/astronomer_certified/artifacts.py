@@ -217,6 +217,26 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedPin:
+    """One package of the closure and its upstream files as of the cutoff; none for a patched distribution."""
+
+    name: NormalizedName
+    version: Version
+    sdist: PinnedFile | None
+    wheels: tuple[PinnedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The closure of all extras on one Python."""
+
+    python: Python
+    pins: Mapping[NormalizedName, ResolvedPin]
+    core: frozenset[NormalizedName]
+    extras: Mapping[str, frozenset[NormalizedName]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """One package of a closure: exact version and the sha256 of every upstream file of it."""
 

@@ -43,7 +43,8 @@ def build(manifest: Manifest, constraints: Sequence[Constraints], files: Mapping
     members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest))
     members[f"{info}/METADATA"] = Member(content=metadata(manifest, constraints).encode())
     members[f"{info}/WHEEL"] = Member(
-        content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
+        b"Root-Is-Purelib: true\nTag: py3-none-any\n"
     )
     entry_points = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
     members[f"{info}/entry_points.txt"] = Member(content=entry_points.encode())

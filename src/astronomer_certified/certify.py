@@ -104,13 +104,20 @@ def certify(
     check("airflow version", lambda: _version(command("airflow", "version"), installation.release))
     check("airflow db init", lambda: _holds(command("airflow", "db", "init"), "Initialization done"))
     check("airflow dags list", lambda: _holds(command("airflow", "dags", "list"), _EXAMPLE[0]))
-    check("airflow tasks test", lambda: _holds(command("airflow", "tasks", "test", *_EXAMPLE), "Marking task as SUCCESS"))
+    check(
+        "airflow tasks test", lambda: _holds(command("airflow", "tasks", "test", *_EXAMPLE), "Marking task as SUCCESS")
+    )
     check("webserver /health", lambda: _health(home, env, logs))
     return tuple(checks)
 
 
 def _install(
-    installation: Installation, environment: Path, env: Mapping[str, str], home: Path, logs: Path, allowed: frozenset[str]
+    installation: Installation,
+    environment: Path,
+    env: Mapping[str, str],
+    home: Path,
+    logs: Path,
+    allowed: frozenset[str],
 ) -> str:
     report = home / "report.json"
     words: Sequence[str | Path] = [
@@ -155,7 +162,7 @@ def _health(home: Path, env: Mapping[str, str], logs: Path) -> str:
         until = time.monotonic() + _HEALTH_PATIENCE
         while time.monotonic() < until and running():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:  # noqa: S310
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:
                     health = json.load(response)
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.5)

@@ -64,7 +64,9 @@ def _bug() -> int:
 def _workspace(args: argparse.Namespace) -> Workspace:
     root = Path(args.directory).absolute()
     if not (root / "patches").is_dir():
-        raise WorkspaceError(f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …")
+        raise WorkspaceError(
+            f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …"
+        )
     return Workspace.at(root)
 
 
@@ -111,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
     prove = release_verb("prove", _prove, "Run proofs on upstream and on the patched wheel.")
     prove.add_argument("names", nargs="*", metavar="NAME", help="a proof or CVE id; all of them by default")
-    constraints = release_verb("constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False)
+    constraints = release_verb(
+        "constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False
+    )
     constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
@@ -130,10 +134,13 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:
+        simple, wanted = "http://127.0.0.1:8080/simple/", f"astronomer-certified[celery,postgres]=={args.version}.*"
         print("\nInstall it (certified serve answers at that address):\n")
-        print(f"  pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres]=={args.version}.*'")
+        print(f"  pip install --index-url {simple} '{wanted}'")
     if args.require_complete and summary.not_done:
-        raise EnvironmentMissing(f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here")
+        raise EnvironmentMissing(
+            f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here"
+        )
     return 0
 
 
@@ -210,7 +217,10 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     fallback: bool | str = False if args.no_fallback else index_url()
 
     def ready(server: index.Server) -> None:
-        print(f"serving {workspace.store} at {server.simple_url}; uploads need the user in {workspace.htpasswd}", flush=True)
+        print(
+            f"serving {workspace.store} at {server.simple_url}; uploads need the user in {workspace.htpasswd}",
+            flush=True,
+        )
 
     server = index.Server(
         workspace.store, host=args.host, port=args.port, credentials=workspace.htpasswd, fallback=fallback

@@ -23,9 +23,9 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from .artifacts import Constraints, Manifest, Pin, PinnedFile, Python, WheelhouseItem
+from .artifacts import Constraints, Manifest, Pin, PinnedFile, Python, Resolution, ResolvedPin, WheelhouseItem
 from .errors import ConstraintsError
-from .resolve import Resolution, ResolvedPin, usable_wheel
+from .platforms import usable_wheel
 
 _INPUTS = "# inputs sha256: "
 
@@ -125,9 +125,12 @@ def _header(manifest: Manifest, digest: str, title: str) -> str:
     version = manifest.release.upstream
     lines = [
         f"# Astronomer Certified of Apache Airflow {version}: {title}.",
-        f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%dT%H:%M:%SZ}; do not edit.",
+        f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%d}; do not edit.",
         *(f"# override {entry.requirement}: {entry.reason}" for entry in manifest.overrides),
-        *(f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}" for item in manifest.repairs),
+        *(
+            f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}"
+            for item in manifest.repairs
+        ),
         f"{_INPUTS}{digest}",
     ]
     return "\n".join(lines) + "\n"
@@ -171,7 +174,11 @@ def file_names(pythons: Sequence[Python]) -> tuple[str, ...]:
     by_python = (
         name
         for python in pythons
-        for name in (f"constraints-{python}.txt", f"constraints-{python}-hashes.txt", f"proof-requirements-{python}.txt")
+        for name in (
+            f"constraints-{python}.txt",
+            f"constraints-{python}-hashes.txt",
+            f"proof-requirements-{python}.txt",
+        )
     )
     return (*by_python, "extras.json", "wheelhouse.json", "build-requirements.txt")
 
@@ -190,7 +197,9 @@ def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
                 f"{folder}/constraints-{python}.txt and its -hashes variant name different pins",
                 hint="both are made by `certified constraints`; do not edit them",
             )
-        named = {name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()}
+        named = {
+            name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()
+        }
         loaded.append(Constraints(python=python, pins=pins, core=named.pop(""), extras=named))
     return tuple(loaded)
 
@@ -205,7 +214,9 @@ def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
             continue
         requirement = Requirement(words[0])
         name = canonicalize_name(requirement.name)
-        hashes = frozenset(word.removeprefix("--hash=sha256:") for word in words[1:] if word.startswith("--hash=sha256:"))
+        hashes = frozenset(
+            word.removeprefix("--hash=sha256:") for word in words[1:] if word.startswith("--hash=sha256:")
+        )
         if not hashes:
             raise ConstraintsError(f"{path}: {name} has no hash")
         pins[name] = Pin(name=name, version=Version(next(iter(requirement.specifier)).version), sha256=hashes)

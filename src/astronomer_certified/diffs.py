@@ -21,7 +21,9 @@ class MalformedDiff(ValueError):
 class HunkRefused(ValueError):
     """A hunk does not apply; carries where, and both texts at the first line that differs."""
 
-    def __init__(self, hunk: int, line: int, why: str, expected: bytes | None = None, found: bytes | None = None) -> None:
+    def __init__(
+        self, hunk: int, line: int, why: str, expected: bytes | None = None, found: bytes | None = None
+    ) -> None:
         super().__init__(why)
         self.hunk = hunk
         self.line = line
@@ -241,7 +243,9 @@ def _hunk(lines: _Lines) -> Hunk:
                 if line[:1] in sign:
                     side[-1] = side[-1].removesuffix(b"\n")
     if len(old) != old_count or len(new) != new_count:
-        raise MalformedDiff(f"line {number}: the hunk has {len(old)} old and {len(new)} new lines, not as its header says")
+        raise MalformedDiff(
+            f"line {number}: the hunk has {len(old)} old and {len(new)} new lines, not as its header says"
+        )
     return Hunk(old_start=old_start, old=tuple(old), new=tuple(new))
 
 

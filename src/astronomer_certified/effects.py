@@ -23,7 +23,8 @@ from .errors import CommandFailed, EnvironmentMissing, WorkspaceError
 # What a child process may know of the caller's environment: enough to run and to reach the network through the
 # operator's proxy and certificates; nothing that changes what pip, uv or Python would choose to install.
 _PASSED_ON = (
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR",
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR",
+    "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_DOWNLOADS", "PYENV_ROOT",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_PROXY",
     "PIP_DEFAULT_TIMEOUT", "CC", "CXX", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH",
@@ -75,7 +76,9 @@ def run(
             f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
         ) from err
     except subprocess.TimeoutExpired as err:
-        raise CommandFailed(f"{Path(words[0]).name} did not end within {timeout:.0f} s", details=[" ".join(words)]) from err
+        raise CommandFailed(
+            f"{Path(words[0]).name} did not end within {timeout:.0f} s", details=[" ".join(words)]
+        ) from err
     if log:
         write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode())
     if check and completed.returncode != 0:
@@ -89,7 +92,9 @@ def run(
 
 
 @contextlib.contextmanager
-def background(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[Callable[[], bool]]:
+def background(
+    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> Iterator[Callable[[], bool]]:
     """A server that runs while the block does, with its children; gives a function that says whether it still runs."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -205,7 +210,7 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Temporaries that a killed run left directly in `folder` are gone. Call it only while holding the folder's lock."""
+    """Temporaries that a killed run left directly in `folder` are gone. Only for who holds the folder's lock."""
     for left in folder.glob(f".*{_TMP_MARK}*") if folder.is_dir() else ():
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -240,7 +245,7 @@ def as_workspace_error(err: OSError) -> WorkspaceError:
     """The message for an operating system's refusal: no space, no permission, too many files."""
     where = err.filename or "the file system"
     hints = {
-        errno.ENOSPC: "free some space, or point XDG_CACHE_HOME and --build at another disk, and run it again: nothing is lost",
+        errno.ENOSPC: "free some space (or set XDG_CACHE_HOME to another disk) and run it again: nothing is lost",
         errno.EDQUOT: "your quota is used up: free some space and run it again: nothing is lost",
         errno.EACCES: "check who owns the folder",
         errno.EPERM: "check who owns the folder",

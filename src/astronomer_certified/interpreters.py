@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -53,13 +53,22 @@ def _patch_number(folder: Path) -> int:
 
 
 def _managed(python: Python) -> Path | None:
-    words: list[str | Path] = [uv(), "python", "find", "--no-config", "--offline", "--managed-python", "--no-python-downloads", str(python)]
+    words: list[str | Path] = [
+        uv(),
+        "python",
+        "find",
+        "--no-config",
+        "--offline",
+        "--managed-python",
+        "--no-python-downloads",
+        str(python),
+    ]
     completed = run(words, check=False)
     return Path(completed.stdout.strip()) if completed.returncode == 0 else None
 
 
 def _ask(executable: Path, python: Python, found: str) -> Interpreter | None:
-    """The interpreter, if it starts and is a 64-bit CPython of that version (a pyenv shim may be there and not start)."""
+    """The interpreter, if it starts and is a 64-bit CPython of that version (a pyenv shim may not start)."""
     if not executable.exists():
         return None
     try:
@@ -109,7 +118,9 @@ def require_any(wanted: SpecifierSet, purpose: str) -> Interpreter:
             return interpreter
     raise EnvironmentMissing(
         f"no CPython {wanted} on this machine: {purpose}",
-        hint=f"install one, e.g. `uv python install {fitting[0]}`" if fitting else "correct build.pythons in the manifest",
+        hint=f"install one, e.g. `uv python install {fitting[0]}`"
+        if fitting
+        else "correct build.pythons in the manifest",
     )
 
 

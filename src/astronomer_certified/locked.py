@@ -38,7 +38,7 @@ def install(
     also: Sequence[Path] = (),
     wheels: Sequence[Wheel] = (),
 ) -> None:
-    """`environment` is a new virtual environment with the named pins, the hashed files `also` and the given `wheels`."""
+    """`environment` is a new virtual environment with the named pins, the hashed files `also` and `wheels`."""
     environments.create(environment, interpreter)
     ours = list(wheels)
     lines = []

@@ -1,4 +1,4 @@
-"""patches/X.Y.Z/release.toml and patches/NAME/VERSION/distribution.toml -> validated records. Reads only those files."""
+"""patches/X.Y.Z/release.toml and patches/NAME/VERSION/distribution.toml -> validated records."""
 
 from __future__ import annotations
 
@@ -20,18 +20,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from . import toml_reader as toml
-from .artifacts import (
-    Distribution,
-    Manifest,
-    Override,
-    PinnedFile,
-    Python,
-    Recipe,
-    Release,
-    Restore,
-    SourceKind,
-    Stamp,
-)
+from .artifacts import Distribution, Manifest, Override, PinnedFile, Python, Recipe, Release, Restore, SourceKind, Stamp
 from .toml_reader import Problems, Table
 from .workspace import Workspace
 
@@ -126,7 +115,8 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
         build.close()
         stamp_table = top.table("stamp")
         stamp = Stamp(
-            file=stamp_table.get("file", toml.inner_path, default=""), line=stamp_table.get("line", toml.text, default="")
+            file=stamp_table.get("file", toml.inner_path, default=""),
+            line=stamp_table.get("line", toml.text, default=""),
         )
         if stamp.line and str(version) not in stamp.line:
             stamp_table.problem("line", f"does not hold the version {version}")
@@ -201,7 +191,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
             "cutoff", toml.moment, default=_NEVER
         )
     certify = top.table("certify")
-    certify_python = certify.get("python", _as(Python.parse, ValueError, "a Python version like 3.8"), default=Python(3, 8))
+    certify_python = certify.get(
+        "python", _as(Python.parse, ValueError, "a Python version like 3.8"), default=Python(3, 8)
+    )
     if pythons and certify_python not in pythons:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
     certify_pip = certify.get("pip", _version, default=_NO_VERSION)

@@ -11,7 +11,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from . import constraints, effects, interpreters, manifest
-from .artifacts import Manifest, NotDone, Release
+from .artifacts import Manifest, NotDone, Python, Release, Resolution
+from .evidence import Evidence
 from .plan import Plan
 from .progress import Quiet
 from .receipts import Receipt
@@ -56,13 +57,13 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
 def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
     """Everything of a release is made, published to the local index, installed, run and proven."""
     with _plan(workspace, version, jobs, watcher) as plan:
-        done = perform(plan.steps(), jobs, watcher)
+        done = perform((*plan.steps(), *Evidence(plan).steps()), jobs, watcher)
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
 
 
 def _upto(plan: Plan, *names: str) -> list[Step]:
     """The named steps and all that they need, in the plan's order."""
-    steps = {step.name: step for step in plan.steps()}
+    steps = {step.name: step for step in (*plan.steps(), *Evidence(plan).steps())}
     wanted: set[str] = set()
     ahead = list(names)
     while ahead:
@@ -97,22 +98,29 @@ def publish(workspace: Workspace, version: Version, jobs: int, watcher: Watcher)
 def prove(workspace: Workspace, version: Version, names: Sequence[str], jobs: int, watcher: Watcher) -> Receipt:
     """The receipt of the proofs: of all of them, or of the named ones, which are then run whatever was run before."""
     with _plan(workspace, version, jobs, watcher) as plan:
+        evidence = Evidence(plan)
         if not names:
             return perform(_upto(plan, "prove"), jobs, watcher)["prove"]
-        return perform([*_upto(plan, *plan.prove_step().needs), plan.chosen_proofs_step(names)], jobs, watcher)["prove chosen"]
+        return perform([*_upto(plan, *evidence.prove_step().needs), evidence.chosen_proofs_step(names)], jobs, watcher)[
+            "prove chosen"
+        ]
 
 
 def _summary(stated: Manifest, done: dict[str, Receipt], names: Sequence[str]) -> Summary:
     return Summary(
         release=stated.release,
         rows=tuple(
-            Row(file=output.path, size=output.size, sha256=output.sha256) for name in names for output in done[name].outputs
+            Row(file=output.path, size=output.size, sha256=output.sha256)
+            for name in names
+            for output in done[name].outputs
         ),
         not_done=tuple(NotDone(**item) for receipt in done.values() for item in receipt.record.get("not_done", ())),
     )
 
 
-def make_constraints(workspace: Workspace, version: Version, folder: Path, jobs: int, watcher: Watcher) -> tuple[Path, ...]:
+def make_constraints(
+    workspace: Workspace, version: Version, folder: Path, jobs: int, watcher: Watcher
+) -> tuple[Path, ...]:
     """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
     from . import archives, resolve
 
@@ -129,13 +137,15 @@ def make_constraints(workspace: Workspace, version: Version, folder: Path, jobs:
         # What a source needs to be built must be known before it is built, and its metadata before it is resolved.
         stated_build = [str(requirement) for requirement in stated.core.build_requires]
         effects.write_atomic(scratch / "build-requirements.txt", locked(stated_build, "build").encode())
-        steps = [step for item in stated.distributions for step in plan.wheel_steps(item, scratch / "build-requirements.txt")]
+        steps = [
+            step for item in stated.distributions for step in plan.wheel_steps(item, scratch / "build-requirements.txt")
+        ]
         done = perform(steps, jobs, watcher)
         patched = {item.name: plan.made_wheel(done, item) for item in stated.distributions}
 
-        def resolved(python: object) -> resolve.Resolution:
+        def resolved(python: Python) -> Resolution:
             watcher.progress("constraints", f"resolving for Python {python}")
-            return resolve.resolve(stated, patched, found[python], scratch)  # type: ignore[index]
+            return resolve.resolve(stated, patched, found[python], scratch)
 
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             resolutions = list(pool.map(resolved, stated.pythons))
@@ -164,4 +174,4 @@ def check(workspace: Workspace, version: Version) -> str:
     constraints.check_current(plan.folder, plan.inputs_digest(), constraints.file_names(plan.manifest.pythons))
     pins = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in plan.constraints)
     patches = sum(len(item) for item in plan.patches.values())
-    return f"{plan.release.tag}: {patches} patches, {len(plan.proof_names())} proofs, {pins}"
+    return f"{plan.release.tag}: {patches} patches, {len(Evidence(plan).proof_names())} proofs, {pins}"

@@ -1,15 +1,14 @@
-"""A manifest -> the steps of its release: which stage each calls, what goes into it, what it needs. May only call stages.
+"""A manifest -> the steps that make its wheels: which stage each calls, what goes into it, what it needs.
 
-    fetch -> tree -> wheel (for each patched distribution)  ┐
-    constraints -> certified wheel                          ├-> publish -> install ┐
-    constraints -> wheelhouse                               ┘                      ├-> certificate
-    wheel + constraints + wheelhouse -> prove                                      ┘
+fetch -> tree -> wheel (for each patched distribution)  ┐
+constraints -> certified wheel                          ├-> publish -> install ┐
+constraints -> wheelhouse                               ┘                      ├-> certificate
+wheel + constraints + wheelhouse -> prove                                      ┘
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -18,40 +17,40 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
-from . import certified_wheel, constraints, effects, interpreters, manifest, series, steps, upstream, wheel_files
+from . import certified_wheel, constraints, interpreters, manifest, series, upstream
 from .artifacts import Constraints, Distribution, Manifest, NotDone, PatchedTree, PinnedFile, UpstreamFile, Wheel
-from .errors import ProofError, SeriesError
 from .receipts import Receipt
 from .steps import Done, Made, Step, Watcher, digest
+from .wheel_files import wheel_at
 from .workspace import Workspace
 
 _PACKAGE = Path(__file__).parent
 _METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 
 
-def _code(*modules: str) -> str:
+def code(*modules: str) -> str:
     """The digest of modules of this tool: a step is stale when the code that does it changed."""
     return digest(*((_PACKAGE / name).read_bytes() for name in modules))
 
 
-def _files(root: Path, paths: Sequence[Path]) -> dict[str, str]:
+def file_digests(root: Path, paths: Sequence[Path]) -> dict[str, str]:
     """Digests of files by their path in the project."""
     return {path.relative_to(root).as_posix(): digest(path.read_bytes()) for path in paths}
 
 
-def _fingerprint(receipt: Receipt) -> str:
+def fingerprint(receipt: Receipt) -> str:
     """What a later step depends on: the bytes that came out, or what went in where a folder came out."""
     if receipt.outputs and all(output.sha256 for output in receipt.outputs):
         return digest(*(f"{output.path.name} {output.sha256}" for output in receipt.outputs))
     return digest(json.dumps(dict(receipt.inputs), sort_keys=True), json.dumps(receipt.record, sort_keys=True))
 
 
-def _not_done(items: Sequence[NotDone]) -> list[dict[str, str]]:
+def not_done(items: Sequence[NotDone]) -> list[dict[str, str]]:
     return [asdict(item) for item in items]
 
 
 class Plan:
-    """The steps of one release. Everything it reads was written by humans; everything it makes goes to the workspace."""
+    """The steps of one release. What it reads was written by humans; what it makes goes to the workspace."""
 
     def __init__(self, workspace: Workspace, stated: Manifest, jobs: int, watcher: Watcher) -> None:
         self.workspace = workspace
@@ -88,9 +87,7 @@ class Plan:
     def step(
         self, name: str, inputs: Callable[[Done], Mapping[str, str]], do: Callable[[Done], Made], *needs: str
     ) -> Step:
-        return Step(
-            name=name, needs=needs, inputs=inputs, do=do, receipt=self.workspace.receipt(self.release, name)
-        )
+        return Step(name=name, needs=needs, inputs=inputs, do=do, receipt=self.workspace.receipt(self.release, name))
 
     def fetch(self, pinned: PinnedFile) -> UpstreamFile:
         return upstream.fetch(pinned, self.workspace)
@@ -115,8 +112,8 @@ class Plan:
             return {
                 "source": item.source.sha256,
                 "stamp": repr((item.stamp, str(item.release.patched))),
-                "tool": _code("series.py", "diffs.py", "archives.py"),
-                **_files(self.workspace.root, [*paths, *([listing] if listing.is_file() else [])]),
+                "tool": code("series.py", "diffs.py", "archives.py"),
+                **file_digests(self.workspace.root, [*paths, *([listing] if listing.is_file() else [])]),
             }
 
         def do(done: Done) -> Made:
@@ -139,12 +136,12 @@ class Plan:
 
         def inputs(done: Done) -> Mapping[str, str]:
             return {
-                f"tree {item.name}": _fingerprint(done[f"tree {item.name}"]),
+                f"tree {item.name}": fingerprint(done[f"tree {item.name}"]),
                 "upstream wheel": item.upstream_wheel.sha256,
                 "restore": repr(item.restore),
                 "SOURCE_DATE_EPOCH": str(item.epoch),
                 "build pythons": str(item.build_pythons),
-                "tool": _code("wheels.py", "backends.py", "wheel_files.py", "wheel_diff.py"),
+                "tool": code("wheels.py", "backends.py", "wheel_files.py", "wheel_diff.py"),
                 **({"build requirements": _pins(requirements)} if item.kind == "sdist" else {}),
             }
 
@@ -194,7 +191,7 @@ class Plan:
         def inputs(done: Done) -> Mapping[str, str]:
             patched = [path for item in self.manifest.distributions for path in sorted(item.folder.iterdir())]
             present = [path for path in (*read, *patched) if path.is_file()]
-            return {"tool": _code("constraints.py"), **_files(self.workspace.root, present)}
+            return {"tool": code("constraints.py"), **file_digests(self.workspace.root, present)}
 
         def do(done: Done) -> Made:
             constraints.check_current(self.folder, self.inputs_digest(), names)
@@ -213,8 +210,12 @@ class Plan:
         def inputs(done: Done) -> Mapping[str, str]:
             paths = [self.manifest.path, self.folder / "extras.json", *carried]
             payload = {f"payload/{path.name}": digest(path.read_bytes()) for path in certified_wheel.payload_files()}
-            tool = _code("certified_wheel.py", "wheel_files.py")
-            return {"tool": tool, **payload, **_files(self.workspace.root, [path for path in paths if path.is_file()])}
+            tool = code("certified_wheel.py", "wheel_files.py")
+            return {
+                "tool": tool,
+                **payload,
+                **file_digests(self.workspace.root, [path for path in paths if path.is_file()]),
+            }
 
         def do(done: Done) -> Made:
             self._forget(certified_wheel.NAME)
@@ -231,7 +232,10 @@ class Plan:
 
         def inputs(done: Done) -> Mapping[str, str]:
             paths = [self.folder / "wheelhouse.json", requirements, self.workspace.recipes]
-            return {"tool": _code("wheelhouse.py", "backends.py", "wheel_files.py"), **_files(self.workspace.root, paths)}
+            return {
+                "tool": code("wheelhouse.py", "backends.py", "wheel_files.py"),
+                **file_digests(self.workspace.root, paths),
+            }
 
         def do(done: Done) -> Made:
             from . import wheelhouse
@@ -248,7 +252,7 @@ class Plan:
             )  # fmt: skip
             record = {
                 "wheels": [{"file": w.filename, "sha256": w.sha256, "size": w.size} for w in house.wheels],
-                "not_done": _not_done(house.not_done),
+                "not_done": not_done(house.not_done),
             }
             note = f"{len(house.wheels)} wheels" + (f", {len(house.not_done)} not done" if house.not_done else "")
             return Made(outputs=[wheel.path for wheel in house.wheels], record=record, note=note)
@@ -260,213 +264,26 @@ class Plan:
         """The steps that make the wheels of this release."""
         return (*(f"wheel {item.name}" for item in self.manifest.distributions), "certified wheel")
 
-    def publish_step(self) -> Step:
-        made = (*self.own_steps, "wheelhouse")
-
-        def inputs(done: Done) -> Mapping[str, str]:
-            return {"index": str(self.workspace.store), **{name: _fingerprint(done[name]) for name in made}}
-
-        def do(done: Done) -> Made:
-            from . import index
-
-            own = [output.path for name in self.own_steps for output in done[name].outputs]
-            foreign = [output.path for output in done["wheelhouse"].outputs]
-            credentials = index.ensure_credentials(self.workspace.htpasswd, self.workspace.upload_secret)
-
-            def twine(argv: Sequence[str], *, env: Mapping[str, str]) -> effects.Completed:
-                return effects.run(argv, env=env, check=False)
-
-            with index.Server(self.workspace.store, credentials=self.workspace.htpasswd, fallback=False) as server:
-                published = index.publish(own, server.url, credentials, run=twine)
-                published += index.publish(foreign, server.url, credentials, run=twine, foreign=True)
-            new = sum(file.uploaded for file in published)
-            stored = [self.workspace.store / file.filename for file in published]
-            return Made(outputs=stored, note=f"{new} new files, {len(published) - new} there already")
-
-        return self.step("publish", inputs, do, *made)
-
-    def install_step(self) -> Step:
-        stated = self.manifest
-        installer = self.workspace.installer("pip", stated.certify_pip)
-        title = f"install of [{','.join(stated.certify_extras)}] on Python {stated.certify_python}"
-
-        def inputs(done: Done) -> Mapping[str, str]:
-            return {
-                "published files": _fingerprint(done["publish"]),
-                "what to install": title,
-                "constraints": _fingerprint(done["constraints"]),
-                "tool": _code("certify.py"),
-                **_files(self.workspace.root, [installer]),
-            }
-
-        def do(done: Done) -> Made:
-            lack = self._lack(title, [*stated.certify_extras], done["wheelhouse"])
-            if lack is not None:
-                return Made(record={"not_done": _not_done([lack])}, note=f"not done: {lack.why}")
-            return self._install(done, installer)
-
-        return self.step("install", inputs, do, "publish", "constraints")
-
-    def _lack(self, title: str, extras: Sequence[str], wheelhouse: Receipt) -> NotDone | None:
-        """What keeps an install on the certifying Python from being done here."""
-        python = self.manifest.certify_python
-        if interpreters.find(python) is None:
-            return interpreters.not_there(python, title)
-        [pinned] = [item for item in self.constraints if item.python == python]
-        wanted = pinned.core.union(*(pinned.extras[extra] for extra in extras))
-        for item in wheelhouse.record.get("not_done", []):
-            if item["python"] == str(python) and item["project"] in wanted:
-                return NotDone(what=title, why=f"it needs the {item['what']}, which is not done", how=item["how"])
-        return None
-
-    def _install(self, done: Done, installer: Path) -> Made:
-        from . import certify, index
-        from .upstream_index import index_url
-
-        interpreter = interpreters.require(self.manifest.certify_python, "the certified install")
-        known = {h for item in self.constraints for pin in item.pins.values() for h in pin.sha256}
-        known |= {output.sha256 for output in done["publish"].outputs}
-        store = self.workspace.store
-        with (
-            index.Server(store, fallback=index_url()) as server,
-            effects.scratch_folder(self.workspace.environments(self.release), "install") as scratch,
-        ):
-            installation = certify.Installation(
-                release=self.release,
-                extras=self.manifest.certify_extras,
-                interpreter=interpreter,
-                installer=installer,
-                simple_url=server.simple_url,
-            )
-            checks = certify.certify(
-                installation, frozenset(known), scratch, self.logs, self.workspace.cache / "pip",
-                lambda name, seconds: self.watcher.progress("install", f"{name} ({seconds:.1f} s)"),
-            )  # fmt: skip
-        record = {
-            "requirement": installation.requirement,
-            "python": interpreter.full_version,
-            "pip": str(self.manifest.certify_pip),
-            "checks": [asdict(check) for check in checks],
-        }
-        return Made(record=record, note=f"{installation.requirement}: {len(checks)} checks hold")
-
-    def prove_step(self) -> Step:
-        python = self.manifest.certify_python
-        requirements = self.folder / f"proof-requirements-{python}.txt"
-        core = f"wheel {self.manifest.core.name}"
-
-        def inputs(done: Done) -> Mapping[str, str]:
-            return {
-                "core wheel": _fingerprint(done[core]),
-                "upstream wheel": self.manifest.core.upstream_wheel.sha256,
-                "wheelhouse": _fingerprint(done["wheelhouse"]),
-                "tool": _code("proofs.py", "locked.py", "environments.py"),
-                **_files(self.workspace.root, [requirements, self.folder / f"constraints-{python}-hashes.txt"]),
-                **_files(self.workspace.root, sorted(self.workspace.proofs.glob("*.py"))),
-            }
-
-        def do(done: Done) -> Made:
-            names = self.proof_names()
-            lack = self._lack(f"proofs on Python {python}", [], done["wheelhouse"])
-            if lack is not None:
-                return Made(record={"not_done": _not_done([lack])}, note=f"not done: {lack.why}")
-            return self.prove(names, done)
-
-        return self.step("prove", inputs, do, core, "wheelhouse", "constraints")
-
-    def proof_names(self) -> tuple[str, ...]:
-        """The proofs that the series name, each once. Raises `SeriesError` for one that is not there."""
-        named = dict.fromkeys(patch.proof for item in self.patches.values() for patch in item if patch.proof)
-        missing = [name for name in named if not (self.workspace.proofs / name).is_file()]
-        if missing:
-            raise SeriesError(
-                f"{self.manifest.core.folder}/series names proofs that are not there", details=missing,
-                hint=f"write them to {self.workspace.proofs}, or correct the Proof fields",
-            )  # fmt: skip
-        return tuple(named)
-
-    def prove(self, names: Sequence[str], done: Done) -> Made:
-        from . import locked, proofs
-
-        python = self.manifest.certify_python
-        interpreter = interpreters.require(python, "the proofs")
-        [pinned] = [item for item in self.constraints if item.python == python]
-        shelf = locked.Shelf(wheels=tuple(_wheel(output.path) for output in done["wheelhouse"].outputs))
-        sides = {
-            "upstream": _wheel(self.fetch(self.manifest.core.upstream_wheel).path),
-            "patched": self.made_wheel(done, self.manifest.core),
-        }
-        also = [self.folder / f"proof-requirements-{python}.txt"]
-        with effects.scratch_folder(self.workspace.environments(self.release), "prove") as scratch:
-            for side, wheel in sides.items():
-                locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=[wheel])
-            results = proofs.prove(
-                names, self.workspace.proofs, scratch / "upstream", scratch / "patched", scratch, self.jobs,
-                lambda name, seconds: self.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
-            )  # fmt: skip
-        record = {"python": interpreter.full_version, "proofs": [asdict(result) for result in results]}
-        return Made(record=record, note=f"{len(results)} proofs: fail on upstream, pass on {self.release.patched}")
-
-    def certificate_step(self) -> Step:
-        target = self.workspace.certificate(self.release)
-        evidence = (*self.own_steps, "wheelhouse", "install", "prove")
-
-        def inputs(done: Done) -> Mapping[str, str]:
-            return {name: digest(json.dumps(done[name].record, sort_keys=True, default=str)) for name in evidence}
-
-        def do(done: Done) -> Made:
-            certificate = {
-                "release": self.release.tag,
-                "source": {"file": self.manifest.core.source.filename, "sha256": self.manifest.core.source.sha256},
-                "constraints": {name: value for name, value in done["constraints"].inputs.items() if "/" in name},
-                **{name: dict(done[name].record) for name in evidence},
-            }
-            effects.write_atomic(target, (json.dumps(certificate, indent=1, sort_keys=True) + "\n").encode())
-            return Made(outputs=[target], note=target.name)
-
-        return self.step("certificate", inputs, do, *evidence)
+    def wheel_steps(self, item: Distribution, locked: Path | None = None) -> tuple[Step, ...]:
+        """The steps that make one patched distribution."""
+        return self.fetch_step(item), self.tree_step(item), self.wheel_step(item, locked)
 
     def steps(self) -> tuple[Step, ...]:
-        """Every step of a release."""
+        """Every step up to the wheels."""
         return (
             self.constraints_step(),
             *(step for item in self.manifest.distributions for step in self.wheel_steps(item)),
             self.certified_step(),
             self.wheelhouse_step(),
-            self.publish_step(),
-            self.prove_step(),
-            self.install_step(),
-            self.certificate_step(),
         )
-
-    def wheel_steps(self, item: Distribution, locked: Path | None = None) -> tuple[Step, ...]:
-        """The steps that make one patched distribution."""
-        return self.fetch_step(item), self.tree_step(item), self.wheel_step(item, locked)
 
     def made_wheel(self, done: Done, item: Distribution) -> Wheel:
         """The wheel of a patched distribution."""
         [output] = done[f"wheel {item.name}"].outputs
-        return _wheel(output.path)
-
-    def chosen_proofs_step(self, names: Sequence[str]) -> Step:
-        """Some proofs, by file name or CVE id, whatever was run before."""
-        known = self.proof_names()
-        chosen = []
-        for name in names:
-            stem = name.lower().replace("-", "_").removesuffix(".py").removeprefix("test_")
-            if f"test_{stem}.py" not in known:
-                raise ProofError(f"no patch of {self.release.upstream} names the proof {name!r}", details=known)
-            chosen.append(f"test_{stem}.py")
-        step = self.prove_step()
-        now = str(time.time_ns())
-        return self.step("prove chosen", lambda done: {"asked for": now}, lambda done: self.prove(chosen, done), *step.needs)
+        return wheel_at(output.path)
 
 
 def _pins(requirements: Path) -> str:
     """The digest of a requirements file without its comments."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     return digest(*(line for line in lines if not line.startswith("#")))
-
-
-def _wheel(path: Path) -> Wheel:
-    return wheel_files.wheel_at(path)

@@ -82,7 +82,9 @@ def prove(
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         futures = {key: pool.submit(one, *key) for key in runs}
         outcomes: Mapping[tuple[str, str], Outcome] = {key: future.result() for key, future in futures.items()}
-    problems = [problem for name in names for problem in judge(name, outcomes[name, "upstream"], outcomes[name, "patched"])]
+    problems = [
+        problem for name in names for problem in judge(name, outcomes[name, "upstream"], outcomes[name, "patched"])
+    ]
     if problems:
         raise ProofError("not every proof holds", details=problems, hint="certified prove VERSION NAME runs one alone")
     return tuple(_result(name, outcomes[name, "upstream"], outcomes[name, "patched"]) for name in names)
@@ -131,8 +133,8 @@ def _run(name: str, folder: Path, environment: Path, scratch: Path) -> Outcome:
     (scratch / "tmp").mkdir()
     report = scratch / "report.xml"
     words: list[str | Path] = [
-        environments.python_of(environment), "-m", "pytest", "-c", "/dev/null", "--rootdir", here, "-p", "no:cacheprovider",
-        "--junitxml", report, "-q", name,
+        environments.python_of(environment), "-m", "pytest", "-c", "/dev/null", "--rootdir", here,
+        "-p", "no:cacheprovider", "--junitxml", report, "-q", name,
     ]  # fmt: skip
     env = clean_environment(
         HOME=str(scratch / "home"),

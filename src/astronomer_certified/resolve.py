@@ -1,4 +1,4 @@
-"""Manifest + patched wheels -> the closure for one Python as of the cutoff date, resolved by uv. Works in a scratch folder.
+"""Manifest + patched wheels -> the closure for one Python as of the cutoff, resolved by uv in a scratch folder.
 
 uv locks a throw-away project whose extras are the release's; the lock says which pins each extra needs and which files
 each pin has. The lock itself is not kept: it records download addresses.
@@ -6,22 +6,20 @@ each pin has. The lock itself is not kept: it records download addresses.
 
 from __future__ import annotations
 
-import functools
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from .artifacts import Interpreter, Manifest, PinnedFile, Python, Wheel
+from . import platforms
+from .artifacts import Interpreter, Manifest, PinnedFile, Python, Resolution, ResolvedPin, Wheel
 from .effects import scratch_folder
 from .environments import uv_call
 from .errors import CommandFailed, ResolutionError
@@ -32,31 +30,6 @@ from .upstream_index import index_url
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
 # Markers are evaluated for the last patch release of a Python, not for the one that happens to be installed here.
 _LAST_PATCH = 99
-# The platform that releases are for. Wheels for a younger glibc than 2.17 do not count as usable: the pips of the era
-# know manylinux2014 at most.
-_ENVIRONMENT = "sys_platform == 'linux' and platform_machine == 'x86_64' and implementation_name == 'cpython'"
-_GLIBC_MINORS = range(17, 4, -1)
-_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedPin:
-    """One package of the closure and its upstream files as of the cutoff; none for a patched distribution."""
-
-    name: NormalizedName
-    version: Version
-    sdist: PinnedFile | None
-    wheels: tuple[PinnedFile, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """The closure of all extras on one Python."""
-
-    python: Python
-    pins: Mapping[NormalizedName, ResolvedPin]
-    core: frozenset[NormalizedName]
-    extras: Mapping[str, frozenset[NormalizedName]]
 
 
 def resolve(
@@ -73,14 +46,23 @@ def resolve(
             uv_call([uv(), "lock", *common, *_dates(manifest), "--default-index", index_url()], cwd=folder)
         except CommandFailed as err:
             raise ResolutionError(
-                f"{manifest.release.tag} has no solution on Python {interpreter.python} as of {manifest.cutoff:%Y-%m-%d}",
+                f"no solution for {manifest.release.tag} on Python {interpreter.python} as of {manifest.cutoff.date()}",
                 details=err.details[1:],
-                hint="add [[override]] or [[later]] entries with their reason, or repair the distribution that is in the way",
+                hint="add an [[override]] or [[later]] entry, or repair the distribution that is in the way",
             ) from err
         locked = tomllib.loads((folder / "uv.lock").read_text())
 
         def exported(*extras: str) -> dict[NormalizedName, Version]:
-            words: list[str | Path] = [uv(), "export", *common, "--frozen", "--no-hashes", "--no-annotate", "--no-header", *extras]
+            words: list[str | Path] = [
+                uv(),
+                "export",
+                *common,
+                "--frozen",
+                "--no-hashes",
+                "--no-annotate",
+                "--no-header",
+                *extras,
+            ]
             return _pins(uv_call(words, cwd=folder), interpreter.python, wheels, manifest)
 
         everything = exported("--all-extras")
@@ -96,7 +78,7 @@ def resolve(
 
 
 def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python: Python) -> str:
-    """A pyproject.toml whose lock is the closure. TOML's basic strings, arrays and inline tables are JSON's but for `:`."""
+    """A pyproject.toml whose lock is the closure. TOML's basic strings and arrays are JSON's."""
     core = manifest.core.name
     quote = json.dumps
 
@@ -116,7 +98,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         f"{quote('patched-distributions')} = {array(wheels)}",
         "[tool.uv]",
         "package = false",
-        f"environments = {array([_ENVIRONMENT])}",
+        f"environments = {array([platforms.ENVIRONMENT])}",
         f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides)}",
         f"constraint-dependencies = {array(providers)}",
         "[tool.uv.sources]",
@@ -126,8 +108,10 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
 
 
 def _dates(manifest: Manifest) -> list[str]:
-    """uv's options for the cutoff. Not in the pyproject.toml: --no-config, which keeps the user's settings out, hides it."""
-    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(manifest.later)
+    """uv's options for the cutoff; --no-config, which keeps a user's settings out, hides them in a pyproject.toml."""
+    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(
+        manifest.later
+    )
     words = ["--exclude-newer", _stamp(manifest.cutoff)]
     for name, cutoff in later.items():
         words += ["--exclude-newer-package", f"{name}={_stamp(cutoff)}"]
@@ -179,32 +163,6 @@ def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedP
         raise ResolutionError(
             f"{manifest.path}: the provider pins do not hold", details=wrong, hint="is each provider's extra listed?"
         )
-
-
-@functools.cache
-def _supported(python: Python) -> tuple[tags.Tag, ...]:
-    platforms = []
-    for minor in _GLIBC_MINORS:
-        platforms.append(f"manylinux_2_{minor}_x86_64")
-        if minor in _LEGACY:
-            platforms.append(f"{_LEGACY[minor]}_x86_64")
-    platforms.append("linux_x86_64")
-    # Python 3.7 was the last with the pymalloc flag in its ABI tag (PEP 3149).
-    abi = f"{python.tag}{'m' if python.minor < 8 else ''}"
-    version = (python.major, python.minor)
-    specific = tags.cpython_tags(version, abis=[abi], platforms=platforms)
-    return (*specific, *tags.compatible_tags(version, python.tag, platforms))
-
-
-def usable_wheel(wheels: Sequence[PinnedFile], python: Python) -> PinnedFile | None:
-    """The wheel that an installer on that Python prefers (PEP 425); None if none fits."""
-    order = {tag: rank for rank, tag in enumerate(_supported(python))}
-    ranked = [
-        (min(order[tag] for tag in fitting), wheel.filename, wheel)
-        for wheel in wheels
-        if (fitting := [tag for tag in parse_wheel_filename(wheel.filename)[3] if tag in order])
-    ]
-    return min(ranked)[2] if ranked else None
 
 
 def lock_requirements(

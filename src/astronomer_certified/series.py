@@ -132,7 +132,9 @@ def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch
         else:
             archives.unpack_wheel(source.path, beside)
             inner = Path()
-        offsets = apply_to_folder(beside / inner, patches, against=f"{distribution.name} {distribution.release.upstream}")
+        offsets = apply_to_folder(
+            beside / inner, patches, against=f"{distribution.name} {distribution.release.upstream}"
+        )
         if distribution.stamp is not None:
             _stamp(beside / inner, distribution.stamp, distribution)
     return PatchedTree(

@@ -87,7 +87,7 @@ class Table:
         self.problems.add(self.key(name), message)
 
     def get(self, name: str, parse: Callable[[Any], T], *, default: T, optional: bool = False) -> T:
-        """The parsed value; a missing key (unless optional) or a ValueError of `parse` becomes a problem, then `default`."""
+        """The parsed value; `default` after a problem: a missing key (unless optional) or a ValueError of `parse`."""
         self._known.append(name)
         if name not in self._values:
             if not optional:
@@ -115,7 +115,9 @@ class Table:
         before = len(self.problems._found)
         values: dict[str, Any] = self.get(name, _mapping, default={}, optional=optional)
         absent = len(self.problems._found) > before
-        return _Absent(values, self.problems, self.key(name)) if absent else Table(values, self.problems, self.key(name))
+        return (
+            _Absent(values, self.problems, self.key(name)) if absent else Table(values, self.problems, self.key(name))
+        )
 
     def tables(self, name: str) -> Iterator[Table]:
         """The tables of `[[name]]`, closed for the caller after each."""
@@ -143,7 +145,9 @@ class Table:
         for name in self._values:
             if name in self._known:
                 continue
-            near = difflib.get_close_matches(name, [k for k in self._known if k not in self._values] or self._known, n=1)
+            near = difflib.get_close_matches(
+                name, [k for k in self._known if k not in self._values] or self._known, n=1
+            )
             self.problem(name, f"unknown key{f', did you mean {near[0]!r}?' if near else ''}")
 
 

@@ -40,8 +40,11 @@ def compare(
             found.append(Difference(path=path, change=change, reason=reason))
     if unexplained:
         raise WheelDiffError(
-            f"the wheel of {distribution.name} {distribution.release.patched} differs from upstream's by more than its series",
-            details=[*unexplained[:_SHOWN], *([f"and {len(unexplained) - _SHOWN} more"] if len(unexplained) > _SHOWN else [])],
+            f"{distribution.name} {distribution.release.patched}: it differs from upstream's by more than its series",
+            details=[
+                *unexplained[:_SHOWN],
+                *([f"and {len(unexplained) - _SHOWN} more"] if len(unexplained) > _SHOWN else []),
+            ],
             hint="name the file in a patch, or under [[restore]] if the source lacks what upstream's wheel has",
         )
     return tuple(found)
@@ -105,8 +108,12 @@ def _how(ours: Member | None, theirs: Member | None) -> str:
     if not ours.content:
         return f" (empty, upstream's has {len(theirs.content)} bytes)"
     try:
-        lines = difflib.unified_diff(theirs.content.decode().splitlines(), ours.content.decode().splitlines(), n=0, lineterm="")
+        lines = difflib.unified_diff(
+            theirs.content.decode().splitlines(), ours.content.decode().splitlines(), n=0, lineterm=""
+        )
     except UnicodeDecodeError:
         return " (binary)"
     shown = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-    return f" ({shown[0]!r}{f' and {len(shown) - 1} more lines' if len(shown) > 1 else ''})" if shown else " (line ends)"
+    return (
+        f" ({shown[0]!r}{f' and {len(shown) - 1} more lines' if len(shown) > 1 else ''})" if shown else " (line ends)"
+    )

@@ -13,6 +13,7 @@ from .artifacts import Wheel
 from .effects import scratch_folder, sha256_of
 from .errors import ArchiveError
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One file of a wheel."""

@@ -247,7 +247,9 @@ def _finished(job: _Job, made: Path, own: Path, epoch: int) -> Path:
         made = _audited(made, own)
     final = own / "final"
     final.mkdir()
-    return wheel_files.write(final / made.name, wheel_files.read(made), epoch).path
+    # Byte code differs from build to build (it holds times and paths), and every installer makes its own.
+    members = {path: member for path, member in wheel_files.read(made).items() if not path.endswith(".pyc")}
+    return wheel_files.write(final / made.name, members, epoch).path
 
 
 def _audited(made: Path, own: Path) -> Path:

@@ -1,4 +1,4 @@
-"""PatchedTree -> the patched distribution's wheel, reproducible and compared with upstream's. Builds in a scratch folder.
+"""PatchedTree -> the patched distribution's wheel, reproducible and compared with upstream's.
 
 Upstream's own backend builds it, in an environment that holds the locked build requirements and nothing else.
 """
@@ -91,9 +91,7 @@ def _restamped(distribution: Distribution, tree: PatchedTree) -> tuple[str, dict
     return name, ours
 
 
-def _restore(
-    distribution: Distribution, ours: dict[str, Member], theirs: Mapping[str, Member]
-) -> tuple[str, ...]:
+def _restore(distribution: Distribution, ours: dict[str, Member], theirs: Mapping[str, Member]) -> tuple[str, ...]:
     """Files that upstream's wheel has and its source does not are put back, as the manifest says."""
     restored = []
     for entry in distribution.restore:

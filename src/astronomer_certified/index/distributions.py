@@ -103,9 +103,7 @@ def _wheel_metadata(path: Path, claimed: Distribution) -> bytes:
         folder = folders.pop()
         missing = {f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")} - set(archive.namelist())
         if missing:
-            raise Refused(
-                f"{claimed.filename} is not a whole wheel", details=[f"no {m}" for m in sorted(missing)]
-            )
+            raise Refused(f"{claimed.filename} is not a whole wheel", details=[f"no {m}" for m in sorted(missing)])
         return archive.read(f"{folder}/METADATA")
 
 

@@ -85,7 +85,8 @@ def publish(
     """The published files, in the order of `files`, once the index at the root `url` serves all of them.
 
     What is not there yet is checked with `twine check --strict` and uploaded in one go. `foreign` files are other
-    people's: how their descriptions render is not for us to judge, and the index checks the rest. With `dry_run` nothing is uploaded, and only the files that would be come back.
+    people's: how their descriptions render is not for us to judge, and the index checks the rest. With `dry_run`
+    nothing is uploaded, and only the files that would be come back.
     PublishError when the index has other bytes under a name, cannot be reached or does not let us in.
     """
     import requests  # Here and not above: it costs 0.1 s, which a run with nothing to publish need not pay.
@@ -115,9 +116,7 @@ def _candidate(path: Path) -> _Candidate:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = os.fstat(file.fileno()).st_size
     except OSError as err:
-        raise PublishError(
-            f"{path} cannot be read", details=[str(err)], hint="build it before publishing it"
-        ) from err
+        raise PublishError(f"{path} cannot be read", details=[str(err)], hint="build it before publishing it") from err
     published = PublishedFile(filename=path.name, sha256=sha256, size=size, uploaded=False)
     return _Candidate(path=path, project=distributions.parse(path.name).project, file=published)
 
@@ -178,7 +177,7 @@ def _missing(candidates: Iterable[_Candidate], served: Mapping[str, str | None])
                     f"published sha256 {served[file.filename] or 'not shown by the index'}",
                     f"ours      sha256 {file.sha256}",
                 ],
-                hint="a published file never changes: raise the revision in the manifest (or start a new index if this one is yours alone)",
+                hint="a published file never changes: raise the revision in the manifest",
             )
     return tuple(missing)
 
@@ -208,9 +207,7 @@ def _upload(candidates: Iterable[_Candidate], root: str, credentials: Credential
     return _twine(argv, run=run, env=login)
 
 
-def _refuse_unfinished(
-    missing: Iterable[_Candidate], finished: Finished, root: str, credentials: Credentials
-) -> None:
+def _refuse_unfinished(missing: Iterable[_Candidate], finished: Finished, root: str, credentials: Credentials) -> None:
     names = [candidate.file.filename for candidate in missing]
     if not names:
         return

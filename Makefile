@@ -1,0 +1,90 @@
+# The front door. `make help` lists what there is; everything runs in this project's own virtual environment, made from
+# hashed requirements on first use. All that is needed beforehand: a Python from 3.11 on, git, make (and a C compiler for
+# the wheels that hold machine code).
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VERSION ?= 2.1.0
+PORT ?= 8080
+JOBS ?=
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$p; break; }; done)
+
+venv := .venv
+bin := $(venv)/bin
+ready := $(venv)/ready
+certified := $(bin)/certified
+jobs := $(if $(JOBS),--jobs $(JOBS))
+
+.PHONY: help release build constraints wheelhouse publish serve prove test test-unit test-integration certify-all \
+	check format bench system-packages lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Variables: VERSION=$(VERSION) PORT=$(PORT) JOBS=(cores) PYTHON=$(PYTHON)"
+
+# pip writes into the folder, the stamp comes last: an interrupted installation is simply done again.
+$(ready): requirements/dev.txt setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.11 on was found; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making $(venv) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv --clear $(venv)
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $(ready)
+
+release: $(ready) ## make, publish, install, run and prove VERSION
+	@$(certified) release $(VERSION) $(jobs)
+
+build: $(ready) ## make the patched wheels and the certified wheel of VERSION
+	@$(certified) build $(VERSION) $(jobs)
+
+constraints: $(ready) ## resolve VERSION anew as of its cutoff date
+	@$(certified) constraints $(VERSION) $(jobs)
+
+wheelhouse: $(ready) ## make the wheels that upstream lacks
+	@$(certified) wheelhouse $(VERSION) $(jobs)
+
+publish: $(ready) ## make VERSION and publish it to the local index
+	@$(certified) publish $(VERSION) $(jobs)
+
+serve: $(ready) ## serve the local index on 127.0.0.1:PORT
+	@$(certified) serve --port $(PORT)
+
+prove: $(ready) ## run the proofs of VERSION on upstream and on the patched wheel
+	@$(certified) prove $(VERSION) $(jobs)
+
+test: test-unit test-integration ## unit and integration tests
+
+test-unit: $(ready)
+	@$(bin)/pytest -q tests/unit
+
+test-integration: $(ready)
+	@$(bin)/pytest -q tests/integration
+
+certify-all: $(ready) ## every release, complete, with its certificates (long)
+	@scripts/certify-all $(certified)
+
+check: $(ready) ## ruff, mypy --strict, manifests and series, unit tests
+	@$(bin)/ruff check src tests scripts
+	@$(bin)/ruff format --check src tests
+	@$(bin)/mypy
+	@$(certified) check
+	@$(bin)/pytest -q tests/unit
+
+format: $(ready) ## let ruff format the sources
+	@$(bin)/ruff check --fix src tests scripts
+	@$(bin)/ruff format src tests
+
+bench: $(ready) ## the figures of docs/benchmarks.md
+	@$(bin)/python scripts/bench.py
+
+system-packages: ## install what compiled wheels need, on Debian and as root
+	@scripts/install-system-packages
+
+lock: $(ready) ## resolve requirements/dev.txt anew
+	@$(bin)/python scripts/lock.py
+
+clean: ## remove what was made here (not the index)
+	rm -rf build dist $(venv)

@@ -1,0 +1,220 @@
+"""A release's wheels -> the steps that publish, install, run and prove them, and the certificate of it all.
+
+wheels + wheelhouse -> publish -> install ┐
+wheel + constraints + wheelhouse -> prove ┴-> certificate
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from . import effects, interpreters
+from .artifacts import NotDone
+from .errors import ProofError, SeriesError
+from .plan import Plan, code, file_digests, fingerprint, not_done
+from .receipts import Receipt
+from .steps import Done, Made, Step, digest
+from .wheel_files import wheel_at
+
+
+class Evidence:
+    """The steps after the wheels of a plan are made."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def publish_step(self) -> Step:
+        made = (*self.plan.own_steps, "wheelhouse")
+
+        def inputs(done: Done) -> Mapping[str, str]:
+            return {"index": str(self.plan.workspace.store), **{name: fingerprint(done[name]) for name in made}}
+
+        def do(done: Done) -> Made:
+            from . import index
+
+            own = [output.path for name in self.plan.own_steps for output in done[name].outputs]
+            foreign = [output.path for output in done["wheelhouse"].outputs]
+            credentials = index.ensure_credentials(self.plan.workspace.htpasswd, self.plan.workspace.upload_secret)
+
+            def twine(argv: Sequence[str], *, env: Mapping[str, str]) -> effects.Completed:
+                return effects.run(argv, env=env, check=False)
+
+            with index.Server(
+                self.plan.workspace.store, credentials=self.plan.workspace.htpasswd, fallback=False
+            ) as server:
+                published = index.publish(own, server.url, credentials, run=twine)
+                published += index.publish(foreign, server.url, credentials, run=twine, foreign=True)
+            new = sum(file.uploaded for file in published)
+            stored = [self.plan.workspace.store / file.filename for file in published]
+            return Made(outputs=stored, note=f"{new} new files, {len(published) - new} there already")
+
+        return self.plan.step("publish", inputs, do, *made)
+
+    def install_step(self) -> Step:
+        stated = self.plan.manifest
+        installer = self.plan.workspace.installer("pip", stated.certify_pip)
+        title = f"install of [{','.join(stated.certify_extras)}] on Python {stated.certify_python}"
+
+        def inputs(done: Done) -> Mapping[str, str]:
+            return {
+                "published files": fingerprint(done["publish"]),
+                "what to install": title,
+                "constraints": fingerprint(done["constraints"]),
+                "tool": code("certify.py"),
+                **file_digests(self.plan.workspace.root, [installer]),
+            }
+
+        def do(done: Done) -> Made:
+            lack = self._lack(title, [*stated.certify_extras], done["wheelhouse"])
+            if lack is not None:
+                return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
+            return self._install(done, installer)
+
+        return self.plan.step("install", inputs, do, "publish", "constraints")
+
+    def _lack(self, title: str, extras: Sequence[str], wheelhouse: Receipt) -> NotDone | None:
+        """What keeps an install on the certifying Python from being done here."""
+        python = self.plan.manifest.certify_python
+        if interpreters.find(python) is None:
+            return interpreters.not_there(python, title)
+        [pinned] = [item for item in self.plan.constraints if item.python == python]
+        wanted = pinned.core.union(*(pinned.extras[extra] for extra in extras))
+        for item in wheelhouse.record.get("not_done", []):
+            if item["python"] == str(python) and item["project"] in wanted:
+                return NotDone(what=title, why=f"it needs the {item['what']}, which is not done", how=item["how"])
+        return None
+
+    def _install(self, done: Done, installer: Path) -> Made:
+        from . import certify, index
+        from .upstream_index import index_url
+
+        interpreter = interpreters.require(self.plan.manifest.certify_python, "the certified install")
+        known = {h for item in self.plan.constraints for pin in item.pins.values() for h in pin.sha256}
+        known |= {output.sha256 for output in done["publish"].outputs}
+        store = self.plan.workspace.store
+        with (
+            index.Server(store, fallback=index_url()) as server,
+            effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "install") as scratch,
+        ):
+            installation = certify.Installation(
+                release=self.plan.release,
+                extras=self.plan.manifest.certify_extras,
+                interpreter=interpreter,
+                installer=installer,
+                simple_url=server.simple_url,
+            )
+            checks = certify.certify(
+                installation, frozenset(known), scratch, self.plan.logs, self.plan.workspace.cache / "pip",
+                lambda name, seconds: self.plan.watcher.progress("install", f"{name} ({seconds:.1f} s)"),
+            )  # fmt: skip
+        record = {
+            "requirement": installation.requirement,
+            "python": interpreter.full_version,
+            "pip": str(self.plan.manifest.certify_pip),
+            "checks": [asdict(check) for check in checks],
+        }
+        return Made(record=record, note=f"{installation.requirement}: {len(checks)} checks hold")
+
+    def prove_step(self) -> Step:
+        python = self.plan.manifest.certify_python
+        requirements = self.plan.folder / f"proof-requirements-{python}.txt"
+        core = f"wheel {self.plan.manifest.core.name}"
+
+        def inputs(done: Done) -> Mapping[str, str]:
+            return {
+                "core wheel": fingerprint(done[core]),
+                "upstream wheel": self.plan.manifest.core.upstream_wheel.sha256,
+                "wheelhouse": fingerprint(done["wheelhouse"]),
+                "tool": code("proofs.py", "locked.py", "environments.py"),
+                **file_digests(
+                    self.plan.workspace.root, [requirements, self.plan.folder / f"constraints-{python}-hashes.txt"]
+                ),
+                **file_digests(self.plan.workspace.root, sorted(self.plan.workspace.proofs.glob("*.py"))),
+            }
+
+        def do(done: Done) -> Made:
+            names = self.proof_names()
+            lack = self._lack(f"proofs on Python {python}", [], done["wheelhouse"])
+            if lack is not None:
+                return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
+            return self.prove(names, done)
+
+        return self.plan.step("prove", inputs, do, core, "wheelhouse", "constraints")
+
+    def proof_names(self) -> tuple[str, ...]:
+        """The proofs that the series name, each once. Raises `SeriesError` for one that is not there."""
+        named = dict.fromkeys(patch.proof for item in self.plan.patches.values() for patch in item if patch.proof)
+        missing = [name for name in named if not (self.plan.workspace.proofs / name).is_file()]
+        if missing:
+            raise SeriesError(
+                f"{self.plan.manifest.core.folder}/series names proofs that are not there", details=missing,
+                hint=f"write them to {self.plan.workspace.proofs}, or correct the Proof fields",
+            )  # fmt: skip
+        return tuple(named)
+
+    def prove(self, names: Sequence[str], done: Done) -> Made:
+        from . import locked, proofs
+
+        python = self.plan.manifest.certify_python
+        interpreter = interpreters.require(python, "the proofs")
+        [pinned] = [item for item in self.plan.constraints if item.python == python]
+        shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
+        sides = {
+            "upstream": wheel_at(self.plan.fetch(self.plan.manifest.core.upstream_wheel).path),
+            "patched": self.plan.made_wheel(done, self.plan.manifest.core),
+        }
+        also = [self.plan.folder / f"proof-requirements-{python}.txt"]
+        with effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "prove") as scratch:
+            for side, wheel in sides.items():
+                locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=[wheel])
+            results = proofs.prove(
+                names, self.plan.workspace.proofs, scratch / "upstream", scratch / "patched", scratch, self.plan.jobs,
+                lambda name, seconds: self.plan.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
+            )  # fmt: skip
+        record = {"python": interpreter.full_version, "proofs": [asdict(result) for result in results]}
+        return Made(record=record, note=f"{len(results)} proofs: fail on upstream, pass on {self.plan.release.patched}")
+
+    def certificate_step(self) -> Step:
+        target = self.plan.workspace.certificate(self.plan.release)
+        evidence = (*self.plan.own_steps, "wheelhouse", "install", "prove")
+
+        def inputs(done: Done) -> Mapping[str, str]:
+            return {name: digest(json.dumps(done[name].record, sort_keys=True, default=str)) for name in evidence}
+
+        def do(done: Done) -> Made:
+            certificate = {
+                "release": self.plan.release.tag,
+                "source": {
+                    "file": self.plan.manifest.core.source.filename,
+                    "sha256": self.plan.manifest.core.source.sha256,
+                },
+                "constraints": {name: value for name, value in done["constraints"].inputs.items() if "/" in name},
+                **{name: dict(done[name].record) for name in evidence},
+            }
+            effects.write_atomic(target, (json.dumps(certificate, indent=1, sort_keys=True) + "\n").encode())
+            return Made(outputs=[target], note=target.name)
+
+        return self.plan.step("certificate", inputs, do, *evidence)
+
+    def chosen_proofs_step(self, names: Sequence[str]) -> Step:
+        """Some proofs, by file name or CVE id, whatever was run before."""
+        known = self.proof_names()
+        chosen = []
+        for name in names:
+            stem = name.lower().replace("-", "_").removesuffix(".py").removeprefix("test_")
+            if f"test_{stem}.py" not in known:
+                raise ProofError(f"no patch of {self.plan.release.upstream} names the proof {name!r}", details=known)
+            chosen.append(f"test_{stem}.py")
+        step = self.prove_step()
+        now = str(time.time_ns())
+        return self.plan.step(
+            "prove chosen", lambda done: {"asked for": now}, lambda done: self.prove(chosen, done), *step.needs
+        )
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps, after those of the plan."""
+        return self.publish_step(), self.prove_step(), self.install_step(), self.certificate_step()
