@@ -49,8 +49,10 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
 
     build = workspace.release_build(stated.release)
     with effects.lock(workspace.lock(stated.release), waiting):
-        for folder in (build, build / "trees", build / "receipts", build / "environments", plan.dist, build / "logs"):
+        for folder in (build, build / "receipts", build / "environments", plan.dist, build / "logs"):
             effects.sweep(folder)
+        for folder in (plan.dist, workspace.wheelhouse(stated.release)):
+            effects.sweep(effects.memory_folder(folder))
         yield plan
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
-from . import certified_wheel, constraints, interpreters, manifest, series, upstream
-from .artifacts import Constraints, Distribution, Manifest, NotDone, PatchedTree, PinnedFile, UpstreamFile, Wheel
+from . import certified_wheel, constraints, effects, interpreters, manifest, series, upstream
+from .artifacts import Constraints, Distribution, Manifest, NotDone, PinnedFile, UpstreamFile, Wheel
 from .receipts import Receipt
 from .steps import Done, Made, Step, Watcher, digest
 from .wheel_files import wheel_at
@@ -103,86 +103,72 @@ class Plan:
 
         return self.step(f"fetch {item.name}", lambda done: {pinned.filename: pinned.sha256 for pinned in files}, do)
 
-    def tree_step(self, item: Distribution) -> Step:
-        target = self.workspace.tree(self.release, item)
-
-        def inputs(done: Done) -> Mapping[str, str]:
-            paths = sorted(item.folder.glob("*.patch"))
-            listing = item.folder / "series"
-            return {
-                "source": item.source.sha256,
-                "stamp": repr((item.stamp, str(item.release.patched))),
-                "tool": code("series.py", "diffs.py", "archives.py"),
-                **file_digests(self.workspace.root, [*paths, *([listing] if listing.is_file() else [])]),
-            }
-
-        def do(done: Done) -> Made:
-            source = UpstreamFile(pinned=item.source, path=self.fetch(item.source).path)
-            tree = series.apply(item, source, self.patches[item.name], target)
-            note = f"{len(tree.applied)} patches" + "".join(f"\n  offset: {offset}" for offset in tree.offsets)
-            record = {
-                "path": str(tree.path),
-                "applied": list(tree.applied),
-                "touched": sorted(tree.touched),
-                "offsets": [str(offset) for offset in tree.offsets],
-            }
-            return Made(outputs=[target], record=record, note=note)
-
-        return self.step(f"tree {item.name}", inputs, do, f"fetch {item.name}")
-
     def wheel_step(self, item: Distribution, locked: Path | None = None) -> Step:
         """`locked` are other build requirements than the committed ones: those of constraints in the making."""
         requirements = locked or self.folder / "build-requirements.txt"
+        needs = [f"fetch {item.name}", *(["constraints"] if item.kind == "sdist" and locked is None else [])]
 
         def inputs(done: Done) -> Mapping[str, str]:
+            written = [*sorted(item.folder.glob("*.patch")), *item.folder.glob("series")]
             return {
-                f"tree {item.name}": fingerprint(done[f"tree {item.name}"]),
+                "source": item.source.sha256,
                 "upstream wheel": item.upstream_wheel.sha256,
-                "restore": repr(item.restore),
+                "version": str(item.release.patched),
+                "stamp, restore and build pythons": repr((item.stamp, item.restore, str(item.build_pythons))),
                 "SOURCE_DATE_EPOCH": str(item.epoch),
-                "build pythons": str(item.build_pythons),
-                "tool": code("wheels.py", "backends.py", "wheel_files.py", "wheel_diff.py"),
+                "tool": code(
+                    "series.py",
+                    "diffs.py",
+                    "archives.py",
+                    "wheels.py",
+                    "backends.py",
+                    "wheel_files.py",
+                    "wheel_diff.py",
+                ),
                 **({"build requirements": _pins(requirements)} if item.kind == "sdist" else {}),
+                **file_digests(self.workspace.root, written),
             }
 
         def do(done: Done) -> Made:
-            return self._wheel(item, done[f"tree {item.name}"], requirements)
+            # In memory where there is room: thousands of small files that live for seconds.
+            with effects.scratch_folder(effects.memory_folder(self.dist), item.name) as scratch:
+                return self._wheel(item, requirements, scratch)
 
-        needs = [f"tree {item.name}", *(["constraints"] if item.kind == "sdist" and locked is None else [])]
         return self.step(f"wheel {item.name}", inputs, do, *needs)
 
-    def _wheel(self, item: Distribution, tree: Receipt, requirements: Path) -> Made:
+    def _wheel(self, item: Distribution, requirements: Path, scratch: Path) -> Made:
         from . import wheels
 
-        patched = PatchedTree(
-            path=Path(tree.record["path"]),
-            applied=tuple(tree.record["applied"]),
-            touched=frozenset(tree.record["touched"]),
-            offsets=(),
-        )
+        tree = series.apply(item, self.fetch(item.source), self.patches[item.name], scratch / "tree")
         toolchain = None
         if item.kind == "sdist":
             interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}")
             toolchain = wheels.Toolchain(interpreter=interpreter, requirements=requirements)
         theirs = self.fetch(item.upstream_wheel)
-        self._forget(item.name)
-        built = wheels.build(item, patched, theirs, toolchain, self.dist, self.logs / f"build-{item.name}.log")
+        log = self.logs / f"build-{item.name}.log"
+        built = wheels.build(item, tree, theirs, toolchain, scratch, self.dist, log)
+        self._only(built.wheel)
         record = {
             "file": built.wheel.filename,
             "sha256": built.wheel.sha256,
             "size": built.wheel.size,
             "built_with": toolchain.interpreter.full_version if toolchain else "",
-            "patches": list(patched.applied),
+            "patches": list(tree.applied),
+            "offsets": [str(offset) for offset in tree.offsets],
             "restored": list(built.restored),
             "wheel_diff": [asdict(difference) for difference in built.differences],
         }
-        note = f"{built.wheel.filename}; differs from upstream's in {len(built.differences)} files, all explained"
+        note = (
+            f"{built.wheel.filename}; {len(tree.applied)} patches; differs from upstream's wheel"
+            f" in {len(built.differences)} files, all explained"
+        ) + "".join(f"\n  offset: {offset}" for offset in tree.offsets)
         return Made(outputs=[built.wheel.path], record=record, note=note)
 
-    def _forget(self, project: str) -> None:
-        """Wheels of another revision of the same project are not products of this release."""
-        for old in self.dist.glob(f"{project.replace('-', '_')}-[0-9]*.whl"):
-            old.unlink()
+    def _only(self, wheel: Wheel) -> None:
+        """Wheels of another revision of the same project are not products of this release any more."""
+        for old in self.dist.glob(f"{wheel.filename.split('-')[0]}-*.whl"):
+            if old != wheel.path:
+                old.unlink()
 
     def constraints_step(self) -> Step:
         names = constraints.file_names(self.manifest.pythons)
@@ -218,9 +204,9 @@ class Plan:
             }
 
         def do(done: Done) -> Made:
-            self._forget(certified_wheel.NAME)
             data = {path.name: path.read_bytes() for path in carried}
             wheel = certified_wheel.build(self.manifest, self.constraints, data, self.dist)
+            self._only(wheel)
             record = {"file": wheel.filename, "sha256": wheel.sha256, "size": wheel.size}
             return Made(outputs=[wheel.path], record=record, note=wheel.filename)
 
@@ -266,7 +252,7 @@ class Plan:
 
     def wheel_steps(self, item: Distribution, locked: Path | None = None) -> tuple[Step, ...]:
         """The steps that make one patched distribution."""
-        return self.fetch_step(item), self.tree_step(item), self.wheel_step(item, locked)
+        return self.fetch_step(item), self.wheel_step(item, locked)
 
     def steps(self) -> tuple[Step, ...]:
         """Every step up to the wheels."""

@@ -19,7 +19,7 @@ from packaging.utils import NormalizedName, parse_wheel_filename
 from . import archives, environments, interpreters, wheel_files
 from .artifacts import Interpreter, NotDone, PinnedFile, Python, Recipe, UpstreamFile, Wheel, WheelhouseItem
 from .backends import build_wheel_in
-from .effects import atomic_folder, clean_environment, run, scratch_folder, sha256_of
+from .effects import atomic_folder, clean_environment, memory_folder, run, scratch_folder, sha256_of
 from .errors import BuildError, CommandFailed, EnvironmentMissing, WheelhouseError
 from .steps import digest
 from .workspace import Workspace
@@ -91,7 +91,7 @@ def fill(
         progress(count, total, title)
         return wheel
 
-    with scratch_folder(logs.parent, "wheelhouse") as scratch:
+    with scratch_folder(memory_folder(folder), "wheelhouse") as scratch:
         places = _Environments(era, scratch)
 
         def made(job: _Job) -> Path:

@@ -1,11 +1,10 @@
-"""PatchedTree -> the patched distribution's wheel, reproducible and compared with upstream's.
+"""PatchedTree -> the patched distribution's wheel, reproducible and compared with upstream's. Uses up the tree.
 
 Upstream's own backend builds it, in an environment that holds the locked build requirements and nothing else.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 from . import wheel_files
 from .artifacts import Difference, Distribution, Interpreter, PatchedTree, SourceKind, UpstreamFile, Wheel
 from .backends import build_wheel
-from .effects import scratch_folder
 from .errors import BuildError
 from .wheel_diff import compare
 from .wheel_files import Member
@@ -41,10 +39,13 @@ def build(
     tree: PatchedTree,
     upstream_wheel: UpstreamFile,
     toolchain: Toolchain | None,
+    scratch: Path,
     folder: Path,
     log: Path,
 ) -> PatchedWheel:
     """The wheel of a patched tree, in `folder`. `toolchain` is None for a source that is a wheel already.
+
+    The tree is used up: backends write into what they build.
 
     Raises `BuildError`, or `WheelDiffError` when the result differs from upstream's by more than the series.
     """
@@ -53,7 +54,7 @@ def build(
         name, ours = _restamped(distribution, tree)
     else:
         assert toolchain is not None  # the pipeline gives one to every sdist
-        name, ours = _built(distribution, tree, toolchain, folder, log)
+        name, ours = _built(distribution, tree, toolchain, scratch, log)
     restored = _restore(distribution, ours, theirs)
     differences = compare(distribution, tree, ours, theirs)
     wheel = wheel_files.write(folder / name, ours, distribution.epoch)
@@ -61,13 +62,10 @@ def build(
 
 
 def _built(
-    distribution: Distribution, tree: PatchedTree, toolchain: Toolchain, folder: Path, log: Path
+    distribution: Distribution, tree: PatchedTree, toolchain: Toolchain, scratch: Path, log: Path
 ) -> tuple[str, dict[str, Member]]:
-    with scratch_folder(folder, distribution.name) as scratch:
-        source = scratch / "source"
-        shutil.copytree(tree.path, source)  # backends write into the tree they build
-        made = build_wheel(source, toolchain.interpreter, toolchain.requirements, scratch, distribution.epoch, log)
-        return made.name, wheel_files.read(made)
+    made = build_wheel(tree.path, toolchain.interpreter, toolchain.requirements, scratch, distribution.epoch, log)
+    return made.name, wheel_files.read(made)
 
 
 def _restamped(distribution: Distribution, tree: PatchedTree) -> tuple[str, dict[str, Member]]:

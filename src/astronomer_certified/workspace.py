@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from .artifacts import Distribution, Python, Release
+from .artifacts import Python, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,6 @@ class Workspace:
 
     def logs(self, release: Release) -> Path:
         return self.release_build(release) / "logs"
-
-    def tree(self, release: Release, distribution: Distribution) -> Path:
-        return self.release_build(release) / "trees" / distribution.name
 
     def release_dist(self, release: Release) -> Path:
         return self.dist / str(release.upstream)

@@ -1,0 +1,186 @@
+"""Measures the factory against its peers and prints the table of docs/benchmarks.md. `make bench` runs it.
+
+Every figure is the wall clock and the CPU (user + system, children included) of one process tree; each command is run
+three times, interleaved with its peers, and the median is shown. Caches of downloads are warm for everybody.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from packaging.version import Version
+
+from astronomer_certified import archives, environments, interpreters, manifest, series, upstream
+from astronomer_certified.artifacts import Distribution, Python
+from astronomer_certified.effects import clean_environment
+from astronomer_certified.upstream_index import index_url
+from astronomer_certified.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = 3
+SERIES = 30
+CERTIFIED = [sys.executable, "-m", "astronomer_certified.cli"]
+
+
+def measured(words: list[str | Path], cwd: Path, **env: str) -> tuple[float, float]:
+    """Wall and CPU seconds of a command, which must succeed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    done = subprocess.run(words, cwd=cwd, env=clean_environment(**env), capture_output=True, text=True, check=False)
+    wall = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        sys.exit(f"{words} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def interleaved(contestants: dict[str, Callable[[], tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    """Median wall and CPU seconds of each contestant."""
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
+    for _ in range(RUNS):
+        for name, run in contestants.items():
+            seen[name].append(run())
+    return {name: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for name, rows in seen.items()}  # type: ignore[misc]
+
+
+def show(title: str, result: dict[str, tuple[float, float]]) -> None:
+    """One table, with the ratio to the first row, which is ours."""
+    ours = next(iter(result.values()))
+    print(f"\n### {title}\n\n| command | wall s | CPU s | CPU, ours : theirs |\n|---|---|---|---|")
+    for name, (wall, cpu) in result.items():
+        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {ours[1] / cpu:.2f} |")
+
+
+def project_copy(folder: Path) -> Path:
+    """What humans wrote, without what was made."""
+    for name in ("patches", "constraints"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+def core_wheel(folder: Path, item: Distribution, workspace: Workspace) -> None:
+    """A cold core wheel against `python -m build` and fromager, from the same sdist with the same patches."""
+    project = project_copy(folder / "project")
+    source = upstream.fetch(item.source, workspace).path
+    patches = series.read(item.folder)
+    tree = series.apply(item, upstream.fetch(item.source, workspace), patches, folder / "tree").path
+    builder = interpreters.require(Python(3, 12), "the benchmark's peers")
+    peers = folder / "peers"
+    environments.create(peers, builder)
+    uv: list[str | Path] = [interpreters.uv(), "pip", "install", "--no-config", "--quiet", "--python", peers / "bin" / "python"]
+    subprocess.run([*uv, "--default-index", index_url(), "fromager", "build"], check=True)
+    python = peers / "bin" / "python"
+    overrides = folder / "overrides" / "patches" / "apache_airflow-2.1.0"
+    overrides.mkdir(parents=True)
+    for patch in patches:
+        shutil.copy(item.folder / patch.name, overrides)
+    path = f"{peers / 'bin'}:{Path(interpreters.uv()).parent}:{os.environ['PATH']}"
+
+    def certified() -> tuple[float, float]:
+        for name in ("build", "dist"):
+            shutil.rmtree(project / name, ignore_errors=True)
+        return measured([*CERTIFIED, "-C", project, "build", str(item.release.upstream), "--quiet"], folder)
+
+    def pypa_build() -> tuple[float, float]:
+        work = folder / "pypa"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(tree, work)
+        return measured([python, "-m", "build", "--wheel", "--outdir", work / "out", work], folder, PATH=path)
+
+    def fromager() -> tuple[float, float]:
+        work = folder / "fromager"
+        # Its cache of downloads stays, as ours does.
+        for left in ("work-dir", "wheels-repo"):
+            shutil.rmtree(work / left, ignore_errors=True)
+        work.mkdir(exist_ok=True)
+        words: list[str | Path] = [
+            peers / "bin" / "fromager", "-O", work, "-p", overrides.parent, "--sdists-repo", work / "sdists-repo",
+            "build", "--wheel-server-url", index_url(), "apache-airflow", str(item.release.upstream), index_url(),
+        ]  # fmt: skip
+        return measured(words, folder, PATH=path)
+
+    fromager()  # so that its downloads are warm
+    print(f"source: {source.name}, {len(patches)} patches")
+    show(
+        "Cold core wheel of 2.1.0 (ours also makes the repaired provider, the certified wheel and the wheel diff gate)",
+        interleaved({"certified build 2.1.0": certified, "python -m build -w": pypa_build, "fromager build": fromager}),
+    )
+
+
+def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> None:
+    """A series of 30 one-line patches over 30 files against `quilt push -a`."""
+    if shutil.which("quilt") is None:
+        print("\n(no quilt on this machine: apt-get install quilt)")
+        return
+    source = upstream.fetch(item.source, workspace).path
+    (folder / "clean").mkdir()
+    top = archives.unpack_sdist(source, folder / "clean")
+    queue = folder / "series"
+    queue.mkdir()
+    modules = sorted(path for path in (top / "airflow").rglob("*.py") if len(path.read_bytes().splitlines()) > 40)[:SERIES]
+    for number, module in enumerate(modules):
+        inner = module.relative_to(top).as_posix()
+        lines = module.read_text().splitlines(keepends=True)
+        diff = [f"--- a/{inner}\n", f"+++ b/{inner}\n", "@@ -27,7 +27,8 @@\n", *(f" {line}" for line in lines[26:29])]
+        diff += ["+# one more line\n", *(f" {line}" for line in lines[29:33])]
+        head = "Description: x\nAuthor: x\nOrigin: x\nBug: x\nLast-Update: 2026-11-22\nProof: none: benchmark\n---\n"
+        (queue / f"{number:04}.patch").write_text(head + "".join(diff))
+    (queue / "series").write_text("".join(f"{number:04}.patch\n" for number in range(len(modules))))
+    script = "import sys; from pathlib import Path; from astronomer_certified import series\n"
+    script += "series.apply_to_folder(Path(sys.argv[1]), series.read(Path(sys.argv[2])), against='the tree')"
+
+    def fresh() -> Path:
+        work = folder / "tree30"
+        shutil.rmtree(work, ignore_errors=True)
+        return Path(shutil.copytree(top, work))
+
+    def ours() -> tuple[float, float]:
+        return measured([sys.executable, "-c", script, fresh(), queue], folder)
+
+    def quilt() -> tuple[float, float]:
+        words: list[str | Path] = ["quilt", "--quiltrc=/dev/null", "push", "-a", "-q", "--fuzz=0"]
+        return measured(words, fresh(), QUILT_PATCHES=str(queue))
+
+    show(f"A series of {SERIES} patches (a whole process each)", interleaved({"series.apply": ours, "quilt push -a": quilt}))
+
+
+def no_op(folder: Path, workspace: Workspace) -> None:
+    """A build with nothing to do, against what is left of it when Python only starts."""
+    project = folder / "project"
+    words: list[str | Path] = [*CERTIFIED, "-C", project, "build", "2.1.0", "--quiet"]
+    measured(words, folder)
+    released = (ROOT / "dist" / "2.1.0").is_dir()
+    contestants = {"certified build 2.1.0, nothing changed": lambda: measured(words, folder)}
+    if released:
+        whole: list[str | Path] = [*CERTIFIED, "-C", ROOT, "release", "2.1.0", "--quiet"]
+        measured(whole, folder)
+        contestants["certified release 2.1.0, nothing changed"] = lambda: measured(whole, folder)
+    contestants["python -c pass"] = lambda: measured([sys.executable, "-c", "pass"], folder)
+    show("The no-op", interleaved(contestants))
+
+
+def main() -> None:
+    """The tables, on stdout."""
+    workspace = Workspace.at(ROOT)
+    item = manifest.load(workspace, Version("2.1.0")).core
+    load = os.getloadavg()[0]
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} at the start")
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        core_wheel(folder, item, workspace)
+        thirty_patches(folder, item, workspace)
+        no_op(folder, workspace)
+
+
+if __name__ == "__main__":
+    main()
