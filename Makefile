@@ -18,7 +18,7 @@ ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help release build constraints wheelhouse publish serve prove test test-unit test-integration certify-all \
+.PHONY: help release build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
 	check format bench system-packages lock clean
 
 help: ## list the targets
@@ -57,11 +57,14 @@ prove: $(ready) ## run the proofs of VERSION on upstream and on the patched whee
 
 test: test-unit test-integration ## unit and integration tests
 
-test-unit: $(ready)
+test-unit: $(ready) ## unit tests, seconds
 	@$(bin)/pytest -q tests/unit
 
-test-integration: $(ready)
+test-integration: $(ready) ## integration tests: real pip, twine, servers, kill -9
 	@$(bin)/pytest -q tests/integration
+
+certify: $(ready) ## real Airflow: release VERSION, and every documented command
+	@$(bin)/pytest -q tests/certification
 
 certify-all: $(ready) ## every release, complete, with its certificates (long)
 	@scripts/certify-all $(certified)

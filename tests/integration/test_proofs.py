@@ -1,0 +1,62 @@
+"""Proofs: what counts as failing on upstream, and what speaks against a proof. The reports are real pytest's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astronomer_certified.proofs import Outcome, _cases, judge
+
+NAME = "test_hole.py"
+
+PASSES = "def test_guard():\n    assert True\n"
+FAILS = "def test_hole():\n    assert 'open' == 'shut'\n"
+RAISES = "import pytest\n\ndef test_hole():\n    with pytest.raises(ValueError):\n        pass\n"
+ELSEWHERE = "def test_hole():\n    {}['hole']\n"
+FIXTURE = "import pytest\n\n@pytest.fixture\ndef broken():\n    assert False\n\ndef test_hole(broken):\n    pass\n"
+IMPORT = "import not_there\n\ndef test_hole():\n    assert False\n"
+SKIPS = "import pytest\n\ndef test_hole():\n    pytest.skip('not here')\n"
+DEEP = "import os.path\n\ndef test_hole():\n    os.path.join(None)\n"
+EMPTY = ""
+
+
+def outcome(folder: Path, text: str) -> Outcome:
+    """What real pytest says of a proof with that text."""
+    folder.mkdir()
+    (folder / NAME).write_text(text)
+    report = folder / "report.xml"
+    words = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*words, "--junitxml", report, "-q", NAME], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return Outcome(cases=_cases(report), seconds=0.1, output=done.stdout)
+
+
+@pytest.mark.parametrize("upstream", [FAILS, RAISES, FAILS + PASSES], ids=["assert", "raises", "with a guard"])
+def test_a_proof_that_fails_in_its_assertion_and_passes_when_patched_holds(tmp_path: Path, upstream: str) -> None:
+    assert judge(NAME, outcome(tmp_path / "up", upstream), outcome(tmp_path / "pa", PASSES)) == []
+
+
+@pytest.mark.parametrize(
+    ("upstream", "patched", "words"),
+    [
+        pytest.param(PASSES, PASSES, "passes on upstream, so it proves nothing", id="passes on upstream"),
+        pytest.param(SKIPS, PASSES, "passes on upstream, so it proves nothing", id="skips on upstream"),
+        pytest.param(FAILS, FAILS, "on the patched wheel test_hole fails: AssertionError", id="fails when patched"),
+        pytest.param(FAILS, SKIPS, "every test is skipped on the patched wheel", id="skips when patched"),
+        pytest.param(ELSEWHERE, PASSES, "fails with KeyError", id="fails with another error"),
+        pytest.param(DEEP, PASSES, "not in an assertion of the proof", id="fails in another file"),
+        pytest.param(FIXTURE, PASSES, "an error outside of the test", id="broken fixture"),
+        pytest.param(IMPORT, PASSES, "not in an assertion of the proof", id="broken import"),
+        pytest.param(EMPTY, PASSES, "no test ran", id="no test"),
+        pytest.param(FAILS, EMPTY, "no test ran", id="no test when patched"),
+    ],
+)
+def test_what_proves_nothing_is_said(tmp_path: Path, upstream: str, patched: str, words: str) -> None:
+    problems = judge(NAME, outcome(tmp_path / "up", upstream), outcome(tmp_path / "pa", patched))
+
+    assert any(words in problem for problem in problems), problems
