@@ -32,12 +32,15 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
     """
     words: list[str | Path] = [
         uv(), "pip", "install", "--no-config", "--quiet", "--no-deps", "--only-binary", ":all:",
-        "--python", python_of(environment), "--default-index", index_url(),
+        "--python", python_of(environment),
     ]  # fmt: skip
-    hashed: list[str | Path] = []
-    for file in requirements:
-        hashed += ["--requirement", file]
-    uv_call([*words, "--require-hashes", *hashed]) if hashed else None
+    if requirements:
+        hashed: list[str | Path] = [*words, "--require-hashes"]
+        for file in requirements:
+            hashed += ["--requirement", file]
+        # Every file is checked by its hash, so what uv has in its cache will do; only else is the index asked.
+        if run([*hashed, "--offline"], check=False).returncode != 0:
+            uv_call([*hashed, "--default-index", index_url()])
     if wheels:
         # Our own files were hashed when they were made; uv keys its cache by path and time, so no stale copy is used.
         uv_call([*words, "--offline", *(wheel.path for wheel in wheels)])

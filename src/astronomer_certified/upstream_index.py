@@ -38,7 +38,7 @@ class IndexFile:
 @functools.cache
 def index_url() -> str:
     """The upstream index's simple API address."""
-    if configured := os.environ.get(INDEX_VARIABLE):
+    if configured := os.environ.get(INDEX_VARIABLE) or os.environ.get("PIP_INDEX_URL"):
         return configured
     with contextlib.suppress(CommandFailed):
         words = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
