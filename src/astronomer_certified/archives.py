@@ -5,6 +5,8 @@ Stricter than PEP 706's `data` filter, which repairs absolute names silently and
 
 from __future__ import annotations
 
+import errno
+import gzip
 import os
 import stat
 import tarfile
@@ -44,6 +46,9 @@ class _Gate:
 
     def path(self, member: str) -> PurePosixPath:
         """The member's path, relative and below the folder it is unpacked in."""
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise self.refuse(member, f"more than {MAX_MEMBERS} members")
         path = PurePosixPath(member)
         if path.is_absolute() or member.startswith("\\") or (len(member) > 1 and member[1] == ":"):
             raise self.refuse(member, "absolute path")
@@ -59,9 +64,6 @@ class _Gate:
         if str(path) in self._seen:
             raise self.refuse(member, "comes twice")
         self._seen.add(str(path))
-        self._members += 1
-        if self._members > MAX_MEMBERS:
-            raise self.refuse(member, f"more than {MAX_MEMBERS} members")
         return path
 
     def grow(self, member: str, size: int) -> None:
@@ -72,10 +74,10 @@ class _Gate:
 
 
 def _write(gate: _Gate, member: str, target: Path, blocks: Iterator[bytes], *, executable: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     # O_EXCL and O_NOFOLLOW: nothing that stands there already is written through.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(target, flags, 0o755 if executable else 0o644)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as err:
         raise gate.refuse(member, "collides with another member") from err
@@ -121,17 +123,29 @@ def unpack_sdist(archive: Path, folder: Path) -> Path:
         raise ArchiveError(f"{archive.name}: not a sound .tar.gz", details=[str(err)]) from err
     if len(tops) != 1:
         raise ArchiveError(f"{archive.name}: must hold one top folder, not {len(tops)}", details=sorted(tops)[:5])
-    return folder / tops.pop()
+    top = folder / tops.pop()
+    if not top.is_dir():
+        raise ArchiveError(f"{archive.name}: must hold one top folder with files in it", details=[top.name])
+    return top
 
 
 def build_requires(archive: Path) -> tuple[str, ...]:
-    """What an sdist's pyproject.toml says under build-system.requires (PEP 518); empty without one."""
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
-                stream = tar.extractfile(member)
-                assert stream is not None  # isfile() members always have one
-                return tuple(tomllib.loads(stream.read().decode()).get("build-system", {}).get("requires", ()))
+    """What an sdist's pyproject.toml says under build-system.requires (PEP 518); empty without one.
+
+    Raises `ArchiveError`.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
+                    stream = tar.extractfile(member)
+                    assert stream is not None  # isfile() members always have one
+                    text = stream.read(_BLOCK).decode()
+                    return tuple(map(str, tomllib.loads(text).get("build-system", {}).get("requires", ())))
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
+        raise ArchiveError(f"{archive.name}: not a sound .tar.gz", details=[str(err)]) from err
+    except (ValueError, AttributeError, TypeError) as err:  # not UTF-8, not TOML, or another shape than PEP 518's
+        raise ArchiveError(f"{archive.name}: its pyproject.toml cannot be read", details=[str(err)]) from err
     return ()
 
 
@@ -163,6 +177,9 @@ def unpack_wheel(archive: Path, folder: Path) -> Path:
                 with zipped.open(member) as stream:
                     blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
                     _write(gate, member.filename, folder / path, blocks, executable=bool(mode & stat.S_IXUSR))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as err:
+        # A member that claims to begin before the file does makes seek(2) fail with EINVAL.
+        if isinstance(err, OSError) and err.errno not in (None, errno.EINVAL):
+            raise
         raise ArchiveError(f"{archive.name}: not a sound wheel", details=[str(err)]) from err
     return folder
