@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NO_NEWLINE = b"\\ No newline at end of file"
-_ESCAPES = {b"n": b"\n", b"t": b"\t", b'"': b'"', b"\\": b"\\", b"r": b"\r", b"a": b"\a", b"b": b"\b"}
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"v": b"\v", b"f": b"\f"}
+# What git and quilt write between the first line of a file's diff and its `---` line.
+_HEADER = re.compile(
+    rb"(old mode|new mode|new file mode|deleted file mode|rename from|rename to|copy from|copy to|similarity index"
+    rb"|dissimilarity index|index|GIT binary patch|Binary files|=+$|\s*$)"
+)
 
 
 class MalformedDiff(ValueError):
@@ -34,11 +41,16 @@ class HunkRefused(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunk:
-    """One hunk: lines with their endings, before and after; `old_start` counts from 1 (0 for an empty file)."""
+    """One hunk: lines with their endings, before and after; `old_start` counts from 1 (0 for an empty file).
+
+    `leading` and `trailing` count its context lines before the first and after the last change.
+    """
 
     old_start: int
     old: tuple[bytes, ...]
     new: tuple[bytes, ...]
+    leading: int
+    trailing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +72,15 @@ class FileDiff:
 
 def _unquoted(name: bytes) -> bytes:
     """A file name as git writes it: in double quotes with C escapes when it has odd bytes."""
-    if not name.startswith(b'"'):
+    quoted = _QUOTED.match(name)  # a tab may follow it
+    if quoted is None:
         return name
-    body = name[1:-1]
-    octal = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m.group(1), 8)]), body)
-    return re.sub(rb"\\(.)", lambda m: _ESCAPES.get(m.group(1), m.group(1)), octal)
+
+    def meant(escape: re.Match[bytes]) -> bytes:
+        word = escape.group(1)
+        return bytes([int(word, 8) & 0xFF]) if len(word) == 3 else _ESCAPES.get(word, word)
+
+    return _ESCAPE.sub(meant, quoted.group(1))
 
 
 def _name(raw: bytes, number: int) -> str | None:
@@ -152,12 +168,14 @@ def _file(lines: _Lines) -> FileDiff:
     old: str | None = None
     new: str | None = None
     if first.startswith((b"diff --git ", b"Index: ")):
-        while (line := lines.peek()) is not None and not line.startswith((b"--- ", b"diff --git ")):
+        while (line := lines.peek()) is not None and not line.startswith((b"--- ", b"diff --git ", b"Index: ")):
+            if not _HEADER.match(line) and not _is_mail_footer(lines):
+                raise MalformedDiff(f"line {lines.at + 1}: not a line of a diff's header: {line[:60]!r}")
             word, _, rest = lines.take().rstrip(b"\n").partition(b" mode ")
             if word == b"new file":
-                created, new_mode = True, int(rest, 8)
+                created, new_mode = True, _mode(rest, lines.at)
             elif word == b"new":
-                new_mode = int(rest, 8)
+                new_mode = _mode(rest, lines.at)
             elif word == b"deleted file":
                 deleted = True
             elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ")):
@@ -179,8 +197,12 @@ def _file(lines: _Lines) -> FileDiff:
         if line is None or not line.startswith(b"+++ "):
             raise MalformedDiff(f"line {lines.at}: '---' without a '+++' line after it")
         new = _name(lines.take()[4:], lines.at)
+        if old is not None and new is not None and old != new and not renamed:
+            raise MalformedDiff(f"line {lines.at}: names {old!r} and {new!r}, but no rename")
     elif renamed:
         old, new = renamed.get("from"), renamed.get("to")
+        if old is None or new is None:
+            raise MalformedDiff(f"line {number}: half a rename")
     else:
         old, new = _git_names(first, number)
         if created:
@@ -193,7 +215,7 @@ def _file(lines: _Lines) -> FileDiff:
     while (line := lines.peek()) is not None and line.startswith(b"@@ "):
         hunks.append(_hunk(lines))
     while (line := lines.peek()) is not None and not _starts_file(lines, line):
-        if line.strip() and not line.startswith(b"-- \n") and hunks and not _is_mail_footer(lines):
+        if line.strip() and not _is_mail_footer(lines):
             raise MalformedDiff(f"line {lines.at + 1}: text that belongs to no hunk: {line[:60]!r}")
         lines.take()
     if not hunks and not (created or deleted or renamed or new_mode is not None):
@@ -201,9 +223,15 @@ def _file(lines: _Lines) -> FileDiff:
     return FileDiff(old=old, new=new, hunks=tuple(hunks), new_mode=new_mode)
 
 
+def _mode(word: bytes, number: int) -> int:
+    if not re.fullmatch(rb"[0-7]{6}\r?", word):
+        raise MalformedDiff(f"line {number}: not a mode: {word.decode('utf-8', 'backslashreplace')!r}")
+    return int(word, 8)
+
+
 def _is_mail_footer(lines: _Lines) -> bool:
     """`git format-patch` ends a mail with "-- " and git's version."""
-    return any(line == b"-- \n" for line in lines.lines[max(0, lines.at - 2) : lines.at])
+    return b"-- \n" in lines.lines[max(0, lines.at - 2) : lines.at + 1]
 
 
 def _hunk(lines: _Lines) -> Hunk:
@@ -216,18 +244,23 @@ def _hunk(lines: _Lines) -> Hunk:
     new_count = int(match.group(4) or 1)
     old: list[bytes] = []
     new: list[bytes] = []
+    leading = trailing = 0
+    changed = False
     while len(old) < old_count or len(new) < new_count:
         line = lines.peek()
         if line is None:
             raise MalformedDiff(f"line {number}: the hunk ends before its {old_count} old and {new_count} new lines")
         lines.take()
-        body = line[1:]
-        if line.startswith(b" "):
+        if not line.endswith(b"\n"):
+            raise MalformedDiff(f"line {lines.at}: the patch ends in the middle of a line")
+        # Some editors strip the blank of an empty context line.
+        is_context, body = line.startswith((b" ", b"\n")), line[1:] or line
+        changed = changed or not is_context
+        leading += not changed
+        trailing = trailing + 1 if is_context else 0
+        if is_context:
             old.append(body)
             new.append(body)
-        elif line == b"\n":  # some editors strip the blank of an empty context line
-            old.append(b"\n")
-            new.append(b"\n")
         elif line.startswith(b"-"):
             old.append(body)
         elif line.startswith(b"+"):
@@ -246,7 +279,9 @@ def _hunk(lines: _Lines) -> Hunk:
         raise MalformedDiff(
             f"line {number}: the hunk has {len(old)} old and {len(new)} new lines, not as its header says"
         )
-    return Hunk(old_start=old_start, old=tuple(old), new=tuple(new))
+    if any(not line.endswith(b"\n") for line in (*old[:-1], *new[:-1])):
+        raise MalformedDiff(f"line {number}: a line without a newline that is not the last")
+    return Hunk(old_start=old_start, old=tuple(old), new=tuple(new), leading=leading, trailing=trailing)
 
 
 def apply(content: Sequence[bytes], hunks: Sequence[Hunk]) -> tuple[list[bytes], list[tuple[int, int, int]]]:
@@ -264,14 +299,27 @@ def apply(content: Sequence[bytes], hunks: Sequence[Hunk]) -> tuple[list[bytes],
         stated = hunk.old_start - 1 if hunk.old else hunk.old_start
         at = stated + drift
         if not _matches(content, at, hunk.old, done):
-            at = _elsewhere(content, hunk, number, done, stated)
+            at = _elsewhere(content, hunk, number, done, at)
             offsets.append((number, stated + 1, at + 1))
             drift = at - stated
+        _check_ends(content, hunk, number, at)
         result.extend(content[done:at])
         result.extend(hunk.new)
         done = at + len(hunk.old)
     result.extend(content[done:])
     return result, offsets
+
+
+def _check_ends(content: Sequence[bytes], hunk: Hunk, number: int, at: int) -> None:
+    """A hunk with less context on one side was made at that end of the file and fits nowhere else, as in GNU patch."""
+    if not hunk.old and content:
+        raise HunkRefused(number, at + 1, "it has no context, and the file is not empty")
+    if hunk.leading < hunk.trailing and at != 0:
+        raise HunkRefused(number, at + 1, "its text is there, but not at the beginning of the file")
+    # Text that ends without a newline would swallow the line that follows it.
+    ends_file = hunk.trailing < hunk.leading or any(not line.endswith(b"\n") for line in hunk.new)
+    if ends_file and at + len(hunk.old) != len(content):
+        raise HunkRefused(number, at + 1, "its text is there, but not at the end of the file")
 
 
 def _matches(content: Sequence[bytes], at: int, old: Sequence[bytes], done: int) -> bool:

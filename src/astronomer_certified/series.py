@@ -10,7 +10,7 @@ import email.policy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from . import archives, diffs
 from .artifacts import Distribution, Offset, PatchedTree, SourceKind, Stamp, UpstreamFile
@@ -45,7 +45,7 @@ class Patch:
     def proof(self) -> str | None:
         """The file of patches/proofs/ that proves it; None where the header says why there is none."""
         name = self.fields.get("Proof", "").strip()
-        return name if name.endswith(".py") else None
+        return None if name.startswith("none:") else name
 
     @property
     def touched(self) -> frozenset[str]:
@@ -60,7 +60,10 @@ def names(folder: Path) -> tuple[str, ...]:
     that would loosen the application.
     """
     path = folder / "series"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    except UnicodeDecodeError as err:
+        raise SeriesError(f"{path}: not UTF-8: {err.reason} at byte {err.start}") from err
     listed: list[str] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -98,10 +101,11 @@ def _parse(path: Path) -> Patch:
     missing = [name for name in _REQUIRED if not fields.get(name, "").strip()]
     if not (fields.get("Bug", "").strip() or fields.get("Applied-Upstream", "").strip()):
         missing.append("Bug or Applied-Upstream")
-    if not fields.get("Proof", "").strip():
-        missing.append("Proof (a file of patches/proofs/, or 'none: REASON')")
-    if fields.get("Proof", "").strip() in ("none", "none:"):
+    proof = fields.get("Proof", "").strip()
+    if proof in ("none", "none:"):
         missing.append("a reason after 'Proof: none:'")
+    elif not proof.startswith("none: ") and not proof.endswith(".py"):
+        missing.append("Proof (a file of patches/proofs/, or 'none: REASON')")
     if "CVE" in fields and not _CVE.search(fields["CVE"]):
         missing.append(f"a CVE id in {fields['CVE']!r}")
     if missing:
@@ -170,8 +174,19 @@ class _Overlay:
                 self._files[path] = _File(lines=None, executable=False)
         return self._files[path]
 
+    def obstacle(self, path: str) -> str | None:
+        """What keeps a new file from being at `path`; None if nothing does."""
+        if (self._folder / path).is_dir():
+            return "a folder is there"
+        for parent in PurePosixPath(path).parents:
+            known = self._files.get(str(parent))
+            if known.lines is not None if known else (self._folder / parent).is_file():
+                return f"{parent} is no folder"
+        return None
+
     def write(self) -> None:
-        for path, file in self._files.items():
+        # Removals first: a new folder may take the name of a file that is gone.
+        for path, file in sorted(self._files.items(), key=lambda item: item[1].lines is not None):
             real = self._folder / path
             if file.lines is None:
                 real.unlink(missing_ok=True)
@@ -206,6 +221,8 @@ def _apply_file(overlay: _Overlay, patch: Patch, file: FileDiff, against: str) -
     if file.old is None:
         if overlay.file(file.path).lines is not None:
             raise refuse(f"{file.path}: the patch makes this file, but it is there already")
+        if obstacle := overlay.obstacle(file.path):
+            raise refuse(f"{file.path}: the patch makes this file, but {obstacle}")
         before: list[bytes] = []
         executable = False
     else:
@@ -229,6 +246,8 @@ def _apply_file(overlay: _Overlay, patch: Patch, file: FileDiff, against: str) -
     target = overlay.file(file.new)
     if file.new != file.old and target.lines is not None and file.old is not None:
         raise refuse(f"{file.new}: the patch renames {file.old} to it, but it is there already")
+    if file.old is not None and file.new != file.old and (obstacle := overlay.obstacle(file.new)):
+        raise refuse(f"{file.new}: the patch renames {file.old} to it, but {obstacle}")
     target.lines = after
     target.executable = executable if file.new_mode is None else file.new_mode == _CREATED_MODE
     return offsets
@@ -242,7 +261,10 @@ def _stamp(tree: Path, stamp: Stamp, distribution: Distribution) -> None:
     """The one line that holds the upstream version holds the patched version instead."""
     path = tree / stamp.file
     # Bytes in and out: universal newlines would rewrite a CRLF file.
-    text = path.read_bytes().decode("utf-8") if path.is_file() else ""
+    try:
+        text = path.read_bytes().decode("utf-8") if path.is_file() else ""
+    except UnicodeDecodeError as err:
+        raise SeriesError(f"{stamp.file}: not UTF-8: {err.reason} at byte {err.start}; it cannot be stamped") from err
     lines = text.splitlines(keepends=True)
     places = [number for number, line in enumerate(lines) if line.rstrip("\r\n") == stamp.line]
     if len(places) != 1:
