@@ -9,11 +9,13 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping
 from email.parser import BytesParser
+from pathlib import Path
 
 from .artifacts import Difference, Distribution, PatchedTree
 from .errors import WheelDiffError
 from .wheel_files import Member, dist_info
 
+_METADATA = ".dist-info/METADATA"
 # The sources of METADATA in a tree: a series that touches one of them may change metadata beyond the version.
 _METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 _SHOWN = 30
@@ -26,11 +28,14 @@ def compare(
     our_info, their_info = dist_info(ours), dist_info(theirs)
     ours = _neutral(ours, our_info)
     theirs = _neutral(theirs, their_info)
-    touched = {path.replace(their_info, ".dist-info") for path in tree.touched}
+    touched = {path.replace(their_info, ".dist-info"): tree.path / path for path in tree.touched}
     found: list[Difference] = []
     unexplained: list[str] = []
+    version = _version(ours)
+    if unstamped := version != str(distribution.release.patched):
+        unexplained.append(f"changed: {_METADATA} (its version is {version!r})")
     for path in sorted(ours.keys() | theirs.keys()):
-        if ours.get(path) == theirs.get(path):
+        if ours.get(path) == theirs.get(path) or (path == _METADATA and unstamped):
             continue
         change = "added" if path not in theirs else "missing" if path not in ours else "changed"
         reason = _reason(path, change, distribution, touched, ours, theirs)
@@ -59,17 +64,18 @@ def _reason(
     path: str,
     change: str,
     distribution: Distribution,
-    touched: set[str],
+    touched: Mapping[str, Path],
     ours: Mapping[str, Member],
     theirs: Mapping[str, Member],
 ) -> str | None:
-    if path in touched and path != ".dist-info/METADATA":
-        return "series"
+    if path in touched and path != _METADATA:
+        lost = change == "missing" and touched[path].is_file()
+        return None if lost else "series"
     if change != "changed":
         return None
     mine, upstreams = ours[path].content, theirs[path].content
-    if path == ".dist-info/METADATA":
-        allowed = touched & (_METADATA_SOURCES | {path})
+    if path == _METADATA:
+        allowed = touched.keys() & (_METADATA_SOURCES | {path})
         if _metadata_differs_by_version_only(mine, upstreams, distribution):
             return "series and version stamp" if allowed else "version stamp"
         return "series and version stamp" if allowed else None
@@ -83,15 +89,18 @@ def _reason(
     return None
 
 
+def _version(members: Mapping[str, Member]) -> str | None:
+    metadata = members.get(_METADATA)
+    return BytesParser().parsebytes(metadata.content)["Version"] if metadata else None
+
+
 def _metadata_differs_by_version_only(ours: bytes, theirs: bytes, distribution: Distribution) -> bool:
     """Whether METADATA is upstream's but for the stamped version and what setup.py derives from it (Download-URL)."""
     old, new = str(distribution.release.upstream), str(distribution.release.patched)
     mine, upstreams = BytesParser().parsebytes(ours), BytesParser().parsebytes(theirs)
     unstamped = Counter((name, value.replace(new, old)) for name, value in mine.items())
-    return (
-        mine["Version"] == new
-        and unstamped == Counter(upstreams.items())
-        and str(mine.get_payload()).replace(new, old) == str(upstreams.get_payload())
+    return unstamped == Counter(upstreams.items()) and str(mine.get_payload()).replace(new, old) == str(
+        upstreams.get_payload()
     )
 
 

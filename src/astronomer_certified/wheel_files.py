@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ def read(path: Path) -> dict[str, Member]:
                 for info in zipped.infolist()
                 if not info.is_dir() and not info.filename.endswith(".dist-info/RECORD")
             }
-    except (zipfile.BadZipFile, EOFError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
         raise ArchiveError(f"{path.name}: not a sound wheel", details=[str(err)]) from err
 
 
