@@ -43,8 +43,6 @@ def fetch(pinned: PinnedFile, workspace: Workspace, progress: Progress = _silent
 
 
 def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
-    import requests
-
     listed = [file for file in files(pinned.project) if file.filename == pinned.filename]
     if not listed:
         raise UpstreamError(
@@ -55,21 +53,33 @@ def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
     if listed[0].sha256 not in (None, pinned.sha256):
         raise _mismatch(pinned, str(listed[0].sha256), "the index lists it with")
     part = target.with_name(target.name + ".part")
-    with answering():
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                _fetch_rest(listed[0].url, part, progress)
-                break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-                if attempt == _ATTEMPTS:
-                    raise
-    actual = sha256_of(part)
+    left_over = part.exists()
+    actual = _fetch_whole(listed[0].url, part, progress)
+    if actual != pinned.sha256 and left_over:
+        # A killed run, or a power cut, may leave something else than the beginning of this file.
+        part.unlink()
+        actual = _fetch_whole(listed[0].url, part, progress)
     if actual != pinned.sha256:
         part.unlink()
         raise _mismatch(pinned, actual, "downloaded")
     with part.open("rb") as stream:
         os.fsync(stream.fileno())
     part.replace(target)
+
+
+def _fetch_whole(url: str, part: Path, progress: Progress) -> str:
+    """sha256 of `part`, which is as long as `url` when this returns. Goes on after a tear, a few times."""
+    import requests
+
+    with answering():
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _fetch_rest(url, part, progress)
+                break
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                if attempt == _ATTEMPTS:
+                    raise
+    return sha256_of(part)
 
 
 def _fetch_rest(url: str, part: Path, progress: Progress) -> None:

@@ -53,10 +53,11 @@ def index_url() -> str:
 def answering() -> Iterator[None]:
     """A block in which a network that does not answer is an `UpstreamError` that names the index."""
     import requests
+    from pypi_simple import UnsupportedContentTypeError, UnsupportedRepoVersionError
 
     try:
         yield
-    except requests.RequestException as err:
+    except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as err:
         raise UpstreamError(
             f"the upstream index does not answer: {index_url()}",
             details=[str(err)],
