@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -154,14 +154,19 @@ def _providers(top: Table) -> dict[NormalizedName, Version]:
     return {canonicalize_name(PROVIDER_PREFIX + name): version for name, version in table.items(_version)}
 
 
+def _each_once(top: Table, key: str, values: Sequence[object]) -> None:
+    names = [str(value) for value in values]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        top.problem(key, f"{name!r} stands there twice")
+
+
 def _extras(top: Table) -> tuple[tuple[str, ...], frozenset[str]]:
     extras = top.each("extras", toml.text)
     default = top.each("default-extras", toml.text)
     for name in default:
         if name not in extras:
             top.problem("default-extras", f"{name!r} is not one of the extras")
-    for name in sorted({name for name in extras if extras.count(name) > 1}):
-        top.problem("extras", f"{name!r} stands there twice")
+    _each_once(top, "extras", extras)
     return extras, frozenset(default)
 
 
@@ -170,11 +175,13 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     path = workspace.manifest(version)
     top = toml.load(path)
     core = _distribution(top, CORE, path.parent)
-    pythons = top.each("pythons", _as(Python.parse, ValueError, "a Python version like 3.8"))
+    pythons = top.each("pythons", _as(Python.parse, ValueError, "a Python version like 3.8"), filled=True)
+    _each_once(top, "pythons", pythons)
     cutoff = top.get("cutoff", toml.moment, default=_NEVER)
     if cutoff < core.uploaded:
         top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
     repairs = top.each("repairs", _pinned, optional=True)
+    _each_once(top, "repairs", [canonicalize_name(repair.name) for repair in repairs])
     providers = _providers(top)
     extras, default = _extras(top)
     overrides = tuple(

@@ -31,6 +31,7 @@ def _lines_of_keys(text: str) -> dict[str, int]:
         if header := _HEADER.match(line):
             table = header.group(2)
             if header.group(1):
+                lines.setdefault(table, number)
                 arrays[table] = arrays.get(table, -1) + 1
                 table = f"{table}.{arrays[table]}"
             lines.setdefault(table, number)
@@ -99,9 +100,13 @@ class Table:
             self.problem(name, str(err))
             return default
 
-    def each(self, name: str, parse: Callable[[Any], T], *, optional: bool = False) -> tuple[T, ...]:
+    def each(
+        self, name: str, parse: Callable[[Any], T], *, optional: bool = False, filled: bool = False
+    ) -> tuple[T, ...]:
         """The parsed items of an array; every bad item is a problem of its own."""
         items: list[Any] = self.get(name, _array, default=[], optional=optional)
+        if self._values.get(name) == [] and filled:
+            self.problem(name, "must name at least one")
         parsed = []
         for item in items:
             try:
