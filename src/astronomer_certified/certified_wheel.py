@@ -76,6 +76,8 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
     """The METADATA file (core metadata 2.1, which every pip from 19.3.1 on reads)."""
     release = manifest.release
     first, last = manifest.pythons[0], manifest.pythons[-1]
+    gaps = [Python(first.major, minor) for minor in range(first.minor, last.minor)]
+    without = "".join(f",!={python}.*" for python in gaps if python not in manifest.pythons)
     pythons = ", ".join(str(python) for python in manifest.pythons)
     lines = [
         "Metadata-Version: 2.1",
@@ -84,7 +86,7 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
         f"Summary: {_SUMMARY.format(version=release.upstream)}",
         "License: Apache-2.0",
         *(f"Classifier: Programming Language :: Python :: {python}" for python in manifest.pythons),
-        f"Requires-Python: >={first},<{last.major}.{last.minor + 1}",
+        f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}",
         "Description-Content-Type: text/markdown",
         f"Requires-Dist: {manifest.core.name}=={release.patched}",
         *(f"Requires-Dist: {line}" for line in _requirements(constraints, {c.python: c.core for c in constraints}, ())),

@@ -126,7 +126,7 @@ def _header(manifest: Manifest, digest: str, title: str) -> str:
     lines = [
         f"# Astronomer Certified of Apache Airflow {version}: {title}.",
         f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%d}; do not edit.",
-        *(f"# override {entry.requirement}: {entry.reason}" for entry in manifest.overrides),
+        *(f"# override {entry.requirement}: {' '.join(entry.reason.split())}" for entry in manifest.overrides),
         *(
             f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}"
             for item in manifest.repairs
@@ -161,12 +161,19 @@ def check_current(folder: Path, digest: str, names: Iterable[str]) -> None:
             raise _stale(path, None)
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
-            found = json.loads(text).get("inputs")
+            found = _inputs_of_json(text)
         else:
             match = re.search(rf"^{re.escape(_INPUTS)}([0-9a-f]+)$", text, re.MULTILINE)
             found = match.group(1) if match else ""
         if found != digest:
             raise _stale(path, found)
+
+
+def _inputs_of_json(text: str) -> str:
+    try:
+        return str(json.loads(text)["inputs"])
+    except (ValueError, KeyError, TypeError):  # torn, or two versions merged by hand
+        return ""
 
 
 def file_names(pythons: Sequence[Python]) -> tuple[str, ...]:
@@ -212,15 +219,25 @@ def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        requirement = Requirement(words[0])
-        name = canonicalize_name(requirement.name)
+        name, version = _pin(path, words[0])
         hashes = frozenset(
             word.removeprefix("--hash=sha256:") for word in words[1:] if word.startswith("--hash=sha256:")
         )
         if not hashes:
             raise ConstraintsError(f"{path}: {name} has no hash")
-        pins[name] = Pin(name=name, version=Version(next(iter(requirement.specifier)).version), sha256=hashes)
+        pins[name] = Pin(name=name, version=version, sha256=hashes)
     return pins
+
+
+def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
+    try:
+        requirement = Requirement(word)
+        (specifier,) = requirement.specifier
+        if specifier.operator != "==":
+            raise ValueError("a range")
+        return canonicalize_name(requirement.name), Version(specifier.version)
+    except ValueError as err:  # InvalidRequirement and InvalidVersion are ValueErrors, too
+        raise ConstraintsError(f"{path}: not a pin: {word!r}", hint="do not edit it") from err
 
 
 def load_wheelhouse(folder: Path) -> tuple[WheelhouseItem, ...]:
