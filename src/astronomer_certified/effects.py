@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,12 +76,16 @@ def run(
             check=False,
         )
     except FileNotFoundError as err:
+        if cwd is not None and not cwd.is_dir():
+            raise CommandFailed(f"{Path(words[0]).name} was not started: no such folder: {cwd}") from err
         raise EnvironmentMissing(
             f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
         ) from err
+    except PermissionError as err:
+        raise EnvironmentMissing(f"program cannot be executed: {words[0]}", hint="check its mode") from err
     except subprocess.TimeoutExpired as err:
         raise CommandFailed(
-            f"{Path(words[0]).name} did not end within {timeout:.0f} s", details=[" ".join(words)]
+            f"{Path(words[0]).name} did not end within {timeout:g} s", details=[" ".join(words)]
         ) from err
     if log:
         write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode())
@@ -227,7 +232,11 @@ def memory_folder(folder: Path) -> Path:
     name = hashlib.sha256(os.fspath(folder.absolute()).encode()).hexdigest()[:16]
     ours = _MEMORY / f"astronomer-certified-{os.getuid()}-{name}"
     # Anybody may make a folder of that name in shared memory; only one of our own is used.
-    return ours if not ours.exists() or ours.stat().st_uid == os.getuid() else folder
+    try:
+        there = ours.lstat()
+    except FileNotFoundError:
+        return ours
+    return ours if stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid() else folder
 
 
 def sweep(folder: Path) -> None:
