@@ -1,0 +1,365 @@
+"""Files appear whole or not at all, locks die with their holder, and children know nothing of the caller's settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from factories import ROOT, tree, write_tree
+
+from astronomer_certified import effects
+from astronomer_certified.errors import CommandFailed, EnvironmentMissing
+
+WRITE_FILE_AND_HANG = """
+import sys
+from pathlib import Path
+from astronomer_certified import effects
+with effects.atomic_file(Path(sys.argv[1])) as beside:
+    beside.write_bytes(b"half")
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+WRITE_FOLDER_AND_HANG = """
+import sys
+from pathlib import Path
+from astronomer_certified import effects
+with effects.atomic_folder(Path(sys.argv[1])) as beside:
+    (beside / "one").write_text("half")
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+LOCK_AND_HANG = """
+import sys
+from pathlib import Path
+from astronomer_certified import effects
+with effects.lock(Path(sys.argv[1]), on_wait=print):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+class Interrupted(Exception):
+    """What a test throws into a block."""
+
+
+def wait_until(true: Callable[[], bool]) -> bool:
+    """Whether that becomes true within a few seconds."""
+    end = time.monotonic() + 10
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return "zombie" in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def interrupted(block: AbstractContextManager[Path | None], work: Callable[[Path], object] = repr) -> None:
+    """The block is entered, does its work, and ends with an error."""
+    with pytest.raises(Interrupted), block as beside:  # noqa: PT012  the work is what the error interrupts
+        work(beside or Path())
+        raise Interrupted
+
+
+@contextmanager
+def hanging(script: str, target: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has reached the middle of its work and stays there; killed the hard way at the end."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    words = [sys.executable, "-c", script, str(target)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+# --- files
+
+
+def test_a_file_appears_with_its_whole_content_and_in_a_new_folder(tmp_path: Path) -> None:
+    effects.write_atomic(tmp_path / "a" / "b" / "file", b"content")
+    assert tree(tmp_path) == {"a/b/file": b"content"}
+    assert (tmp_path / "a/b/file").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    interrupted(effects.atomic_file(target), lambda beside: beside.write_bytes(b"half"))
+    assert tree(tmp_path) == {"file": b"old"}
+
+
+def test_an_error_in_the_block_leaves_no_file_where_none_was(tmp_path: Path) -> None:
+    interrupted(effects.atomic_file(tmp_path / "file"), lambda beside: beside.write_bytes(b"half"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_sees_the_old_or_the_new_file_and_nothing_between(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    contents = {bytes([letter]) * 100_000 for letter in b"ab"}
+    target.write_bytes(min(contents))
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(target.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for content in sorted(contents) * 10:
+        effects.write_atomic(target, content)
+    done.set()
+    reader.join()
+    assert seen <= contents
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file_and_sweep_clears_up(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    with hanging(WRITE_FILE_AND_HANG, target) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert target.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+    effects.sweep(tmp_path)
+    assert tree(tmp_path) == {"file": b"old"}
+
+
+# --- folders
+
+
+def test_a_folder_appears_whole_and_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "folder"
+    for content in ("old", "new"):
+        with effects.atomic_folder(target) as beside:
+            write_tree(beside, {f"{content}.txt": content, "sub/file": content})
+    assert tree(tmp_path) == {"a/folder/new.txt": b"new", "a/folder/sub/file": b"new"}
+    assert target.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in target.parent.iterdir()] == ["folder"]
+
+
+def test_an_error_in_the_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    write_tree(tmp_path / "folder", {"file": "old"})
+    interrupted(effects.atomic_folder(tmp_path / "folder"), lambda beside: write_tree(beside, {"file": "half"}))
+    assert tree(tmp_path) == {"folder/file": b"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_folder_and_sweep_clears_up(tmp_path: Path) -> None:
+    write_tree(tmp_path / "folder", {"file": "old"})
+    with hanging(WRITE_FOLDER_AND_HANG, tmp_path / "folder") as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert tree(tmp_path / "folder") == {"file": b"old"}
+    assert len(list(tmp_path.iterdir())) == 2
+    effects.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_scratch_folder_is_gone_afterwards_whatever_happens(tmp_path: Path) -> None:
+    scratch = effects.scratch_folder(tmp_path / "scratch", "work")
+    interrupted(scratch, lambda folder: write_tree(folder, {"deep/file": "x"}))
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_sweep_takes_temporaries_only(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"file": "", ".hidden": "", "folder/.x.tmp-1": "", ".x.tmp-1": "", ".y.tmp-2/file": ""})
+    effects.sweep(tmp_path)
+    assert tree(tmp_path).keys() == {"file", ".hidden", "folder/.x.tmp-1"}
+    effects.sweep(tmp_path / "not there")
+
+
+def test_a_folder_in_memory_is_used_only_when_it_is_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(effects, "_MEMORY", memory)
+    monkeypatch.setattr(effects, "_MEMORY_NEEDED", 0)
+    ours = effects.memory_folder(tmp_path / "build")
+    assert ours.parent == memory
+    assert ours != effects.memory_folder(tmp_path / "another")
+    ours.mkdir()
+    assert effects.memory_folder(tmp_path / "build") == ours
+    ours.rmdir()
+    ours.symlink_to(tmp_path)
+    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
+
+
+def test_without_room_in_memory_the_disk_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "_MEMORY_NEEDED", 2**80)
+    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
+    monkeypatch.setattr(effects, "_MEMORY", tmp_path / "not there")
+    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
+
+
+# --- locks
+
+
+def test_a_lock_keeps_another_process_out_until_its_holder_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "lock"
+    waited_for: list[str] = []
+    waiting, entered = threading.Event(), threading.Event()
+
+    def waits(pid: str) -> None:
+        waited_for.append(pid)
+        waiting.set()
+
+    def enter() -> None:
+        with effects.lock(path, on_wait=waits):
+            entered.set()
+
+    with hanging(LOCK_AND_HANG, path) as holder:
+        follower = threading.Thread(target=enter, daemon=True)
+        follower.start()
+        assert waiting.wait(10)
+        assert waited_for == [str(holder.pid)]
+        assert not entered.wait(0.1)
+        holder.send_signal(signal.SIGKILL)
+        assert entered.wait(10)
+        follower.join()
+
+
+def test_a_free_lock_is_taken_without_a_word_again_and_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with effects.lock(tmp_path / "lock", on_wait=lambda pid: pytest.fail(f"waits for {pid}")):
+            assert (tmp_path / "lock").read_text() == str(os.getpid())
+
+
+def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
+    interrupted(effects.lock(tmp_path / "lock", on_wait=pytest.fail))
+    with effects.lock(tmp_path / "lock", on_wait=pytest.fail):
+        pass
+
+
+# --- processes
+
+
+def test_a_server_runs_while_its_block_does_and_its_children_end_with_it(tmp_path: Path) -> None:
+    sleeper = "import time; time.sleep(60)"
+    script = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {sleeper!r}])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    log = tmp_path / "logs" / "server.log"
+    environment = effects.clean_environment()
+    with effects.background([sys.executable, "-c", script], cwd=tmp_path, env=environment, log=log) as runs:
+        assert wait_until(lambda: log.read_text().endswith("\n"))
+        child = int(log.read_text())
+        assert runs()
+    assert not runs()
+    assert wait_until(lambda: is_gone(child))
+
+
+def test_a_server_that_ended_by_itself_is_known(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "print('bye')"]
+    log = tmp_path / "log"
+    with effects.background(words, cwd=tmp_path, env=effects.clean_environment(), log=log) as runs:
+        assert wait_until(lambda: not runs())
+    assert log.read_text() == "bye\n"
+
+
+def test_a_child_knows_nothing_of_the_callers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "PIP_PRE", "PIP_TARGET",
+        "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_PRERELEASE", "UV_CONFIG_FILE", "UV_EXCLUDE_NEWER",
+        "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "AIRFLOW_HOME", "AIRFLOW__CORE__SQL_ALCHEMY_CONN",
+        "GIT_DIR", "SETUPTOOLS_USE_DISTUTILS", "CERTIFIED_UPSTREAM_INDEX_URL",
+    }  # fmt: skip
+    for name in settings:
+        monkeypatch.setenv(name, "changed")
+    for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "PIP_CERT", "UV_CACHE_DIR"):
+        monkeypatch.setenv(name, "kept")
+    environment = effects.clean_environment(EXTRA="1")
+    assert environment.keys().isdisjoint(settings)
+    assert {name for name, value in environment.items() if value == "kept"} >= {
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "PIP_CERT",
+    }
+    assert environment["PATH"] == os.environ["PATH"]
+    assert environment["PIP_CONFIG_FILE"] == os.devnull
+    assert environment["EXTRA"] == "1"
+    assert effects.clean_environment(PATH="/bin")["PATH"] == "/bin"
+
+
+def test_a_child_gets_the_clean_environment_and_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/changed")
+    script = "import os, sys; print(os.environ.get('PYTHONPATH'), os.environ['LC_ALL'], repr(sys.stdin.read()))"
+    assert effects.run([sys.executable, "-c", script]).stdout == "None C.UTF-8 ''\n"
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(EnvironmentMissing, match="program not found: no-such-program"):
+        effects.run(["no-such-program", "x"])
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="no such folder") as caught:
+        effects.run([sys.executable, "-V"], cwd=tmp_path / "not there")
+    assert str(tmp_path / "not there") in str(caught.value)
+
+
+def test_a_file_that_may_not_be_executed_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(EnvironmentMissing, match="cannot be executed") as caught:
+        effects.run([program])
+    assert str(program) in str(caught.value)
+
+
+def test_a_program_that_fails_is_shown_with_its_own_last_words() -> None:
+    script = "import sys; print('\\n'.join(map(str, range(100)))); sys.stderr.write('the reason\\n'); sys.exit(3)"
+    with pytest.raises(CommandFailed) as caught:
+        effects.run([sys.executable, "-c", script])
+    assert caught.value.what == f"{Path(sys.executable).name} ended with status 3"
+    assert caught.value.details[0].startswith(sys.executable)
+    assert caught.value.details[-2:] == ("99", "the reason")
+    assert len(caught.value.details) < 30
+
+
+def test_a_failure_may_be_wanted() -> None:
+    assert effects.run([sys.executable, "-c", "raise SystemExit(3)"], check=False).returncode == 3
+
+
+def test_a_log_holds_the_command_and_everything_it_printed(tmp_path: Path) -> None:
+    script = "import sys; print('out', flush=True); sys.stderr.write('err\\n'); sys.exit(1)"
+    with pytest.raises(CommandFailed, match="ended with status 1") as caught:
+        effects.run([sys.executable, "-c", script], log=tmp_path / "logs" / "log")
+    lines = (tmp_path / "logs" / "log").read_text().splitlines()
+    assert lines[0].startswith(f"$ {sys.executable}")
+    assert lines[-2:] == ["out", "err"]
+    assert str(tmp_path / "logs" / "log") in str(caught.value.hint)
+
+
+def test_a_program_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(CommandFailed, match=r"did not end within 0\.2 s"):
+        effects.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
+
+
+def test_output_that_is_no_utf_8_is_no_error() -> None:
+    script = "import sys; sys.stdout.buffer.write(b'\\xff\\n')"
+    assert effects.run([sys.executable, "-c", script]).stdout == "\ufffd\n"
+
+
+def test_a_full_disk_is_one_message_with_a_hint() -> None:
+    error = effects.as_workspace_error(OSError(28, "No space left on device", "/build/tree"))
+    assert error.what == "/build/tree: No space left on device"
+    assert "free some space" in str(error.hint)
