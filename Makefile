@@ -71,14 +71,14 @@ certify-all: $(ready) ## every release, complete, with its certificates (long)
 
 check: $(ready) ## ruff, mypy --strict, manifests and series, unit tests
 	@$(bin)/ruff check src tests scripts
-	@$(bin)/ruff format --check src tests
+	@$(bin)/ruff format --check src tests scripts
 	@$(bin)/mypy
 	@$(certified) check
 	@$(bin)/pytest -q tests/unit
 
 format: $(ready) ## let ruff format the sources
 	@$(bin)/ruff check --fix src tests scripts
-	@$(bin)/ruff format src tests
+	@$(bin)/ruff format src tests scripts
 
 bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py

@@ -77,7 +77,15 @@ def core_wheel(folder: Path, item: Distribution, workspace: Workspace) -> None:
     builder = interpreters.require(Python(3, 12), "the benchmark's peers")
     peers = folder / "peers"
     environments.create(peers, builder)
-    uv: list[str | Path] = [interpreters.uv(), "pip", "install", "--no-config", "--quiet", "--python", peers / "bin" / "python"]
+    uv: list[str | Path] = [
+        interpreters.uv(),
+        "pip",
+        "install",
+        "--no-config",
+        "--quiet",
+        "--python",
+        peers / "bin" / "python",
+    ]
     subprocess.run([*uv, "--default-index", index_url(), "fromager", "build"], check=True)
     python = peers / "bin" / "python"
     overrides = folder / "overrides" / "patches" / "apache_airflow-2.1.0"
@@ -127,7 +135,9 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
     top = archives.unpack_sdist(source, folder / "clean")
     queue = folder / "series"
     queue.mkdir()
-    modules = sorted(path for path in (top / "airflow").rglob("*.py") if len(path.read_bytes().splitlines()) > 40)[:SERIES]
+    modules = sorted(path for path in (top / "airflow").rglob("*.py") if len(path.read_bytes().splitlines()) > 40)[
+        :SERIES
+    ]
     for number, module in enumerate(modules):
         inner = module.relative_to(top).as_posix()
         lines = module.read_text().splitlines(keepends=True)
@@ -151,7 +161,10 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
         words: list[str | Path] = ["quilt", "--quiltrc=/dev/null", "push", "-a", "-q", "--fuzz=0"]
         return measured(words, fresh(), QUILT_PATCHES=str(queue))
 
-    show(f"A series of {SERIES} patches (a whole process each)", interleaved({"series.apply": ours, "quilt push -a": quilt}))
+    show(
+        f"A series of {SERIES} patches (a whole process each)",
+        interleaved({"series.apply": ours, "quilt push -a": quilt}),
+    )
 
 
 def no_op(folder: Path, workspace: Workspace) -> None:
@@ -173,8 +186,8 @@ def main() -> None:
     """The tables, on stdout."""
     workspace = Workspace.at(ROOT)
     item = manifest.load(workspace, Version("2.1.0")).core
-    load = os.getloadavg()[0]
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} at the start")
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         core_wheel(folder, item, workspace)

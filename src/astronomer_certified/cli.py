@@ -210,11 +210,11 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
 
 def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     from . import index
-    from .upstream_index import index_url
+    from .upstream_index import shown_url
 
     workspace = _workspace(args)
     index.ensure_credentials(workspace.htpasswd, workspace.upload_secret)
-    fallback: bool | str = False if args.no_fallback else index_url()
+    fallback: bool | str = False if args.no_fallback else shown_url()
 
     def ready(server: index.Server) -> None:
         print(

@@ -9,7 +9,7 @@ from .artifacts import Interpreter, Wheel
 from .effects import clean_environment, run
 from .errors import CommandFailed, UpstreamError
 from .interpreters import uv
-from .upstream_index import INDEX_VARIABLE, index_url
+from .upstream_index import INDEX_VARIABLE, index_url, shown_url
 
 _NETWORK_SIGNS = ("error sending request", "dns error", "Failed to fetch", "tcp connect error", "Connection refused")
 
@@ -40,7 +40,7 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
             hashed += ["--requirement", file]
         # Every file is checked by its hash, so what uv has in its cache will do; only else is the index asked.
         if run([*hashed, "--offline"], check=False).returncode != 0:
-            uv_call([*hashed, "--default-index", index_url()])
+            uv_call(hashed)
     if wheels:
         # Our own files were hashed when they were made; uv keys its cache by path and time, so no stale copy is used.
         uv_call([*words, "--offline", *(wheel.path for wheel in wheels)])
@@ -48,12 +48,14 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
 
 def uv_call(words: Sequence[str | Path], *, cwd: Path | None = None) -> str:
     """stdout of a uv command. A network that does not answer is an `UpstreamError` that says so."""
+    # In the environment, not in argv: an index's address may hold a password.
+    env = clean_environment() if "--offline" in words else clean_environment(UV_DEFAULT_INDEX=index_url())
     try:
-        return run(words, cwd=cwd, env=clean_environment()).stdout
+        return run(words, cwd=cwd, env=env).stdout
     except CommandFailed as err:
         if any(sign in line for line in err.details for sign in _NETWORK_SIGNS):
             raise UpstreamError(
-                f"the upstream index does not answer: {index_url()}",
+                f"the upstream index does not answer: {shown_url()}",
                 details=err.details[1:],
                 hint=f"check the network, or name another index in {INDEX_VARIABLE}; what is cached needs no network",
             ) from err

@@ -90,14 +90,14 @@ class Evidence:
 
     def _install(self, done: Done, installer: Path) -> Made:
         from . import certify, index
-        from .upstream_index import index_url
+        from .upstream_index import shown_url
 
         interpreter = interpreters.require(self.plan.manifest.certify_python, "the certified install")
         known = {h for item in self.plan.constraints for pin in item.pins.values() for h in pin.sha256}
         known |= {output.sha256 for output in done["publish"].outputs}
         store = self.plan.workspace.store
         with (
-            index.Server(store, fallback=index_url()) as server,
+            index.Server(store, fallback=shown_url()) as server,
             effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "install") as scratch,
         ):
             installation = certify.Installation(

@@ -24,7 +24,6 @@ from .effects import scratch_folder
 from .environments import uv_call
 from .errors import CommandFailed, ResolutionError
 from .interpreters import uv
-from .upstream_index import index_url
 
 # Overrides win over the date; uv wants a date all the same. Its parser ends before the year 10000.
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
@@ -43,7 +42,7 @@ def resolve(
         (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python))
         common: list[str | Path] = ["--no-config", "--quiet", "--project", folder, "--python", interpreter.executable]
         try:
-            uv_call([uv(), "lock", *common, *_dates(manifest), "--default-index", index_url()], cwd=folder)
+            uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
         except CommandFailed as err:
             raise ResolutionError(
                 f"no solution for {manifest.release.tag} on Python {interpreter.python} as of {manifest.cutoff.date()}",
@@ -176,7 +175,7 @@ def lock_requirements(
         words: list[str | Path] = [
             uv(), "pip", "compile", "--no-config", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
-            "--exclude-newer", _stamp(cutoff), "--default-index", index_url(),
+            "--exclude-newer", _stamp(cutoff),
             "--constraints", folder / "constraints.txt", folder / "in.txt",
         ]  # fmt: skip
         try:

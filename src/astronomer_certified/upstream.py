@@ -12,7 +12,7 @@ from pathlib import Path
 from .artifacts import PinnedFile, UpstreamFile
 from .effects import lock, sha256_of
 from .errors import DigestMismatch, UpstreamError
-from .upstream_index import INDEX_VARIABLE, TIMEOUT, answering, files, index_url
+from .upstream_index import INDEX_VARIABLE, TIMEOUT, answering, files, shown_url
 from .workspace import Workspace
 
 _ATTEMPTS = 4
@@ -47,7 +47,7 @@ def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
     if not listed:
         raise UpstreamError(
             f"{pinned.filename} is not on the upstream index any more",
-            details=[f"sha256 {pinned.sha256}", index_url()],
+            details=[f"sha256 {pinned.sha256}", shown_url()],
             hint=f"put a copy at {target}, or name an index that has it in {INDEX_VARIABLE}",
         )
     if listed[0].sha256 not in (None, pinned.sha256):

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import NormalizedName
 
@@ -49,6 +50,12 @@ def index_url() -> str:
     return str(PYPI_SIMPLE_ENDPOINT)
 
 
+def shown_url() -> str:
+    """The address for people, logs and redirects: without the user and password that it may hold."""
+    parts = urlsplit(index_url())
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
     """A block in which a network that does not answer is an `UpstreamError` that names the index."""
@@ -59,7 +66,7 @@ def answering() -> Iterator[None]:
         yield
     except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as err:
         raise UpstreamError(
-            f"the upstream index does not answer: {index_url()}",
+            f"the upstream index does not answer: {shown_url()}",
             details=[str(err)],
             hint=f"check the network, or name another index in {INDEX_VARIABLE}; what is cached needs no network",
         ) from err
@@ -73,7 +80,7 @@ def files(project: NormalizedName) -> tuple[IndexFile, ...]:
         try:
             page = client.get_project_page(project, timeout=TIMEOUT)
         except NoSuchProjectError as err:
-            raise UpstreamError(f"{project} is not on the upstream index", details=[index_url()]) from err
+            raise UpstreamError(f"{project} is not on the upstream index", details=[shown_url()]) from err
     return tuple(
         IndexFile(
             filename=package.filename,

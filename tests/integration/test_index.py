@@ -18,14 +18,7 @@ import requests
 from wheel.wheelfile import WheelFile
 
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index import (
-    Credentials,
-    PublishedFile,
-    Server,
-    ensure_credentials,
-    publish,
-    serve_forever,
-)
+from astronomer_certified.index import Credentials, PublishedFile, Server, ensure_credentials, publish, serve_forever
 
 SERVE = """
 import sys
@@ -148,9 +141,7 @@ def multipart(filename: str, content: bytes) -> tuple[dict[str, str], bytes]:
     return dict(prepared.headers), prepared.body
 
 
-def pip_download(
-    simple_url: str, requirement: str, into: Path, *more: str
-) -> subprocess.CompletedProcess[str]:
+def pip_download(simple_url: str, requirement: str, into: Path, *more: str) -> subprocess.CompletedProcess[str]:
     # Nothing of this machine's pip settings: they may name other places to find packages.
     env = {"PATH": os.defpath, "PIP_CONFIG_FILE": os.devnull, "HOME": str(into)}
     argv = [sys.executable, "-m", "pip", "download", "--isolated", "--disable-pip-version-check"]
@@ -176,9 +167,7 @@ def test_published_wheels_are_listed_with_their_hash_and_pip_downloads_them(
     published = publish([certified, needed], index.url, desk.credentials, run=run)
 
     assert published == (
-        PublishedFile(
-            filename=certified.name, sha256=sha256(certified), size=certified.stat().st_size, uploaded=True
-        ),
+        PublishedFile(filename=certified.name, sha256=sha256(certified), size=certified.stat().st_size, uploaded=True),
         PublishedFile(filename=needed.name, sha256=sha256(needed), size=needed.stat().st_size, uploaded=True),
     )
     page = requests.get(f"{index.simple_url}astronomer-certified/", timeout=10).text
@@ -200,9 +189,7 @@ def test_publishing_again_uploads_only_what_is_new(desk: Desk, index: Server, tm
     assert [f.uploaded for f in publish([old, new], index.url, desk.credentials, run=run)] == [False, False]
 
 
-def test_a_dry_run_names_what_would_be_uploaded_and_uploads_nothing(
-    desk: Desk, index: Server, tmp_path: Path
-) -> None:
+def test_a_dry_run_names_what_would_be_uploaded_and_uploads_nothing(desk: Desk, index: Server, tmp_path: Path) -> None:
     old = make_wheel(tmp_path, version="1.0")
     publish([old], index.url, desk.credentials, run=run)
     new = make_wheel(tmp_path, version="1.1")
@@ -270,9 +257,7 @@ def test_a_wrong_password_is_one_clear_error_that_does_not_tell_the_password(
     assert desk.published() == set()
 
 
-def test_the_password_is_never_in_the_arguments_of_a_program(
-    desk: Desk, index: Server, tmp_path: Path
-) -> None:
+def test_the_password_is_never_in_the_arguments_of_a_program(desk: Desk, index: Server, tmp_path: Path) -> None:
     seen: list[str] = []
 
     def listen(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -314,9 +299,7 @@ def test_a_wheel_with_thousands_of_pins_is_published(desk: Desk, index: Server, 
     assert publish([wheel], index.url, desk.credentials, run=run)[0].uploaded
 
 
-def test_files_that_cannot_be_published_are_refused_before_anything_is_asked(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_files_that_cannot_be_published_are_refused_before_anything_is_asked(desk: Desk, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path / "a")
     for files in ([tmp_path / "gone-1.0-py3-none-any.whl"], [wheel, make_wheel(tmp_path / "b")]):
         with pytest.raises(PublishError):
@@ -392,9 +375,7 @@ def test_an_index_without_credentials_takes_no_uploads(desk: Desk, tmp_path: Pat
     assert refused.status_code == 403
 
 
-def test_eight_racing_uploads_of_one_new_name_have_one_winner(
-    desk: Desk, index: Server, tmp_path: Path
-) -> None:
+def test_eight_racing_uploads_of_one_new_name_have_one_winner(desk: Desk, index: Server, tmp_path: Path) -> None:
     candidates = [make_wheel(tmp_path / str(n), content=f"a = {n}\n" * 5000).read_bytes() for n in range(8)]
     start = threading.Barrier(len(candidates))
     answers: dict[int, int] = {}
@@ -427,9 +408,7 @@ def test_a_file_copied_into_the_store_by_hand_is_listed(desk: Desk, index: Serve
 # --- the fallback ---
 
 
-def test_an_unknown_name_is_redirected_to_the_fallback_and_a_protected_one_never(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_an_unknown_name_is_redirected_to_the_fallback_and_a_protected_one_never(desk: Desk, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     squatted = make_wheel(elsewhere, "apache_airflow", "9.9")
     common = make_wheel(elsewhere, "common", "1.0")

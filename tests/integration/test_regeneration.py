@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from astronomer_certified import interpreters, manifest
 from astronomer_certified.workspace import Workspace
-from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = sorted(path.parent.name for path in (ROOT / "patches").glob("*/release.toml"))

@@ -127,7 +127,9 @@ def test_a_failed_step_leaves_no_receipt_and_stops_what_needs_it(kitchen: Kitche
     assert kitchen.run() == {"dough": "not done yet", "bread": "dough changed"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 0}', '{"format": 1, "inputs": {}}', '{"format": 1, "inputs"'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 0}', '{"format": 1, "inputs": {}}', '{"format": 1, "inputs"']
+)
 def test_a_receipt_that_is_not_one_means_not_done_yet(kitchen: Kitchen, text: str) -> None:
     kitchen.run()
     (kitchen.folder / "bread.json").write_text(text)

@@ -48,9 +48,7 @@ def wheel(members: dict[str, str] | None = None, *, content: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def whole(
-    *, content: str = "", metadata: str = METADATA, folder: str = "tiny-1.0.dist-info"
-) -> dict[str, str]:
+def whole(*, content: str = "", metadata: str = METADATA, folder: str = "tiny-1.0.dist-info") -> dict[str, str]:
     return {
         "tiny.py": content,
         f"{folder}/METADATA": metadata,
