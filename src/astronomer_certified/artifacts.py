@@ -223,6 +223,7 @@ class ResolvedPin:
     name: NormalizedName
     version: Version
     sdist: PinnedFile | None
+    uploaded: datetime | None
     wheels: tuple[PinnedFile, ...]
 
 
@@ -259,11 +260,13 @@ class Constraints:
 class WheelhouseItem:
     """One wheel that our index must hold: built from an sdist, or upstream's own wheel carried along.
 
-    A project of which we hold one file is answered by us alone, so its other wheels must be here too.
+    A project of which we hold one file is answered by us alone, so its other wheels must be here too. Releases share
+    what they build: the same source gives the same bytes, with its own upload time for SOURCE_DATE_EPOCH.
     """
 
     source: PinnedFile
     version: Version
+    uploaded: datetime
     build: bool
     pythons: tuple[Python, ...]
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     progress = watcher(quiet=getattr(args, "quiet", False))
     try:
-        status: int = args.act(args, progress)
+        with warnings.catch_warnings():
+            # Warnings of build backends and libraries are for their authors; the logs have them.
+            warnings.simplefilter("default" if sys.warnoptions else "ignore")
+            status: int = args.act(args, progress)
     except (CertifiedError, OSError) as err:
         progress.close()
         error = as_workspace_error(err) if isinstance(err, OSError) else err

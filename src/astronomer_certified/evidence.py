@@ -138,6 +138,8 @@ class Evidence:
 
         def do(done: Done) -> Made:
             names = self.proof_names()
+            if not names:
+                return Made(record={"proofs": []}, note="no patch names a proof")
             lack = self._lack(f"proofs on Python {python}", [], done["wheelhouse"])
             if lack is not None:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")

@@ -131,14 +131,11 @@ def make_constraints(
         found = {python: interpreters.require(python, "resolving its closure") for python in stated.pythons}
         scratch = workspace.release_build(stated.release) / "resolve"
         oldest = found[stated.pythons[0]]
-
-        def locked(requirements: Sequence[str], moment: str) -> str:
-            watcher.progress("constraints", f"locking {moment} requirements")
-            return resolve.lock_requirements(requirements, oldest.python, oldest, stated.core.uploaded, scratch)
-
         # What a source needs to be built must be known before it is built, and its metadata before it is resolved.
         stated_build = [str(requirement) for requirement in stated.core.build_requires]
-        effects.write_atomic(scratch / "build-requirements.txt", locked(stated_build, "build").encode())
+        watcher.progress("constraints", "locking build requirements")
+        locked = resolve.lock_requirements(stated_build, oldest.python, oldest, stated.core.uploaded, scratch)
+        effects.write_atomic(scratch / "build-requirements.txt", locked.encode())
         steps = [
             step for item in stated.distributions for step in plan.wheel_steps(item, scratch / "build-requirements.txt")
         ]
@@ -155,7 +152,8 @@ def make_constraints(
             watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
             sources = list(pool.map(lambda item: plan.fetch(item.source), items))
         asked = {line for source in sources for line in archives.build_requires(source.path)}
-        locks = {"build-requirements.txt": locked([*stated_build, *sorted(asked)], "all build")}
+        constraints.check_toolchain(workspace.toolchain, asked)
+        locks = {"build-requirements.txt": (scratch / "build-requirements.txt").read_text(encoding="utf-8")}
         for resolution in resolutions:
             python = resolution.python
             pins = [f"{pin.name}=={pin.version.public}" for pin in resolution.pins.values()]

@@ -149,7 +149,12 @@ def _resolved(name: NormalizedName, version: Version, locked: Mapping[str, Any] 
     files = locked or {}
     sdist = pinned(files["sdist"]) if "sdist" in files else None
     wheels = sorted((pinned(file) for file in files.get("wheels", ())), key=lambda file: file.filename)
-    return ResolvedPin(name=name, version=version, sdist=sdist, wheels=tuple(wheels))
+    # No sdist, or an index that does not say (PEP 700): the earliest of the wheels is as good.
+    times = [
+        file["upload-time"] for file in (files.get("sdist", {}), *files.get("wheels", ())) if "upload-time" in file
+    ]
+    uploaded = datetime.fromisoformat(times[0]).replace(microsecond=0) if times else None
+    return ResolvedPin(name=name, version=version, sdist=sdist, uploaded=uploaded, wheels=tuple(wheels))
 
 
 def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin]) -> None:
