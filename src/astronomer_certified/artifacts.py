@@ -123,6 +123,24 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One installation that a certificate speaks of: which extras on which Python."""
+
+    python: Python
+    extras: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"[{','.join(self.extras)}] on Python {self.python}"
+
+
+class CommandLine(enum.StrEnum):
+    """Which of its two command lines an Airflow has: `airflow initdb` or `airflow db init`."""
+
+    FLAT = "flat"
+    GROUPED = "grouped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """A requirement that wins over the cutoff date, and why."""
 
@@ -144,14 +162,19 @@ class Manifest:
     default_extras: frozenset[str]
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
-    certify_python: Python
+    command_line: CommandLine
     certify_pip: Version
-    certify_extras: tuple[str, ...]
+    target: Target
 
     @property
     def release(self) -> Release:
         """The AC release that this manifest states."""
         return self.core.release
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every installation that a complete certificate speaks of, the quick one first."""
+        return (self.target, *(Target(python=python, extras=("default",)) for python in self.pythons))
 
     @property
     def distributions(self) -> tuple[Distribution, ...]:

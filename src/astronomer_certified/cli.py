@@ -112,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
+    release.add_argument(
+        "--every-python", action="store_true", help="install and run the default extra on each Python of the release"
+    )
     release_verb("build", _build, "Make the patched wheels and the certified wheel.")
     release_verb("wheelhouse", _wheelhouse, "Make the wheels that upstream lacks.")
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
@@ -134,7 +137,7 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
-    summary = pipeline.release(workspace, args.version, args.jobs, progress)
+    summary = pipeline.release(workspace, args.version, args.jobs, progress, every=args.every_python)
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:

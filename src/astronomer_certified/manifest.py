@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,20 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from . import toml_reader as toml
-from .artifacts import Distribution, Manifest, Override, PinnedFile, Python, Recipe, Release, Restore, SourceKind, Stamp
+from .artifacts import (
+    CommandLine,
+    Distribution,
+    Manifest,
+    Override,
+    PinnedFile,
+    Python,
+    Recipe,
+    Release,
+    Restore,
+    SourceKind,
+    Stamp,
+    Target,
+)
 from .toml_reader import Problems, Table
 from .workspace import Workspace
 
@@ -32,6 +46,7 @@ _NO_VERSION = Version("0")
 _NO_FILE = PinnedFile(project=canonicalize_name("none"), filename="", sha256="")
 
 T = TypeVar("T")
+E = TypeVar("E", bound=enum.StrEnum)
 
 
 def _as(parse: Callable[[str], T], error: type[Exception], what: str) -> Callable[[Any], T]:
@@ -57,11 +72,14 @@ def _pinned(value: Any) -> Requirement:
     return requirement
 
 
-def _kind(value: Any) -> SourceKind:
-    try:
-        return SourceKind(value)
-    except ValueError as err:
-        raise ValueError(f"must be one of {', '.join(SourceKind)}, not {value!r}") from err
+def _one_of(values: type[E]) -> Callable[[Any], E]:
+    def parsed(value: Any) -> E:
+        try:
+            return values(value)
+        except ValueError as err:
+            raise ValueError(f"must be one of {', '.join(item.value for item in values)}, not {value!r}") from err
+
+    return parsed
 
 
 def _named(filename: str) -> tuple[NormalizedName, Version]:
@@ -95,7 +113,7 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     if str(version) != folder.name and version != _NO_VERSION:
         top.problem("version", f"is {version}, but the folder is named {folder.name}")
     source = top.table("source")
-    kind = source.get("kind", _kind, default=SourceKind.SDIST)
+    kind = source.get("kind", _one_of(SourceKind), default=SourceKind.SDIST)
     source_file = _file(source, name, version)
     if source_file.filename and source_file.filename.endswith(".whl") != (kind is SourceKind.WHEEL):
         source.problem("file", f"{source_file.filename!r} is not a {kind}")
@@ -203,6 +221,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     )
     if pythons and certify_python not in pythons:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
+    command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
     certify_pip = certify.get("pip", _version, default=_NO_VERSION)
     certify_extras = certify.each("extras", toml.text)
     for name in certify_extras:
@@ -222,9 +241,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         default_extras=default,
         overrides=overrides,
         later=later,
-        certify_python=certify_python,
+        command_line=command_line,
         certify_pip=certify_pip,
-        certify_extras=certify_extras,
+        target=Target(python=certify_python, extras=certify_extras),
     )
 
 

@@ -56,10 +56,13 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
         yield plan
 
 
-def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
-    """Everything of a release is made, published to the local index, installed, run and proven."""
+def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, every: bool = False) -> Summary:
+    """Everything of a release is made, published to the local index, installed, run and proven.
+
+    With `every`, the `default` extra is installed and run on each Python of the release as well.
+    """
     with _plan(workspace, version, jobs, watcher) as plan:
-        done = perform((*plan.steps(), *Evidence(plan).steps()), jobs, watcher)
+        done = perform((*plan.steps(), *Evidence(plan).steps(every=every)), jobs, watcher)
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
 
 

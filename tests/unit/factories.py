@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import (
+    CommandLine,
     Constraints,
     Distribution,
     Manifest,
@@ -29,6 +30,7 @@ from astronomer_certified.artifacts import (
     Release,
     SourceKind,
     Stamp,
+    Target,
     UpstreamFile,
 )
 from astronomer_certified.workspace import Workspace
@@ -235,9 +237,9 @@ def manifest(**changes: Any) -> Manifest:
         default_extras=frozenset({"celery", "cncf.kubernetes"}),
         overrides=(),
         later={},
-        certify_python=Python(3, 8),
+        command_line=CommandLine.GROUPED,
         certify_pip=Version("23.3.2"),
-        certify_extras=("celery",),
+        target=Target(python=Python(3, 8), extras=("celery",)),
     )
     return replace(whole, **changes)
 
