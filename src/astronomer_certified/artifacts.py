@@ -157,13 +157,14 @@ class Manifest:
     repairs: tuple[Distribution, ...]
     pythons: tuple[Python, ...]
     cutoff: datetime
+    listed: datetime
     providers: Mapping[NormalizedName, Version]
     extras: tuple[str, ...]
     default_extras: frozenset[str]
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
     command_line: CommandLine
-    certify_pip: Version
+    pips: Mapping[Python, Version]
     target: Target
 
     @property
@@ -241,13 +242,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPin:
-    """One package of the closure and its upstream files as of the cutoff; none for a patched distribution."""
+    """One package of the closure and all its upstream files; none for a patched distribution."""
 
     name: NormalizedName
     version: Version
     sdist: PinnedFile | None
     uploaded: datetime | None
     wheels: tuple[PinnedFile, ...]
+    requires_python: SpecifierSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> st
         "repairs": {f"{item.name}=={item.release.patched}": item.source.sha256 for item in manifest.repairs},
         "metadata-patches": dict(metadata_patches),
         "cutoff": manifest.cutoff.isoformat(),
+        "listed": manifest.listed.isoformat(),
         "uploaded": manifest.core.uploaded.isoformat(),
         "pythons": [str(python) for python in manifest.pythons],
         "extras": list(manifest.extras),

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from packaging.version import Version
+
 from . import effects, interpreters
 from .artifacts import NotDone, Target
 from .errors import ProofError, SeriesError
@@ -19,6 +21,9 @@ from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
 from .steps import Done, Made, Step, digest
 from .wheel_files import wheel_at
+
+# The first pip whose --report says which archives it installed, with their hashes.
+_FIRST_THAT_REPORTS = Version("22.2")
 
 
 class Evidence:
@@ -56,7 +61,7 @@ class Evidence:
 
     def install_step(self, target: Target, name: str = "install") -> Step:
         """One certified install, run and checked."""
-        installer = self.plan.workspace.installer("pip", self.plan.manifest.certify_pip)
+        installer = self.plan.workspace.installer("pip", self.plan.manifest.pips[target.python])
         title = f"install of {target}"
 
         def inputs(done: Done) -> Mapping[str, str]:
@@ -105,6 +110,7 @@ class Evidence:
                 command_line=self.plan.manifest.command_line,
                 interpreter=interpreter,
                 installer=installer,
+                reports=self.plan.manifest.pips[target.python] >= _FIRST_THAT_REPORTS,
                 simple_url=server.simple_url,
             )
             checks = certify.certify(
@@ -115,7 +121,7 @@ class Evidence:
         record = {
             "requirement": installation.requirement,
             "python": interpreter.full_version,
-            "pip": str(self.plan.manifest.certify_pip),
+            "pip": str(self.plan.manifest.pips[target.python]),
             "checks": [asdict(check) for check in checks],
         }
         return Made(record=record, note=f"{installation.requirement}: {len(checks)} checks hold")

@@ -198,6 +198,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     cutoff = top.get("cutoff", toml.moment, default=_NEVER)
     if cutoff < core.uploaded:
         top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
+    listed = top.get("listed", toml.moment, default=cutoff, optional=True)
+    if listed < cutoff:
+        top.problem("listed", f"is before the cutoff ({cutoff:%Y-%m-%d})")
     repairs = top.each("repairs", _pinned, optional=True)
     _each_once(top, "repairs", [canonicalize_name(repair.name) for repair in repairs])
     providers = _providers(top)
@@ -223,6 +226,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
     command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
     certify_pip = certify.get("pip", _version, default=_NO_VERSION)
+    other_pips = _pips(certify, pythons)
     certify_extras = certify.each("extras", toml.text)
     for name in certify_extras:
         if name not in (*extras, "default"):
@@ -236,15 +240,28 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         repairs=tuple(_repair(workspace, requirement, top.problems) for requirement in repairs),
         pythons=tuple(sorted(pythons)),
         cutoff=cutoff,
+        listed=listed,
         providers=providers,
         extras=extras,
         default_extras=default,
         overrides=overrides,
         later=later,
         command_line=command_line,
-        certify_pip=certify_pip,
+        pips={python: other_pips.get(python, certify_pip) for python in pythons},
         target=Target(python=certify_python, extras=certify_extras),
     )
+
+
+def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:
+    """The pips of Pythons on which `certify.pip` does not run."""
+    table = certify.table("pip-for", optional=True)
+    pips = {}
+    for name, version in table.items(_version):
+        if name in map(str, pythons):
+            pips[Python.parse(name)] = version
+        else:
+            table.problem(name, "is not one of the release's pythons")
+    return pips
 
 
 def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) -> Distribution:

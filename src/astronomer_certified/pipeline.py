@@ -127,7 +127,7 @@ def make_constraints(
     workspace: Workspace, version: Version, folder: Path, jobs: int, watcher: Watcher
 ) -> tuple[Path, ...]:
     """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
-    from . import archives, resolve
+    from . import archives, resolve, upstream_index
 
     with _plan(workspace, version, jobs, watcher) as plan:
         stated = plan.manifest
@@ -147,9 +147,9 @@ def make_constraints(
 
         def resolved(python: Python) -> Resolution:
             watcher.progress("constraints", f"resolving for Python {python}")
-            return resolve.resolve(stated, patched, found[python], scratch)
+            return resolve.resolve(stated, patched, found[python], pages, scratch)
 
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
+        with upstream_index.Pages() as pages, ThreadPoolExecutor(max_workers=jobs) as pool:
             resolutions = list(pool.map(resolved, stated.pythons))
             items = [item for item in constraints.plan_wheelhouse(resolutions) if item.build]
             watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")

@@ -231,6 +231,7 @@ def manifest(**changes: Any) -> Manifest:
         core=core,
         repairs=(),
         pythons=(Python(3, 6), Python(3, 7), Python(3, 8)),
+        listed=datetime(2026, 1, 1, tzinfo=UTC),
         cutoff=datetime(2021, 5, 28, tzinfo=UTC),
         providers={},
         extras=("celery", "cncf.kubernetes"),
@@ -238,7 +239,7 @@ def manifest(**changes: Any) -> Manifest:
         overrides=(),
         later={},
         command_line=CommandLine.GROUPED,
-        certify_pip=Version("23.3.2"),
+        pips={Python(3, 8): Version("23.3.2")},
         target=Target(python=Python(3, 8), extras=("celery",)),
     )
     return replace(whole, **changes)

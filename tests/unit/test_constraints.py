@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from factories import distribution, manifest, write_tree
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -38,6 +39,7 @@ def pin(name: str, version: str, *files: str) -> ResolvedPin:
         version=Version(version),
         sdist=next((file for file in pinned if file.filename.endswith(".tar.gz")), None),
         uploaded=UPLOADED,
+        requires_python=SpecifierSet(),
         wheels=tuple(file for file in pinned if file.filename.endswith(".whl")),
     )
 
@@ -206,7 +208,7 @@ def test_the_inputs_are_those_that_change_a_resolution() -> None:
 
     first = manifest()
     same = [
-        replace(first, certify_pip=Version("20.0")),
+        replace(first, pips={Python(3, 8): Version("20.0")}),
         replace(first, path=Path("elsewhere")),
         replace(first, default_extras=frozenset()),
         replace(first, core=replace(first.core, release=Release(Version("2.1.0"), 5))),
