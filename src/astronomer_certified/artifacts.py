@@ -123,6 +123,24 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One installation that a certificate speaks of: which extras on which Python."""
+
+    python: Python
+    extras: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"[{','.join(self.extras)}] on Python {self.python}"
+
+
+class CommandLine(enum.StrEnum):
+    """Which of its two command lines an Airflow has: `airflow initdb` or `airflow db init`."""
+
+    FLAT = "flat"
+    GROUPED = "grouped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """A requirement that wins over the cutoff date, and why."""
 
@@ -139,19 +157,25 @@ class Manifest:
     repairs: tuple[Distribution, ...]
     pythons: tuple[Python, ...]
     cutoff: datetime
+    listed: datetime
     providers: Mapping[NormalizedName, Version]
     extras: tuple[str, ...]
     default_extras: frozenset[str]
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
-    certify_python: Python
-    certify_pip: Version
-    certify_extras: tuple[str, ...]
+    command_line: CommandLine
+    pips: Mapping[Python, Version]
+    target: Target
 
     @property
     def release(self) -> Release:
         """The AC release that this manifest states."""
         return self.core.release
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every installation that a complete certificate speaks of, the quick one first."""
+        return (self.target, *(Target(python=python, extras=("default",)) for python in self.pythons))
 
     @property
     def distributions(self) -> tuple[Distribution, ...]:
@@ -218,12 +242,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPin:
-    """One package of the closure and its upstream files as of the cutoff; none for a patched distribution."""
+    """One package of the closure and all its upstream files; none for a patched distribution."""
 
     name: NormalizedName
     version: Version
     sdist: PinnedFile | None
+    uploaded: datetime | None
     wheels: tuple[PinnedFile, ...]
+    requires_python: SpecifierSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,11 +285,13 @@ class Constraints:
 class WheelhouseItem:
     """One wheel that our index must hold: built from an sdist, or upstream's own wheel carried along.
 
-    A project of which we hold one file is answered by us alone, so its other wheels must be here too.
+    A project of which we hold one file is answered by us alone, so its other wheels must be here too. Releases share
+    what they build: the same source gives the same bytes, with its own upload time for SOURCE_DATE_EPOCH.
     """
 
     source: PinnedFile
     version: Version
+    uploaded: datetime
     build: bool
     pythons: tuple[Python, ...]
 

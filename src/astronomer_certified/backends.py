@@ -39,7 +39,8 @@ def build_wheel(
 
 def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, log: Path, **variables: str) -> Path:
     """As `build_wheel`, in an environment that is there already, with further environment `variables`."""
-    from pyproject_hooks import BuildBackendHookCaller, HookMissing  # here: only a run that builds pays for it
+    # Here and not above: only a run that builds pays for it.
+    from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, HookMissing, UnsupportedOperation
 
     home = scratch / "home"
     home.mkdir()
@@ -70,7 +71,7 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
         python = str(environments.python_of(environment))
         hooks = BuildBackendHookCaller(str(source), backend, paths, runner=runner, python_executable=python)
         return out / hooks.build_wheel(str(out))
-    except (HookMissing, CommandFailed) as err:
+    except (BackendUnavailable, HookMissing, UnsupportedOperation, CommandFailed) as err:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(output))
         raise BuildError(

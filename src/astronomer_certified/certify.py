@@ -9,12 +9,12 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import environments
-from .artifacts import Interpreter, Release
+from .artifacts import CommandLine, Interpreter, Release, Target
 from .effects import background, clean_environment, free_port, run
 from .errors import CommandFailed, InstallError
 
@@ -22,6 +22,64 @@ _INSTALL_TIMEOUT = 1800.0
 _COMMAND_TIMEOUT = 300.0
 _HEALTH_PATIENCE = 180.0
 _EXAMPLE = ("example_bash_operator", "runme_0", "2021-01-01")
+_TESTED = "Marking task as SUCCESS"
+
+# Imports every hook of every provider: what finds a requirement that a provider does not declare.
+_IMPORT_HOOKS = """
+import importlib, pkgutil, sys
+try:
+    import airflow.providers as providers
+except ImportError:
+    sys.exit("no providers")
+found = pkgutil.walk_packages(providers.__path__, "airflow.providers.", onerror=lambda name: None)
+hooks = sorted(module.name for module in found if ".hooks." in module.name)
+broken, apart = [], 0
+for name in hooks:
+    try:
+        importlib.import_module(name)
+    except Exception as err:
+        # A hook may build upon another provider, which is an extra of its own.
+        if isinstance(err, ImportError) and str(err.name).startswith("airflow.providers."):
+            apart += 1
+        else:
+            broken.append("%s: %r" % (name, err))
+print("; ".join(broken))
+print("%d hooks import, %d want another provider, %d fail" % (len(hooks) - apart - len(broken), apart, len(broken)))
+sys.exit(bool(broken))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How one of Airflow's command lines is spoken to, and what it says when it worked."""
+
+    init: tuple[str, ...]
+    initialised: str
+    list: tuple[str, ...]
+    test: tuple[str, ...]
+    # The settings under which the webserver must answer: 1.10 has two user interfaces.
+    interfaces: Mapping[str, Mapping[str, str]]
+
+
+_WORDS = {
+    CommandLine.FLAT: Words(
+        init=("initdb",),
+        initialised="Done",
+        list=("list_dags",),
+        test=("test",),
+        interfaces={
+            "webserver /health": {"AIRFLOW__WEBSERVER__RBAC": "False"},
+            "webserver /health, RBAC": {"AIRFLOW__WEBSERVER__RBAC": "True"},
+        },
+    ),
+    CommandLine.GROUPED: Words(
+        init=("db", "init"),
+        initialised="Initialization done",
+        list=("dags", "list"),
+        test=("tasks", "test"),
+        interfaces={"webserver /health": {}},
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +96,17 @@ class Installation:
     """What to install, with what, from where."""
 
     release: Release
-    extras: tuple[str, ...]
+    target: Target
+    command_line: CommandLine
     interpreter: Interpreter
     installer: Path
+    reports: bool
     simple_url: str
 
     @property
     def requirement(self) -> str:
         """What a user types: `astronomer-certified[celery,postgres]==2.1.0.*`."""
-        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        extras = f"[{','.join(self.target.extras)}]" if self.target.extras else ""
         return f"astronomer-certified{extras}=={self.release.upstream}.*"
 
 
@@ -95,19 +155,26 @@ def certify(
 
     def command(*words: str, timeout: float = _COMMAND_TIMEOUT) -> str:
         name = "-".join(word for word in words if word.isalnum())
-        return run(words, cwd=home, env=env, timeout=timeout, log=logs / f"certify-{name[:40]}.log").stdout
+        return run(
+            words,
+            cwd=home,
+            env=env,
+            timeout=timeout,
+            log=logs / f"certify-{name[:40]}.log",
+        ).stdout
 
     environments.create(environment, installation.interpreter)
     environments.install(environment, [installation.installer])
     check("pip install", lambda: _install(installation, environment, env, home, logs, allowed))
     check("pip check", lambda: command("python", "-m", "pip", "check").strip().splitlines()[-1])
     check("airflow version", lambda: _version(command("airflow", "version"), installation.release))
-    check("airflow db init", lambda: _holds(command("airflow", "db", "init"), "Initialization done"))
-    check("airflow dags list", lambda: _holds(command("airflow", "dags", "list"), _EXAMPLE[0]))
-    check(
-        "airflow tasks test", lambda: _holds(command("airflow", "tasks", "test", *_EXAMPLE), "Marking task as SUCCESS")
-    )
-    check("webserver /health", lambda: _health(home, env, logs))
+    words = _WORDS[installation.command_line]
+    check("airflow " + " ".join(words.init), lambda: _holds(command("airflow", *words.init), words.initialised))
+    check("airflow " + " ".join(words.list), lambda: _holds(command("airflow", *words.list), _EXAMPLE[0]))
+    check("airflow " + " ".join(words.test), lambda: _holds(command("airflow", *words.test, *_EXAMPLE), _TESTED))
+    check("providers", lambda: command("python", "-c", _IMPORT_HOOKS).strip().splitlines()[-1])
+    for name, settings in words.interfaces.items():
+        check(name, lambda settings=settings: _health(home, {**env, **settings}, logs))  # type: ignore[misc]
     return tuple(checks)
 
 
@@ -120,11 +187,14 @@ def _install(
     allowed: frozenset[str],
 ) -> str:
     report = home / "report.json"
-    words: Sequence[str | Path] = [
+    reporting: list[str | Path] = ["--report", report] if installation.reports else []
+    words: list[str | Path] = [
         environments.python_of(environment), "-m", "pip", "install", "--index-url", installation.simple_url,
-        "--only-binary", ":all:", "--report", report, installation.requirement,
+        "--only-binary", ":all:", *reporting, installation.requirement,
     ]  # fmt: skip
     run(words, cwd=home, env=env, timeout=_INSTALL_TIMEOUT, log=logs / "certify-pip-install.log")
+    if not installation.reports:
+        return "installed; this pip cannot say which archives it used"
     installed = json.loads(report.read_text())["install"]
     strangers = [
         f"{item['metadata']['name']} {item['metadata']['version']}: {item['download_info']['url'].rsplit('/', 1)[-1]}"

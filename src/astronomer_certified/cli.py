@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     progress = watcher(quiet=getattr(args, "quiet", False))
     try:
-        status: int = args.act(args, progress)
+        with warnings.catch_warnings():
+            # Warnings of build backends and libraries are for their authors; the logs have them.
+            warnings.simplefilter("default" if sys.warnoptions else "ignore")
+            status: int = args.act(args, progress)
     except (CertifiedError, OSError) as err:
         progress.close()
         error = as_workspace_error(err) if isinstance(err, OSError) else err
@@ -108,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
+    release.add_argument(
+        "--every-python", action="store_true", help="install and run the default extra on each Python of the release"
+    )
     release_verb("build", _build, "Make the patched wheels and the certified wheel.")
     release_verb("wheelhouse", _wheelhouse, "Make the wheels that upstream lacks.")
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
@@ -130,7 +137,7 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
-    summary = pipeline.release(workspace, args.version, args.jobs, progress)
+    summary = pipeline.release(workspace, args.version, args.jobs, progress, every=args.every_python)
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from .errors import ConstraintsError
 from .platforms import usable_wheel
 
 _INPUTS = "# inputs sha256: "
+# For files of an index that gives no upload times.
+_NO_TIME = datetime(1980, 1, 1, tzinfo=UTC)
 
 
 def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> str:
@@ -41,6 +44,7 @@ def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> st
         "repairs": {f"{item.name}=={item.release.patched}": item.source.sha256 for item in manifest.repairs},
         "metadata-patches": dict(metadata_patches),
         "cutoff": manifest.cutoff.isoformat(),
+        "listed": manifest.listed.isoformat(),
         "uploaded": manifest.core.uploaded.isoformat(),
         "pythons": [str(python) for python in manifest.pythons],
         "extras": list(manifest.extras),
@@ -54,7 +58,7 @@ def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> st
 
 def plan_wheelhouse(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
     """What our index must hold beside our own wheels. Raises `ConstraintsError` for a pin that has no file at all."""
-    needed: dict[tuple[NormalizedName, PinnedFile, bool, Version], set[Python]] = {}
+    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
     usable = {
         (pin.name, resolution.python): usable_wheel(pin.wheels, resolution.python)
         for resolution in resolutions
@@ -73,10 +77,11 @@ def plan_wheelhouse(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, 
                     f"{pin.name} {pin.version} has neither a wheel for Python {resolution.python} nor an sdist",
                     hint="add an [[override]] with another version, or repair it",
                 )
-            needed.setdefault((pin.name, source, wheel is None, pin.version), set()).add(resolution.python)
+            key = (source, wheel is None, pin.version, pin.uploaded or _NO_TIME)
+            needed.setdefault(key, set()).add(resolution.python)
     items = [
-        WheelhouseItem(source=source, version=version, build=build, pythons=tuple(sorted(pythons)))
-        for (_, source, build, version), pythons in needed.items()
+        WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
+        for (source, build, version, uploaded), pythons in needed.items()
     ]
     return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
 
@@ -111,6 +116,7 @@ def rendered(
             "file": item.source.filename,
             "sha256": item.source.sha256,
             "build": item.build,
+            "uploaded": item.uploaded.isoformat(),
             "pythons": [str(python) for python in item.pythons],
         }
         for item in plan_wheelhouse(resolutions)
@@ -240,12 +246,29 @@ def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
         raise ConstraintsError(f"{path}: not a pin: {word!r}", hint="do not edit it") from err
 
 
+def check_toolchain(path: Path, asked: Iterable[str]) -> None:
+    """Nothing, when the toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError`."""
+    pins = read_hashed(path)
+    lacking = [
+        line
+        for line in sorted(asked)
+        if (requirement := Requirement(line)).marker is None or requirement.marker.evaluate()
+        if (pin := pins.get(canonicalize_name(requirement.name))) is None or pin.version not in requirement.specifier
+    ]
+    if lacking:
+        raise ConstraintsError(
+            f"{path} lacks what sources of the wheelhouse ask for", details=lacking,
+            hint="add it there, with hashes: every wheel of the wheelhouse is then built anew",
+        )  # fmt: skip
+
+
 def load_wheelhouse(folder: Path) -> tuple[WheelhouseItem, ...]:
     """The wheelhouse's items, from a file that `check_current` passed."""
     return tuple(
         WheelhouseItem(
             source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),
             version=Version(item["version"]),
+            uploaded=datetime.fromisoformat(item["uploaded"]),
             build=item["build"],
             pythons=tuple(Python.parse(python) for python in item["pythons"]),
         )

@@ -12,13 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from packaging.version import Version
+
 from . import effects, interpreters
-from .artifacts import NotDone
+from .artifacts import NotDone, Target
 from .errors import ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
 from .steps import Done, Made, Step, digest
 from .wheel_files import wheel_at
+
+# The first pip whose --report says which archives it installed, with their hashes.
+_FIRST_THAT_REPORTS = Version("22.2")
 
 
 class Evidence:
@@ -54,10 +59,10 @@ class Evidence:
 
         return self.plan.step("publish", inputs, do, *made)
 
-    def install_step(self) -> Step:
-        stated = self.plan.manifest
-        installer = self.plan.workspace.installer("pip", stated.certify_pip)
-        title = f"install of [{','.join(stated.certify_extras)}] on Python {stated.certify_python}"
+    def install_step(self, target: Target, name: str = "install") -> Step:
+        """One certified install, run and checked."""
+        installer = self.plan.workspace.installer("pip", self.plan.manifest.pips[target.python])
+        title = f"install of {target}"
 
         def inputs(done: Done) -> Mapping[str, str]:
             return {
@@ -69,58 +74,68 @@ class Evidence:
             }
 
         def do(done: Done) -> Made:
-            lack = self._lack(title, [*stated.certify_extras], done["wheelhouse"])
+            lack = self._lack(title, target, done["wheelhouse"])
             if lack is not None:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
-            return self._install(done, installer)
+            return self._install(name, target, done, installer)
 
-        return self.plan.step("install", inputs, do, "publish", "constraints")
+        return self.plan.step(name, inputs, do, "publish", "constraints")
 
-    def _lack(self, title: str, extras: Sequence[str], wheelhouse: Receipt) -> NotDone | None:
-        """What keeps an install on the certifying Python from being done here."""
-        python = self.plan.manifest.certify_python
-        if interpreters.find(python) is None:
-            return interpreters.not_there(python, title)
-        [pinned] = [item for item in self.plan.constraints if item.python == python]
+    def _lack(self, title: str, target: Target, wheelhouse: Receipt) -> NotDone | None:
+        """What keeps an install from being done here; None when nothing does."""
+        if interpreters.find(target.python) is None:
+            return interpreters.not_there(target.python, title)
+        [pinned] = [item for item in self.plan.constraints if item.python == target.python]
+        extras = self.plan.manifest.default_extras if "default" in target.extras else target.extras
         wanted = pinned.core.union(*(pinned.extras[extra] for extra in extras))
         for item in wheelhouse.record.get("not_done", []):
-            if item["python"] == str(python) and item["project"] in wanted:
+            if item["python"] == str(target.python) and item["project"] in wanted:
                 return NotDone(what=title, why=f"it needs the {item['what']}, which is not done", how=item["how"])
         return None
 
-    def _install(self, done: Done, installer: Path) -> Made:
+    def _install(self, name: str, target: Target, done: Done, installer: Path) -> Made:
         from . import certify, index
         from .upstream_index import shown_url
 
-        interpreter = interpreters.require(self.plan.manifest.certify_python, "the certified install")
+        interpreter = interpreters.require(target.python, "the certified install")
         known = {h for item in self.plan.constraints for pin in item.pins.values() for h in pin.sha256}
         known |= {output.sha256 for output in done["publish"].outputs}
-        store = self.plan.workspace.store
         with (
-            index.Server(store, fallback=shown_url()) as server,
+            index.Server(self.plan.workspace.store, fallback=shown_url()) as server,
             effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "install") as scratch,
         ):
             installation = certify.Installation(
                 release=self.plan.release,
-                extras=self.plan.manifest.certify_extras,
+                target=target,
+                command_line=self.plan.manifest.command_line,
                 interpreter=interpreter,
                 installer=installer,
+                reports=self.plan.manifest.pips[target.python] >= _FIRST_THAT_REPORTS,
                 simple_url=server.simple_url,
             )
             checks = certify.certify(
-                installation, frozenset(known), scratch, self.plan.logs, self.plan.workspace.cache / "pip",
-                lambda name, seconds: self.plan.watcher.progress("install", f"{name} ({seconds:.1f} s)"),
+                installation, frozenset(known), scratch, self.plan.logs / name.replace(" ", "-"),
+                self.plan.workspace.cache / "pip",
+                lambda check, seconds: self.plan.watcher.progress(name, f"{check} ({seconds:.1f} s)"),
             )  # fmt: skip
         record = {
             "requirement": installation.requirement,
             "python": interpreter.full_version,
-            "pip": str(self.plan.manifest.certify_pip),
+            "pip": str(self.plan.manifest.pips[target.python]),
             "checks": [asdict(check) for check in checks],
         }
         return Made(record=record, note=f"{installation.requirement}: {len(checks)} checks hold")
 
+    def install_steps(self, *, every: bool) -> tuple[Step, ...]:
+        """The quick install, or that and the `default` extra on each Python of the release."""
+        quick, *rest = self.plan.manifest.targets
+        return (
+            self.install_step(quick),
+            *(self.install_step(target, f"install {target.python}") for target in (rest if every else ())),
+        )
+
     def prove_step(self) -> Step:
-        python = self.plan.manifest.certify_python
+        python = self.plan.manifest.target.python
         requirements = self.plan.folder / f"proof-requirements-{python}.txt"
         core = f"wheel {self.plan.manifest.core.name}"
 
@@ -138,7 +153,9 @@ class Evidence:
 
         def do(done: Done) -> Made:
             names = self.proof_names()
-            lack = self._lack(f"proofs on Python {python}", [], done["wheelhouse"])
+            if not names:
+                return Made(record={"proofs": []}, note="no patch names a proof")
+            lack = self._lack(f"proofs on Python {python}", Target(python=python, extras=()), done["wheelhouse"])
             if lack is not None:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
             return self.prove(names, done)
@@ -159,7 +176,7 @@ class Evidence:
     def prove(self, names: Sequence[str], done: Done) -> Made:
         from . import locked, proofs
 
-        python = self.plan.manifest.certify_python
+        python = self.plan.manifest.target.python
         interpreter = interpreters.require(python, "the proofs")
         [pinned] = [item for item in self.plan.constraints if item.python == python]
         shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
@@ -178,9 +195,10 @@ class Evidence:
         record = {"python": interpreter.full_version, "proofs": [asdict(result) for result in results]}
         return Made(record=record, note=f"{len(results)} proofs: fail on upstream, pass on {self.plan.release.patched}")
 
-    def certificate_step(self) -> Step:
+    def certificate_step(self, installs: Sequence[str]) -> Step:
+        """The record of what was verified, of the named installs among it."""
         target = self.plan.workspace.certificate(self.plan.release)
-        evidence = (*self.plan.own_steps, "wheelhouse", "install", "prove")
+        evidence = (*self.plan.own_steps, "wheelhouse", *installs, "prove")
 
         def inputs(done: Done) -> Mapping[str, str]:
             return {name: digest(json.dumps(done[name].record, sort_keys=True, default=str)) for name in evidence}
@@ -215,6 +233,8 @@ class Evidence:
             "prove chosen", lambda done: {"asked for": now}, lambda done: self.prove(chosen, done), *step.needs
         )
 
-    def steps(self) -> tuple[Step, ...]:
-        """The steps, after those of the plan."""
-        return self.publish_step(), self.prove_step(), self.install_step(), self.certificate_step()
+    def steps(self, *, every: bool = False) -> tuple[Step, ...]:
+        """The steps, after those of the plan; with `every`, of a complete certificate."""
+        installs = self.install_steps(every=every)
+        certificate = self.certificate_step([step.name for step in installs])
+        return self.publish_step(), self.prove_step(), *installs, certificate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,20 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from . import toml_reader as toml
-from .artifacts import Distribution, Manifest, Override, PinnedFile, Python, Recipe, Release, Restore, SourceKind, Stamp
+from .artifacts import (
+    CommandLine,
+    Distribution,
+    Manifest,
+    Override,
+    PinnedFile,
+    Python,
+    Recipe,
+    Release,
+    Restore,
+    SourceKind,
+    Stamp,
+    Target,
+)
 from .toml_reader import Problems, Table
 from .workspace import Workspace
 
@@ -32,6 +46,7 @@ _NO_VERSION = Version("0")
 _NO_FILE = PinnedFile(project=canonicalize_name("none"), filename="", sha256="")
 
 T = TypeVar("T")
+E = TypeVar("E", bound=enum.StrEnum)
 
 
 def _as(parse: Callable[[str], T], error: type[Exception], what: str) -> Callable[[Any], T]:
@@ -57,11 +72,14 @@ def _pinned(value: Any) -> Requirement:
     return requirement
 
 
-def _kind(value: Any) -> SourceKind:
-    try:
-        return SourceKind(value)
-    except ValueError as err:
-        raise ValueError(f"must be one of {', '.join(SourceKind)}, not {value!r}") from err
+def _one_of(values: type[E]) -> Callable[[Any], E]:
+    def parsed(value: Any) -> E:
+        try:
+            return values(value)
+        except ValueError as err:
+            raise ValueError(f"must be one of {', '.join(item.value for item in values)}, not {value!r}") from err
+
+    return parsed
 
 
 def _named(filename: str) -> tuple[NormalizedName, Version]:
@@ -95,7 +113,7 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     if str(version) != folder.name and version != _NO_VERSION:
         top.problem("version", f"is {version}, but the folder is named {folder.name}")
     source = top.table("source")
-    kind = source.get("kind", _kind, default=SourceKind.SDIST)
+    kind = source.get("kind", _one_of(SourceKind), default=SourceKind.SDIST)
     source_file = _file(source, name, version)
     if source_file.filename and source_file.filename.endswith(".whl") != (kind is SourceKind.WHEEL):
         source.problem("file", f"{source_file.filename!r} is not a {kind}")
@@ -180,6 +198,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     cutoff = top.get("cutoff", toml.moment, default=_NEVER)
     if cutoff < core.uploaded:
         top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
+    listed = top.get("listed", toml.moment, default=cutoff, optional=True)
+    if listed < cutoff:
+        top.problem("listed", f"is before the cutoff ({cutoff:%Y-%m-%d})")
     repairs = top.each("repairs", _pinned, optional=True)
     _each_once(top, "repairs", [canonicalize_name(repair.name) for repair in repairs])
     providers = _providers(top)
@@ -203,7 +224,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     )
     if pythons and certify_python not in pythons:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
+    command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
     certify_pip = certify.get("pip", _version, default=_NO_VERSION)
+    other_pips = _pips(certify, pythons)
     certify_extras = certify.each("extras", toml.text)
     for name in certify_extras:
         if name not in (*extras, "default"):
@@ -217,15 +240,28 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         repairs=tuple(_repair(workspace, requirement, top.problems) for requirement in repairs),
         pythons=tuple(sorted(pythons)),
         cutoff=cutoff,
+        listed=listed,
         providers=providers,
         extras=extras,
         default_extras=default,
         overrides=overrides,
         later=later,
-        certify_python=certify_python,
-        certify_pip=certify_pip,
-        certify_extras=certify_extras,
+        command_line=command_line,
+        pips={python: other_pips.get(python, certify_pip) for python in pythons},
+        target=Target(python=certify_python, extras=certify_extras),
     )
+
+
+def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:
+    """The pips of Pythons on which `certify.pip` does not run."""
+    table = certify.table("pip-for", optional=True)
+    pips = {}
+    for name, version in table.items(_version):
+        if name in map(str, pythons):
+            pips[Python.parse(name)] = version
+        else:
+            table.problem(name, "is not one of the release's pythons")
+    return pips
 
 
 def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) -> Distribution:

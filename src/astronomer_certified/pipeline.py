@@ -56,10 +56,13 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
         yield plan
 
 
-def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
-    """Everything of a release is made, published to the local index, installed, run and proven."""
+def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, every: bool = False) -> Summary:
+    """Everything of a release is made, published to the local index, installed, run and proven.
+
+    With `every`, the `default` extra is installed and run on each Python of the release as well.
+    """
     with _plan(workspace, version, jobs, watcher) as plan:
-        done = perform((*plan.steps(), *Evidence(plan).steps()), jobs, watcher)
+        done = perform((*plan.steps(), *Evidence(plan).steps(every=every)), jobs, watcher)
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
 
 
@@ -124,21 +127,18 @@ def make_constraints(
     workspace: Workspace, version: Version, folder: Path, jobs: int, watcher: Watcher
 ) -> tuple[Path, ...]:
     """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
-    from . import archives, resolve
+    from . import archives, resolve, upstream_index
 
     with _plan(workspace, version, jobs, watcher) as plan:
         stated = plan.manifest
         found = {python: interpreters.require(python, "resolving its closure") for python in stated.pythons}
         scratch = workspace.release_build(stated.release) / "resolve"
         oldest = found[stated.pythons[0]]
-
-        def locked(requirements: Sequence[str], moment: str) -> str:
-            watcher.progress("constraints", f"locking {moment} requirements")
-            return resolve.lock_requirements(requirements, oldest.python, oldest, stated.core.uploaded, scratch)
-
         # What a source needs to be built must be known before it is built, and its metadata before it is resolved.
         stated_build = [str(requirement) for requirement in stated.core.build_requires]
-        effects.write_atomic(scratch / "build-requirements.txt", locked(stated_build, "build").encode())
+        watcher.progress("constraints", "locking build requirements")
+        locked = resolve.lock_requirements(stated_build, oldest.python, oldest, stated.core.uploaded, scratch)
+        effects.write_atomic(scratch / "build-requirements.txt", locked.encode())
         steps = [
             step for item in stated.distributions for step in plan.wheel_steps(item, scratch / "build-requirements.txt")
         ]
@@ -147,15 +147,16 @@ def make_constraints(
 
         def resolved(python: Python) -> Resolution:
             watcher.progress("constraints", f"resolving for Python {python}")
-            return resolve.resolve(stated, patched, found[python], scratch)
+            return resolve.resolve(stated, patched, found[python], pages, scratch)
 
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
+        with upstream_index.Pages() as pages, ThreadPoolExecutor(max_workers=jobs) as pool:
             resolutions = list(pool.map(resolved, stated.pythons))
             items = [item for item in constraints.plan_wheelhouse(resolutions) if item.build]
             watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
             sources = list(pool.map(lambda item: plan.fetch(item.source), items))
         asked = {line for source in sources for line in archives.build_requires(source.path)}
-        locks = {"build-requirements.txt": locked([*stated_build, *sorted(asked)], "all build")}
+        constraints.check_toolchain(workspace.toolchain, asked)
+        locks = {"build-requirements.txt": (scratch / "build-requirements.txt").read_text(encoding="utf-8")}
         for resolution in resolutions:
             python = resolution.python
             pins = [f"{pin.name}=={pin.version.public}" for pin in resolution.pins.values()]

@@ -214,7 +214,7 @@ class Plan:
 
     def wheelhouse_step(self) -> Step:
         target = self.workspace.wheelhouse(self.release)
-        requirements = self.folder / "build-requirements.txt"
+        requirements = self.workspace.toolchain
 
         def inputs(done: Done) -> Mapping[str, str]:
             paths = [self.folder / "wheelhouse.json", requirements, self.workspace.recipes]
@@ -228,7 +228,6 @@ class Plan:
 
             era = wheelhouse.Era(
                 requirements=requirements,
-                epoch=int(self.manifest.cutoff.timestamp()),
                 pure_pythons=self.manifest.core.build_pythons or SpecifierSet(">=3.6"),
                 recipes=manifest.load_recipes(self.workspace.recipes),
             )

@@ -59,7 +59,7 @@ class Lines(Quiet):
         self._fresh += 1
 
     def failed(self, name: str, error: BaseException) -> None:
-        self._line(f"{name}: failed")
+        self._line(f"{name}: failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
 
 class Live(Lines):

@@ -7,16 +7,15 @@ each pin has. The lock itself is not kept: it records download addresses.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from . import platforms
 from .artifacts import Interpreter, Manifest, PinnedFile, Python, Resolution, ResolvedPin, Wheel
@@ -24,6 +23,7 @@ from .effects import scratch_folder
 from .environments import uv_call
 from .errors import CommandFailed, ResolutionError
 from .interpreters import uv
+from .upstream_index import IndexFile, Pages
 
 # Overrides win over the date; uv wants a date all the same. Its parser ends before the year 10000.
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
@@ -32,7 +32,7 @@ _LAST_PATCH = 99
 
 
 def resolve(
-    manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], interpreter: Interpreter, scratch: Path
+    manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], interpreter: Interpreter, pages: Pages, scratch: Path
 ) -> Resolution:
     """The newest set of pins before the cutoff that satisfies the manifest. `wheels` are the patched distributions'.
 
@@ -49,7 +49,6 @@ def resolve(
                 details=err.details[1:],
                 hint="add an [[override]] or [[later]] entry, or repair the distribution that is in the way",
             ) from err
-        locked = tomllib.loads((folder / "uv.lock").read_text())
 
         def exported(*extras: str) -> dict[NormalizedName, Version]:
             words: list[str | Path] = [
@@ -67,11 +66,11 @@ def resolve(
         everything = exported("--all-extras")
         core = frozenset(exported())
         extras = {name: frozenset(exported("--extra", canonicalize_name(name))) for name in manifest.extras}
-    files = {(canonicalize_name(entry["name"]), str(entry.get("version"))): entry for entry in locked["package"]}
+    listed = pages.of([name for name in everything if name not in wheels])
     pins = {
-        name: _resolved(name, version, files.get((name, str(version))) if name not in wheels else None)
-        for name, version in everything.items()
+        name: _resolved(name, version, listed.get(name, ()), manifest.listed) for name, version in everything.items()
     }
+    _check_installable(manifest, pins, interpreter.python)
     _check_providers(manifest, pins)
     return Resolution(python=interpreter.python, pins=pins, core=core, extras=extras)
 
@@ -141,15 +140,48 @@ def _pins(
     return dict(sorted(pins.items()))
 
 
-def _resolved(name: NormalizedName, version: Version, locked: Mapping[str, Any] | None) -> ResolvedPin:
-    def pinned(file: Mapping[str, Any]) -> PinnedFile:
-        filename = unquote(urlsplit(file["url"]).path).rsplit("/", 1)[-1]
-        return PinnedFile(project=name, filename=filename, sha256=file["hash"].removeprefix("sha256:"))
+def _resolved(name: NormalizedName, version: Version, page: Sequence[IndexFile], until: datetime) -> ResolvedPin:
+    """The pin with all its files on the index, those that came after the cutoff too: installers take them as well."""
+    listed = [
+        file
+        for file in page
+        if file.version is not None and file.sha256 is not None and _parsed(file.version) == version
+        if file.uploaded is None or file.uploaded <= until
+    ]
+    pinned = {
+        file.filename: PinnedFile(project=name, filename=file.filename, sha256=str(file.sha256)) for file in listed
+    }
+    sdists = [file for file in listed if file.filename.endswith((".tar.gz", ".zip"))]
+    times = [file.uploaded for file in (sdists or listed) if file.uploaded is not None]
+    return ResolvedPin(
+        name=name,
+        version=version,
+        sdist=pinned[sdists[0].filename] if sdists else None,
+        uploaded=min(times).replace(microsecond=0) if times else None,
+        wheels=tuple(pinned[filename] for filename in sorted(pinned) if filename.endswith(".whl")),
+        requires_python=SpecifierSet(listed[0].requires_python or "") if listed else SpecifierSet(),
+    )
 
-    files = locked or {}
-    sdist = pinned(files["sdist"]) if "sdist" in files else None
-    wheels = sorted((pinned(file) for file in files.get("wheels", ())), key=lambda file: file.filename)
-    return ResolvedPin(name=name, version=version, sdist=sdist, wheels=tuple(wheels))
+
+def _parsed(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _check_installable(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin], python: Python) -> None:
+    """uv takes no notice of the upper bounds of Requires-Python; pip does, and would find no candidate."""
+    wrong = [
+        f"{pin.name} {pin.version} is for Python {pin.requires_python}"
+        for pin in pins.values()
+        if not pin.requires_python.contains(f"{python}.{_LAST_PATCH}")
+    ]
+    if wrong:
+        raise ResolutionError(
+            f"{manifest.release.tag}: pins that pip would not install on Python {python}", details=wrong,
+            hint="add an [[override]] with a version that is for this Python",
+        )  # fmt: skip
 
 
 def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin]) -> None:

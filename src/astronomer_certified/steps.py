@@ -97,7 +97,7 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool:
         while waiting or running:
             ready = [step for step in waiting if all(need in done for need in step.needs)] if not errors else []
-            for step in ready:
+            for step in ready[: jobs - len(running)]:
                 waiting.remove(step)
                 running[pool.submit(_one, step, dict(done), watcher)] = step
             if not running:

@@ -150,9 +150,9 @@ class Table:
         for name in self._values:
             if name in self._known:
                 continue
-            near = difflib.get_close_matches(
-                name, [k for k in self._known if k not in self._values] or self._known, n=1
-            )
+            # A key that is not there is likelier to be meant than one that is.
+            free = [known for known in self._known if known not in self._values]
+            near = difflib.get_close_matches(name, free, n=1) or difflib.get_close_matches(name, self._known, n=1)
             self.problem(name, f"unknown key{f', did you mean {near[0]!r}?' if near else ''}")
 
 

@@ -10,9 +10,11 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import NormalizedName
@@ -20,8 +22,12 @@ from packaging.utils import NormalizedName
 from .effects import run
 from .errors import CommandFailed, UpstreamError
 
+if TYPE_CHECKING:
+    from pypi_simple import PyPISimple
+
 INDEX_VARIABLE = "CERTIFIED_UPSTREAM_INDEX_URL"
 TIMEOUT = (15, 60)
+_PAGES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +38,8 @@ class IndexFile:
     url: str
     sha256: str | None
     uploaded: datetime | None
-    size: int | None
-    yanked: bool
+    version: str | None
+    requires_python: str | None
 
 
 @functools.cache
@@ -72,23 +78,58 @@ def answering() -> Iterator[None]:
         ) from err
 
 
+class Pages:
+    """The project pages of the upstream index, each asked for once. Use it in a `with` block, from any thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[NormalizedName, tuple[IndexFile, ...]] = {}
+        self._client: PyPISimple | None = None
+
+    def __enter__(self) -> Self:
+        from pypi_simple import PyPISimple
+        from requests.adapters import HTTPAdapter
+        from urllib3.util import Retry
+
+        self._client = PyPISimple(index_url())
+        retry = Retry(total=5, backoff_factor=0.3, status_forcelist=[429, 502, 503, 504])
+        for scheme in ("http://", "https://"):
+            self._client.s.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=_PAGES_AT_ONCE))
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        if self._client is not None:
+            self._client.s.close()
+
+    def of(self, projects: Iterable[NormalizedName]) -> dict[NormalizedName, tuple[IndexFile, ...]]:
+        """The files of each project. Raises `UpstreamError`."""
+        wanted = [project for project in dict.fromkeys(projects) if project not in self._known]
+        with ThreadPoolExecutor(_PAGES_AT_ONCE) as pool:
+            self._known |= dict(zip(wanted, pool.map(self._page, wanted), strict=True))
+        return {project: self._known[project] for project in projects}
+
+    def _page(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        from pypi_simple import NoSuchProjectError
+
+        assert self._client is not None  # `with` made one
+        with answering():
+            try:
+                page = self._client.get_project_page(project, timeout=TIMEOUT)
+            except NoSuchProjectError as err:
+                raise UpstreamError(f"{project} is not on the upstream index", details=[shown_url()]) from err
+        return tuple(
+            IndexFile(
+                filename=package.filename,
+                url=package.url,
+                sha256=package.digests.get("sha256"),
+                uploaded=package.upload_time,
+                version=package.version,
+                requires_python=package.requires_python,
+            )
+            for package in page.packages
+        )
+
+
 def files(project: NormalizedName) -> tuple[IndexFile, ...]:
     """Every file of a project on the upstream index. Raises `UpstreamError`."""
-    from pypi_simple import NoSuchProjectError, PyPISimple
-
-    with answering(), PyPISimple(index_url()) as client:
-        try:
-            page = client.get_project_page(project, timeout=TIMEOUT)
-        except NoSuchProjectError as err:
-            raise UpstreamError(f"{project} is not on the upstream index", details=[shown_url()]) from err
-    return tuple(
-        IndexFile(
-            filename=package.filename,
-            url=package.url,
-            sha256=package.digests.get("sha256"),
-            uploaded=package.upload_time,
-            size=package.size,
-            yanked=package.is_yanked,
-        )
-        for package in page.packages
-    )
+    with Pages() as pages:
+        return pages.of([project])[project]

@@ -1,4 +1,4 @@
-"""Constraints -> the wheels that upstream lacks, built once with the era's build requirements. Writes one folder.
+"""Constraints -> the wheels that upstream lacks, built once with one locked toolchain. Writes one folder.
 
 What machine code needs (a compiler, headers, an interpreter of each Python) may be missing here: then that wheel is
 listed as not done, with how to get what is missing.
@@ -40,10 +40,9 @@ class Wheelhouse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Era:
-    """What sources of a release are built with: hashed build requirements, a date for SOURCE_DATE_EPOCH."""
+    """What the sources of all releases are built with: hashed build requirements, recipes, Pythons for pure ones."""
 
     requirements: Path
-    epoch: int
     pure_pythons: SpecifierSet
     recipes: Mapping[NormalizedName, Recipe]
 
@@ -55,6 +54,10 @@ class _Job:
     item: WheelhouseItem
     recipe: Recipe
     python: Python | None
+
+    @property
+    def epoch(self) -> int:
+        return int(self.item.uploaded.timestamp())
 
     @property
     def title(self) -> str:
@@ -192,7 +195,7 @@ def _cached_build(
     key = digest(
         job.item.source.sha256,
         era.requirements.read_bytes(),
-        str(era.epoch),
+        str(job.epoch),
         # A pure wheel is the same whichever Python made it; machine code depends on the very interpreter and system.
         interpreter.full_version if job.python else "pure",
         _system() if job.python else "",
@@ -206,8 +209,8 @@ def _cached_build(
     with scratch_folder(scratch, name) as own:
         try:
             tree = archives.unpack_sdist(source.path, own / "source")
-            made = build_wheel_in(places.get(interpreter), tree, own, era.epoch, logs / f"{name}.log", CFLAGS=_CFLAGS)
-            wheel = _finished(job, made, own, era.epoch)
+            made = build_wheel_in(places.get(interpreter), tree, own, job.epoch, logs / f"{name}.log", CFLAGS=_CFLAGS)
+            wheel = _finished(job, made, own, job.epoch)
         except (BuildError, CommandFailed) as err:
             raise WheelhouseError(
                 f"the wheel of {job.title} could not be built", details=(err.what, *err.details), hint=err.hint

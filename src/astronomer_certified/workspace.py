@@ -54,6 +54,10 @@ class Workspace:
     def recipes(self) -> Path:
         return self.root / "constraints" / "builds.toml"
 
+    @property
+    def toolchain(self) -> Path:
+        return self.root / "constraints" / "toolchain.txt"
+
     def installer(self, name: str, version: Version) -> Path:
         return self.root / "constraints" / "installers" / f"{name}-{version}.txt"
 

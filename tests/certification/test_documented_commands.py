@@ -59,6 +59,7 @@ ELSEWHERE = {
     "make system-packages",
     "certified serve --no-fallback",
     "certified serve",
+    "certified release 2.1.0 --every-python",
     "certified prove 2.1.0 NAME",
     "certified -C DIR VERB …",
     "pip install --index-url … 'apache-airflow[celery]==2.1.0+astro.1' -c my-constraints.txt",

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import (
+    CommandLine,
     Constraints,
     Distribution,
     Manifest,
@@ -29,6 +30,7 @@ from astronomer_certified.artifacts import (
     Release,
     SourceKind,
     Stamp,
+    Target,
     UpstreamFile,
 )
 from astronomer_certified.workspace import Workspace
@@ -229,15 +231,16 @@ def manifest(**changes: Any) -> Manifest:
         core=core,
         repairs=(),
         pythons=(Python(3, 6), Python(3, 7), Python(3, 8)),
+        listed=datetime(2026, 1, 1, tzinfo=UTC),
         cutoff=datetime(2021, 5, 28, tzinfo=UTC),
         providers={},
         extras=("celery", "cncf.kubernetes"),
         default_extras=frozenset({"celery", "cncf.kubernetes"}),
         overrides=(),
         later={},
-        certify_python=Python(3, 8),
-        certify_pip=Version("23.3.2"),
-        certify_extras=("celery",),
+        command_line=CommandLine.GROUPED,
+        pips={Python(3, 8): Version("23.3.2")},
+        target=Target(python=Python(3, 8), extras=("celery",)),
     )
     return replace(whole, **changes)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from factories import distribution, manifest, write_tree
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -26,6 +27,9 @@ def hash_of(filename: str) -> str:
     return f"{sum(filename.encode()):064x}"
 
 
+UPLOADED = datetime(2021, 5, 1, 12, tzinfo=UTC)
+
+
 def pin(name: str, version: str, *files: str) -> ResolvedPin:
     """A pin with these files; a name that ends with .tar.gz is the sdist."""
     project = canonicalize_name(name)
@@ -34,6 +38,8 @@ def pin(name: str, version: str, *files: str) -> ResolvedPin:
         name=project,
         version=Version(version),
         sdist=next((file for file in pinned if file.filename.endswith(".tar.gz")), None),
+        uploaded=UPLOADED,
+        requires_python=SpecifierSet(),
         wheels=tuple(file for file in pinned if file.filename.endswith(".whl")),
     )
 
@@ -202,7 +208,7 @@ def test_the_inputs_are_those_that_change_a_resolution() -> None:
 
     first = manifest()
     same = [
-        replace(first, certify_pip=Version("20.0")),
+        replace(first, pips={Python(3, 8): Version("20.0")}),
         replace(first, path=Path("elsewhere")),
         replace(first, default_extras=frozenset()),
         replace(first, core=replace(first.core, release=Release(Version("2.1.0"), 5))),
@@ -276,3 +282,21 @@ def test_the_wheelhouse_comes_back_as_it_was_planned(tmp_path: Path) -> None:
     folder = written(tmp_path, closure)
     assert constraints.load_wheelhouse(folder) == constraints.plan_wheelhouse(closure)
     assert json.loads((folder / "wheelhouse.json").read_text())["inputs"] == DIGEST
+
+
+TOOLCHAIN = f"setuptools==56.2.0 --hash=sha256:{'0' * 64}\n"
+
+
+@pytest.mark.parametrize("asked", [[], ["setuptools"], ["setuptools<58", "wheel; python_version < '3'"]])
+def test_a_toolchain_that_has_what_sources_ask_for_passes(tmp_path: Path, asked: list[str]) -> None:
+    (tmp_path / "toolchain.txt").write_text(TOOLCHAIN)
+
+    constraints.check_toolchain(tmp_path / "toolchain.txt", asked)
+
+
+def test_a_toolchain_that_lacks_something_names_it(tmp_path: Path) -> None:
+    (tmp_path / "toolchain.txt").write_text(TOOLCHAIN)
+
+    with pytest.raises(ConstraintsError) as refused:
+        constraints.check_toolchain(tmp_path / "toolchain.txt", ["setuptools>=61", "flit-core", "setuptools"])
+    assert refused.value.details == ("flit-core", "setuptools>=61")

@@ -132,7 +132,7 @@ def test_a_release_is_read_whole(workspace: Workspace) -> None:
     }
     assert [str(entry.requirement) for entry in release.overrides] == ["flask-appbuilder==3.3.4"]
     assert release.later == {"some-package": datetime(2022, 1, 1, tzinfo=UTC)}
-    assert release.certify_extras == ("celery", "default")
+    assert release.target.extras == ("celery", "default")
 
 
 def test_a_repair_is_read_from_its_own_folder(workspace: Workspace) -> None:

@@ -165,6 +165,23 @@ def test_independent_steps_run_at_the_same_time(tmp_path: Path) -> None:
     assert set(perform(steps, 2, Quiet())) == {"one", "other"}
 
 
+def test_after_a_failure_nothing_more_is_started(tmp_path: Path) -> None:
+    started: list[str] = []
+
+    def do(name: str) -> Made:
+        started.append(name)
+        raise RuntimeError(name)
+
+    steps = [
+        Step(name=name, inputs=lambda done: {}, do=lambda done, name=name: do(name), receipt=tmp_path / name)
+        for name in ("first", "second", "third")
+    ]
+    with pytest.raises(RuntimeError, match="first"):
+        perform(steps, 1, Quiet())
+
+    assert started == ["first"]
+
+
 def test_a_receipt_says_what_went_in_and_what_came_out(kitchen: Kitchen) -> None:
     kitchen.run()
 

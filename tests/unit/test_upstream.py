@@ -297,5 +297,5 @@ def test_the_index_is_that_of_the_variable_then_that_of_pip(monkeypatch: pytest.
 
 def test_a_listing_says_what_is_known_of_each_file(index: Index) -> None:
     (listed,) = upstream_index.files(canonicalize_name("demo"))
-    assert (listed.filename, listed.sha256, listed.yanked) == (NAME, DIGEST, False)
+    assert (listed.filename, listed.sha256, listed.version) == (NAME, DIGEST, "1.0")
     assert listed.url.endswith(f"/files/{NAME}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
@@ -35,6 +36,9 @@ sys.meta_path[:] = [hook for hook in sys.meta_path if not type(hook).__module__.
 
 _LONGEST_REASON = 1000
 
+# pypiserver makes an application by importing its module anew; two threads at it would share one.
+_building = threading.Lock()
+
 
 def build(
     store: Store,
@@ -60,9 +64,10 @@ def build(
         **({"fallback_url": fallback} if isinstance(fallback, str) else {}),
     )
     config.backend = BackendProxy(_StoreBackend(config, store, protected))
-    application = pypiserver.app_from_config(config)
-    application.add_hook("after_request", _close_upload)
-    return pypiserver.setup_routes_from_config(application, config)
+    with _building:
+        application = pypiserver.app_from_config(config)
+        application.add_hook("after_request", _close_upload)
+        return pypiserver.setup_routes_from_config(application, config)
 
 
 def _close_upload() -> None:
