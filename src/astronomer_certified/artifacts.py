@@ -161,6 +161,7 @@ class Manifest:
     providers: Mapping[NormalizedName, Version]
     extras: tuple[str, ...]
     default_extras: frozenset[str]
+    extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
     command_line: CommandLine

@@ -48,6 +48,9 @@ def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> st
         "uploaded": manifest.core.uploaded.isoformat(),
         "pythons": [str(python) for python in manifest.pythons],
         "extras": list(manifest.extras),
+        "extra-requirements": {
+            name: [str(requirement) for requirement in asked] for name, asked in manifest.extra_requirements.items()
+        },
         "providers": {name: str(version) for name, version in manifest.providers.items()},
         "overrides": [str(entry.requirement) for entry in manifest.overrides],
         "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},

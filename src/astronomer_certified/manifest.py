@@ -205,6 +205,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     _each_once(top, "repairs", [canonicalize_name(repair.name) for repair in repairs])
     providers = _providers(top)
     extras, default = _extras(top)
+    extra_requirements = _extra_requirements(top, extras)
     overrides = tuple(
         Override(
             requirement=entry.get("requirement", _pinned, default=Requirement("none")),
@@ -244,12 +245,24 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         providers=providers,
         extras=extras,
         default_extras=default,
+        extra_requirements=extra_requirements,
         overrides=overrides,
         later=later,
         command_line=command_line,
         pips={python: other_pips.get(python, certify_pip) for python in pythons},
         target=Target(python=certify_python, extras=certify_extras),
     )
+
+
+def _extra_requirements(top: Table, extras: tuple[str, ...]) -> dict[str, tuple[Requirement, ...]]:
+    """What some extras ask for in place of the extra of the same name of upstream's core."""
+    table = top.table("extra-requirements", optional=True)
+    stated = {}
+    for name in table.names():
+        if name not in extras:
+            table.problem(name, "is not one of the extras")
+        stated[name] = table.each(name, _requirement)
+    return stated
 
 
 def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:

@@ -25,6 +25,8 @@ from .wheel_files import wheel_at
 from .workspace import Workspace
 
 _PACKAGE = Path(__file__).parent
+# The Pythons on which the setuptools of constraints/toolchain.txt runs: it needs distutils.
+_TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
 _METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 
 
@@ -228,7 +230,7 @@ class Plan:
 
             era = wheelhouse.Era(
                 requirements=requirements,
-                pure_pythons=self.manifest.core.build_pythons or SpecifierSet(">=3.6"),
+                pure_pythons=_TOOLCHAIN_PYTHONS,
                 recipes=manifest.load_recipes(self.workspace.recipes),
             )
             house = wheelhouse.fill(

@@ -83,6 +83,10 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
     def array(items: Iterable[str]) -> str:
         return quote(list(items))
 
+    def asked(extra: str) -> list[str]:
+        stated = manifest.extra_requirements.get(extra)
+        return [f"{core}[{extra}]"] if stated is None else [str(requirement) for requirement in stated]
+
     providers = [f"{name}=={version}" for name, version in manifest.providers.items() if name not in wheels]
     lines = [
         "[project]",
@@ -91,7 +95,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         f"requires-python = {quote(f'=={python}.*')}",
         f"dependencies = {array([core])}",
         "[project.optional-dependencies]",
-        *(f"{quote(canonicalize_name(extra))} = {array([f'{core}[{extra}]'])}" for extra in manifest.extras),
+        *(f"{quote(canonicalize_name(extra))} = {array(asked(extra))}" for extra in manifest.extras),
         # A source below counts for requirements of the project itself only: this makes them so.
         f"{quote('patched-distributions')} = {array(wheels)}",
         "[tool.uv]",
@@ -201,6 +205,8 @@ def lock_requirements(
     constraints: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """Hashed pins (pip's requirements format) of what `requirements` need on that Python as of a date."""
+    if not requirements:
+        return ""
     with scratch_folder(scratch, "lock") as folder:
         (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements))
         (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints))

@@ -141,6 +141,10 @@ class Table:
             except ValueError as err:
                 self.problem(name, str(err))
 
+    def names(self) -> tuple[str, ...]:
+        """The keys that are there, known or not."""
+        return tuple(self._values)
+
     def has(self, name: str) -> bool:
         """Whether the key is there, known or not."""
         return name in self._values

@@ -235,6 +235,7 @@ def manifest(**changes: Any) -> Manifest:
         cutoff=datetime(2021, 5, 28, tzinfo=UTC),
         providers={},
         extras=("celery", "cncf.kubernetes"),
+        extra_requirements={},
         default_extras=frozenset({"celery", "cncf.kubernetes"}),
         overrides=(),
         later={},
