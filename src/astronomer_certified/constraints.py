@@ -3,7 +3,7 @@
     constraints-PY.txt          the closure of all extras on one Python, for `pip -c`
     constraints-PY-hashes.txt   the same with the sha256 of every upstream file of each pin
     extras.json                 which names of the closure each extra needs, by Python
-    wheelhouse.json             the wheels that our own index must hold, with the sha256 of what they come from
+    files.json                  the file of every pin on each Python with its sha256: a wheel, or an sdist to build
     build-requirements.txt      hashed: what sources of this era are built with
     proof-requirements-PY.txt   hashed: what proofs are run with
 
@@ -59,21 +59,17 @@ def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> st
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def plan_wheelhouse(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
-    """What our index must hold beside our own wheels. Raises `ConstraintsError` for a pin that has no file at all."""
+def plan_files(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
+    """The file of every pin on each Python: upstream's wheel, or the sdist that must be built where none is usable.
+
+    Raises `ConstraintsError` for a pin that has neither.
+    """
     needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
-    usable = {
-        (pin.name, resolution.python): usable_wheel(pin.wheels, resolution.python)
-        for resolution in resolutions
-        for pin in resolution.pins.values()
-        if pin.sdist or pin.wheels
-    }
-    built = {name for (name, _), wheel in usable.items() if wheel is None}
     for resolution in resolutions:
         for pin in resolution.pins.values():
-            if pin.name not in built:
-                continue
-            wheel = usable[pin.name, resolution.python]
+            if not (pin.sdist or pin.wheels):
+                continue  # a patched distribution: its wheel is ours
+            wheel = usable_wheel(pin.wheels, resolution.python)
             source = wheel or pin.sdist
             if source is None:
                 raise ConstraintsError(
@@ -82,11 +78,34 @@ def plan_wheelhouse(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, 
                 )
             key = (source, wheel is None, pin.version, pin.uploaded or _NO_TIME)
             needed.setdefault(key, set()).add(resolution.python)
-    items = [
+    return _items(needed)
+
+
+def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Python]]) -> tuple[WheelhouseItem, ...]:
+    items = (
         WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
         for (source, build, version, uploaded), pythons in needed.items()
-    ]
+    )
     return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
+
+
+def wheelhouse_items(
+    own: Sequence[WheelhouseItem], releases: Sequence[Sequence[WheelhouseItem]]
+) -> tuple[WheelhouseItem, ...]:
+    """What the index must hold for a release, given the files of all releases that may share it.
+
+    A project of which the index holds one wheel is answered by it alone. So of each project that any release builds,
+    and this one pins, all wheels that any release pins must be there, whichever release is published first.
+    """
+    built = {item.source.project for items in releases for item in items if item.build}
+    pinned = {item.source.project for item in own}
+    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
+    for items in releases:
+        for item in items:
+            if item.source.project in built & pinned:
+                key = (item.source, item.build, item.version, item.uploaded)
+                needed.setdefault(key, set()).update(item.pythons)
+    return _items(needed)
 
 
 def rendered(
@@ -122,9 +141,9 @@ def rendered(
             "uploaded": item.uploaded.isoformat(),
             "pythons": [str(python) for python in item.pythons],
         }
-        for item in plan_wheelhouse(resolutions)
+        for item in plan_files(resolutions)
     ]
-    files["wheelhouse.json"] = _json(digest, {"wheels": items})
+    files["files.json"] = _json(digest, {"files": items})
     for name, text in locks.items():
         files[name] = _header(manifest, digest, name.removesuffix(".txt").replace("-", " ")) + text
     return files
@@ -196,7 +215,7 @@ def file_names(pythons: Sequence[Python]) -> tuple[str, ...]:
             f"proof-requirements-{python}.txt",
         )
     )
-    return (*by_python, "extras.json", "wheelhouse.json", "build-requirements.txt")
+    return (*by_python, "extras.json", "files.json", "build-requirements.txt")
 
 
 def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
@@ -265,8 +284,8 @@ def check_toolchain(path: Path, asked: Iterable[str]) -> None:
         )  # fmt: skip
 
 
-def load_wheelhouse(folder: Path) -> tuple[WheelhouseItem, ...]:
-    """The wheelhouse's items, from a file that `check_current` passed."""
+def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:
+    """The files of a release's pins, from what `check_current` passed."""
     return tuple(
         WheelhouseItem(
             source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),
@@ -275,5 +294,5 @@ def load_wheelhouse(folder: Path) -> tuple[WheelhouseItem, ...]:
             build=item["build"],
             pythons=tuple(Python.parse(python) for python in item["pythons"]),
         )
-        for item in json.loads((folder / "wheelhouse.json").read_text(encoding="utf-8"))["wheels"]
+        for item in json.loads((folder / "files.json").read_text(encoding="utf-8"))["files"]
     )

@@ -151,7 +151,7 @@ def make_constraints(
 
         with upstream_index.Pages() as pages, ThreadPoolExecutor(max_workers=jobs) as pool:
             resolutions = list(pool.map(resolved, stated.pythons))
-            items = [item for item in constraints.plan_wheelhouse(resolutions) if item.build]
+            items = [item for item in constraints.plan_files(resolutions) if item.build]
             watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
             sources = list(pool.map(lambda item: plan.fetch(item.source), items))
         asked = {line for source in sources for line in archives.build_requires(source.path)}

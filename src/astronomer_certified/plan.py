@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from . import certified_wheel, constraints, effects, interpreters, manifest, series, upstream
-from .artifacts import Constraints, Distribution, Manifest, NotDone, PinnedFile, UpstreamFile, Wheel
+from .artifacts import Constraints, Distribution, Manifest, NotDone, PinnedFile, UpstreamFile, Wheel, WheelhouseItem
 from .receipts import Receipt
 from .steps import Done, Made, Step, Watcher, digest
 from .wheel_files import wheel_at
@@ -214,12 +214,20 @@ class Plan:
 
         return self.step("certified wheel", inputs, do, "constraints")
 
+    def _files_of_all(self) -> list[Path]:
+        """The files.json of every release: they may share the index."""
+        return sorted(self.workspace.root.glob("constraints/*/files.json"))
+
+    def _wheelhouse_items(self) -> tuple[WheelhouseItem, ...]:
+        releases = [constraints.load_files(path.parent) for path in self._files_of_all()]
+        return constraints.wheelhouse_items(constraints.load_files(self.folder), releases)
+
     def wheelhouse_step(self) -> Step:
         target = self.workspace.wheelhouse(self.release)
         requirements = self.workspace.toolchain
 
         def inputs(done: Done) -> Mapping[str, str]:
-            paths = [self.folder / "wheelhouse.json", requirements, self.workspace.recipes]
+            paths = [*self._files_of_all(), requirements, self.workspace.recipes]
             return {
                 "tool": code("wheelhouse.py", "backends.py", "wheel_files.py"),
                 **file_digests(self.workspace.root, paths),
@@ -234,7 +242,7 @@ class Plan:
                 recipes=manifest.load_recipes(self.workspace.recipes),
             )
             house = wheelhouse.fill(
-                constraints.load_wheelhouse(self.folder), era, self.fetch, self.workspace, target, self.logs, self.jobs,
+                self._wheelhouse_items(), era, self.fetch, self.workspace, target, self.logs, self.jobs,
                 lambda count, total, title: self.watcher.progress("wheelhouse", f"{count}/{total} {title}"),
             )  # fmt: skip
             record = {

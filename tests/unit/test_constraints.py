@@ -16,7 +16,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified import constraints
-from astronomer_certified.artifacts import Manifest, Override, PinnedFile, Python, Release, Resolution, ResolvedPin
+from astronomer_certified.artifacts import (
+    Manifest,
+    Override,
+    PinnedFile,
+    Python,
+    Release,
+    Resolution,
+    ResolvedPin,
+    WheelhouseItem,
+)
 from astronomer_certified.errors import ConstraintsError
 
 DIGEST = "d" * 64
@@ -125,7 +134,7 @@ NAMES = (
     "constraints-3.8.txt",
     "constraints-3.8-hashes.txt",
     "extras.json",
-    "wheelhouse.json",
+    "files.json",
     "build-requirements.txt",
 )
 
@@ -232,12 +241,12 @@ def test_the_inputs_are_those_that_change_a_resolution() -> None:
 
 
 def test_a_pin_that_has_wheels_for_every_python_is_left_to_upstream() -> None:
-    assert constraints.plan_wheelhouse([resolution(P36, FLASK), resolution(P38, FLASK)]) == ()
+    assert held([resolution(P36, FLASK), resolution(P38, FLASK)]) == ()
 
 
 def test_a_pin_that_is_an_sdist_only_is_built_once_for_all_pythons() -> None:
     only = pin("termcolor", "1.1.0", "termcolor-1.1.0.tar.gz")
-    (item,) = constraints.plan_wheelhouse([resolution(python, only) for python in (P38, P36, P37)])
+    (item,) = held([resolution(python, only) for python in (P38, P36, P37)])
     assert (item.source.filename, item.build, item.pythons) == ("termcolor-1.1.0.tar.gz", True, (P36, P37, P38))
 
 
@@ -249,7 +258,7 @@ def test_a_project_that_is_built_for_one_python_is_carried_for_the_others() -> N
         "pyrsistent-0.17.3-cp38-cp38-win_amd64.whl",
     ]
     mixed = pin("pyrsistent", "0.17.3", *wheels, "pyrsistent-0.17.3.tar.gz")
-    items = constraints.plan_wheelhouse([resolution(python, mixed, FLASK) for python in (P36, P37, P38)])
+    items = held([resolution(python, mixed, FLASK) for python in (P36, P37, P38)])
     assert [(item.source.filename, item.build, item.pythons) for item in items] == [
         (wheels[0], False, (P36,)),
         (wheels[2], False, (P38,)),
@@ -260,7 +269,7 @@ def test_a_project_that_is_built_for_one_python_is_carried_for_the_others() -> N
 def test_another_version_of_a_built_project_is_carried_as_well() -> None:
     old = pin("dataclasses", "0.7", "dataclasses-0.7.tar.gz")
     new = pin("dataclasses", "0.8", "dataclasses-0.8-py3-none-any.whl")
-    items = constraints.plan_wheelhouse([resolution(P36, old), resolution(P38, new)])
+    items = held([resolution(P36, old), resolution(P38, new)])
     assert [(item.source.filename, str(item.version), item.build) for item in items] == [
         ("dataclasses-0.7.tar.gz", "0.7", True),
         ("dataclasses-0.8-py3-none-any.whl", "0.8", False),
@@ -268,20 +277,41 @@ def test_another_version_of_a_built_project_is_carried_as_well() -> None:
 
 
 def test_a_patched_distribution_needs_no_file_of_upstreams() -> None:
-    assert constraints.plan_wheelhouse([resolution(P38, pin("demo-provider", "1.1.0+astro.2"))]) == ()
+    assert held([resolution(P38, pin("demo-provider", "1.1.0+astro.2"))]) == ()
 
 
 def test_a_pin_without_any_file_for_a_python_is_refused() -> None:
     lost = pin("lost", "1.0", "lost-1.0-cp36-cp36m-manylinux1_x86_64.whl")
     with pytest.raises(ConstraintsError, match=r"lost 1\.0 has neither a wheel for Python 3\.8 nor an sdist"):
-        constraints.plan_wheelhouse([resolution(P36, lost), resolution(P38, lost)])
+        held([resolution(P36, lost), resolution(P38, lost)])
 
 
 def test_the_wheelhouse_comes_back_as_it_was_planned(tmp_path: Path) -> None:
     closure = [resolution(P38, pin("termcolor", "1.1.0", "termcolor-1.1.0.tar.gz"), FLASK)]
     folder = written(tmp_path, closure)
-    assert constraints.load_wheelhouse(folder) == constraints.plan_wheelhouse(closure)
-    assert json.loads((folder / "wheelhouse.json").read_text())["inputs"] == DIGEST
+    assert constraints.load_files(folder) == constraints.plan_files(closure)
+    assert json.loads((folder / "files.json").read_text())["inputs"] == DIGEST
+
+
+def held(resolutions: list[Resolution]) -> tuple[WheelhouseItem, ...]:
+    """What the index holds when there is no other release."""
+    items = constraints.plan_files(resolutions)
+    return constraints.wheelhouse_items(items, [items])
+
+
+def test_a_release_carries_the_wheels_of_all_releases_of_what_one_of_them_builds() -> None:
+    built = pin("mixed", "1.0", "mixed-1.0.tar.gz")
+    wheel = pin("mixed", "2.0", "mixed-2.0-py3-none-any.whl", "mixed-2.0.tar.gz")
+    other = pin("other", "1.0", "other-1.0-py3-none-any.whl")
+    older = constraints.plan_files([resolution(P36, built)])
+    newer = constraints.plan_files([resolution(P38, wheel, other)])
+
+    for own in (older, newer):
+        items = constraints.wheelhouse_items(own, [older, newer])
+        assert [(item.source.filename, item.build) for item in items] == [
+            ("mixed-1.0.tar.gz", True),
+            ("mixed-2.0-py3-none-any.whl", False),
+        ]
 
 
 TOOLCHAIN = f"setuptools==56.2.0 --hash=sha256:{'0' * 64}\n"
