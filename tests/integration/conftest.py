@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from miniature import Project, Upstream, uploads, write_project
+from miniature import Finished, Project, Upstream, uploads, write_project
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,13 @@ def template(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Pr
     project = write_project(folder / "project", upstream.files, folder / "cache", upstream.url)
     project.must("constraints")
     return project
+
+
+@pytest.fixture(scope="session")
+def released(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
+    """A project of which a release is done, undisturbed, and what the command said. Not to be changed."""
+    project = template.copy(tmp_path_factory.mktemp("released") / "project")
+    return project, project.must("release")
 
 
 @pytest.fixture

@@ -397,6 +397,8 @@ class Weather:
     torn_after: int | None = None
     """File transfers end after so many bytes, as long as `tears` is not used up."""
     tears: int = 0
+    rotten: set[str] = field(default_factory=set)
+    """File names whose last byte is another one than it was when it was listed."""
     pause: float = 0.0
     """Seconds before each answer."""
     asked: list[str] = field(default_factory=list)
@@ -495,6 +497,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"")
             return
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if filename in self.server.upstream.weather.rotten:
+            content = content[:-1] + bytes([content[-1] ^ 1])
         status, start, part = 200, 0, content
         headers = {"Accept_Ranges": "bytes", "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
         if asked:
