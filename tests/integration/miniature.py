@@ -1,4 +1,4 @@
-"""A whole world in small: an upstream index on 127.0.0.1 with a tiny apache-airflow 9.9.9, and a project that certifies it.
+"""A whole world in small: an upstream index on 127.0.0.1 with a tiny apache-airflow 9.9.9, and a project to certify it.
 
 Everything is real but small: sdists and wheels that setuptools builds, one of them in C; an `airflow` command that does
 just what the certified install is asked; an index as installers know it (PEP 503, 658, 691, 700, ranges). What builds,
@@ -8,12 +8,14 @@ proves and installs (setuptools, wheel, pytest, pip) is the running interpreter'
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import html
 import importlib.metadata
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -35,6 +37,8 @@ from typing import Any, Self
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from wheel.wheelfile import WheelFile
+
+from astronomer_certified.effects import memory_folder
 
 VERSION = "9.9.9"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -73,7 +77,7 @@ setup(
 )
 """
 
-_GREETING = '''\
+GREETING = '''\
 """What the miniature Airflow shows to people."""
 
 
@@ -186,7 +190,7 @@ pip = "{pip}"
 extras = ["celery", "postgres"]
 """
 
-_PATCH = """\
+_HEADER = """\
 Description: Escape the name in the greeting
  A name is what a user chose; in a page it must not be markup.
 Author: The tests <tests@example.invalid>
@@ -195,22 +199,6 @@ Bug: none, but this is how it would look
 Last-Update: 2021-01-02
 Proof: {proof}
 ---
-diff --git a/airflow/greeting.py b/airflow/greeting.py
---- a/airflow/greeting.py
-+++ b/airflow/greeting.py
-@@ -1,9 +1,11 @@
- \"\"\"What the miniature Airflow shows to people.\"\"\"
- 
-+import html
-+
- 
- def greeting(name):
-     \"\"\"The line at the top of every page.\"\"\"
--    return 'Hello, ' + name
-+    return 'Hello, ' + html.escape(name)
- 
- 
- def farewell(name):
 """
 
 _PROOF = """\
@@ -355,21 +343,23 @@ def uploads(folder: Path) -> tuple[Upload, ...]:
         filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
         return Upload(filename=filename, content=content, uploaded=uploaded)
 
-    core = {
+    core: dict[str, str | bytes] = {
         "setup.py": _CORE_SETUP,
         "PKG-INFO": core_metadata("apache-airflow", VERSION),
         "airflow/__init__.py": "",
-        "airflow/greeting.py": _GREETING,
+        "airflow/greeting.py": GREETING,
         "airflow/command.py": _COMMAND,
+        # Larger than what is read from the network at once, so that a download can be torn in its midst.
+        "docs/picture.png": random.Random(9).randbytes(600_000),
     }
-    source = {
+    source: dict[str, str | bytes] = {
         "setup.py": "from setuptools import setup\n\nsetup(py_modules=['tiny_source'])\n",
         "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n\n'
         '[project]\nname = "tiny-source"\nversion = "1.0"\n',
         "PKG-INFO": core_metadata("tiny-source", "1.0"),
         "tiny_source.py": "VERSION = '1.0'\n",
     }
-    machine = {
+    machine: dict[str, str | bytes] = {
         "setup.py": _MACHINE_SETUP,
         "setup.cfg": "[metadata]\nname = tiny-machine\nversion = 1.0\n",
         "PKG-INFO": core_metadata("tiny-machine", "1.0"),
@@ -394,9 +384,8 @@ class Weather:
 
     away: bool = False
     """Every connection is closed without an answer."""
-    torn_after: int | None = None
-    """File transfers end after so many bytes, as long as `tears` is not used up."""
-    tears: int = 0
+    tears: list[int] = field(default_factory=list)
+    """After how many bytes each of the next transfers of files ends that have more."""
     rotten: set[str] = field(default_factory=set)
     """File names whose last byte is another one than it was when it was listed."""
     pause: float = 0.0
@@ -447,7 +436,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name in the standard library
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing: `asked` has it."""
 
     def do_HEAD(self) -> None:
@@ -491,13 +480,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, ("<!DOCTYPE html>\n" + "\n".join(links)).encode(), "text/html")
 
     def _file(self, filename: str) -> None:
-        file = self.server.upstream.files.get(filename.removesuffix(".metadata"))
-        content = file and (file.content if filename == file.filename else file.metadata)
+        upstream = self.server.upstream
+        file = upstream.files.get(filename.removesuffix(".metadata"))
+        content = None if file is None else file.content if filename == file.filename else file.metadata
         if content is None:
             self._answer(404, b"")
             return
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        if filename in self.server.upstream.weather.rotten:
+        if filename in upstream.weather.rotten:
             content = content[:-1] + bytes([content[-1] ^ 1])
         status, start, part = 200, 0, content
         headers = {"Accept_Ranges": "bytes", "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
@@ -507,10 +497,9 @@ class _Handler(BaseHTTPRequestHandler):
             stop = int(last) + 1 if first and last else len(content)
             status, part = (206, content[start:stop]) if start < len(content) else (416, b"")
             headers["Content_Range"] = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
-        weather = self.server.upstream.weather
-        if weather.tears and weather.torn_after is not None and weather.torn_after < len(part):
-            weather.tears -= 1
-            self._torn(status, part, weather.torn_after, headers)
+        tears = upstream.weather.tears
+        if tears and tears[0] < len(part):
+            self._torn(status, part, tears.pop(0), headers)
         else:
             self._answer(status, part, "application/octet-stream", **headers)
 
@@ -609,14 +598,13 @@ class Project:
         return {path.stem: path.read_bytes() for path in sorted((self.build / "receipts").glob("*.json"))}
 
     def left_over(self) -> list[str]:
-        """Temporaries of whatever was made here or in the cache."""
+        """Temporaries of whatever was made here, on disk and in memory."""
         places = [self.root / "build", self.root / "dist", self.root / "constraints", self.root / "index"]
-        found = [path for place in places for path in place.rglob(".*") if not path.name.startswith(".incoming")]
-        # An environment inside a temporary has hidden files of its own; naming the outermost is enough.
+        places += [memory_folder(self.dist), memory_folder(self.dist / "wheelhouse")]
+        found = [path for place in places for path in place.rglob(".*") if path.name != ".incoming"]
         found += [*(self.store / ".incoming").glob("*")]
-        hidden = [path for path in found if not any(parent in found for parent in path.parents)]
-        trees = self.build / "trees"
-        return [str(path.relative_to(self.root)) for path in hidden if trees not in path.parents or path.parent == trees]
+        # An environment inside a temporary has hidden files of its own; naming the outermost is enough.
+        return sorted({str(path) for path in found if not any(parent in found for parent in path.parents)})
 
     # What is done with it.
 
@@ -686,21 +674,31 @@ def write_project(root: Path, files: Mapping[str, Upload], cache: Path, index_ur
     project = Project(root=root, cache=cache, index_url=index_url)
     pip = next(file for file in files.values() if file.project == "pip")
     pip_version = parse_wheel_filename(pip.filename)[1]
+    installer = root / "constraints" / "installers" / f"pip-{pip_version}.txt"
     written = {
         project.manifest: _MANIFEST.format(
             version=VERSION, python=PYTHON, cutoff=CUTOFF, uploaded=UPLOADED, pip=pip_version,
-            sdist=SDIST, sdist_sha256=files[SDIST].sha256, wheel=UPSTREAM_WHEEL, wheel_sha256=files[UPSTREAM_WHEEL].sha256,
+            sdist=SDIST, sdist_sha256=files[SDIST].sha256,
+            wheel=UPSTREAM_WHEEL, wheel_sha256=files[UPSTREAM_WHEEL].sha256,
         ),
         project.manifest.parent / "series": f"{PATCH}\n",
-        project.patch: _PATCH.format(proof=PROOF),
+        project.patch: _HEADER.format(proof=PROOF) + _escaping_diff(),
         project.proof: _PROOF,
         root / "constraints" / "builds.toml": _RECIPES,
-        root / "constraints" / "installers" / f"pip-{pip_version}.txt": f"pip=={pip_version} --hash=sha256:{pip.sha256}\n",
+        installer: f"pip=={pip_version} --hash=sha256:{pip.sha256}\n",
     }  # fmt: skip
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return project
+
+
+def _escaping_diff() -> str:
+    ours = GREETING.replace("'Hello, ' + name", "'Hello, ' + html.escape(name)")
+    ours = ours.replace('people."""\n', 'people."""\n\nimport html\n', 1)
+    name = "airflow/greeting.py"
+    lines = difflib.unified_diff(GREETING.splitlines(True), ours.splitlines(True), f"a/{name}", f"b/{name}")
+    return f"diff --git a/{name} b/{name}\n" + "".join(lines)
 
 
 def sha256_of(path: Path) -> str:
