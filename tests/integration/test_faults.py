@@ -14,6 +14,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -249,6 +250,25 @@ def test_two_projects_may_fill_one_cache_at_once(
     for project in both:
         assert project.wheels() == project.published() == undisturbed.wheels()
     assert asked == [f"GET /files/{SDIST}"]
+
+
+FINDING = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from astronomer_certified import interpreters
+
+sys.setswitchinterval(1e-6)
+together = Barrier(8)
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda number: (together.wait(), interpreters.uv()), range(8)))
+"""
+
+
+def test_steps_that_start_at_once_all_find_uv() -> None:
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", FINDING], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 # The network.
