@@ -213,6 +213,38 @@ def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: 
     assert living == []
 
 
+@pytest.mark.parametrize(
+    ("sign", "whole_group"),
+    [("] wheelhouse: ", True), ("] publish: ", False), ("] prove: ", True), ("airflow tasks test", False)],
+    ids=["Ctrl-C in wheelhouse", "kill -INT in publish", "Ctrl-C in prove", "kill -INT in install"],
+)
+def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
+    project: Project, released: tuple[Project, Finished], sign: str, whole_group: bool
+) -> None:
+    undisturbed, _ = released
+    process = project.start("release")
+    assert process.stderr is not None
+    while sign not in process.stderr.readline():
+        pass
+    time.sleep(0.1)
+    asked = time.monotonic()
+    if whole_group:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    finished = finish(process)
+
+    assert time.monotonic() - asked < 10
+    assert finished.status == 130, finished
+    assert re.findall("^certified: .*", finished.stderr, re.MULTILINE) == [
+        "certified: interrupted; run it again, it goes on where it stopped"
+    ]
+    assert "Traceback" not in finished.stderr
+    assert project.left_over() == []
+    project.must("release")
+    assert project.wheels() == project.published() == undisturbed.wheels()
+
+
 # Several at once.
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,3 +234,16 @@ def test_without_the_override_the_older_version_is_back(project: Project) -> Non
     project.must("constraints")
 
     assert {path.name: path.read_bytes() for path in project.constraints.iterdir()} == committed
+
+
+def test_a_copied_project_vouches_for_its_own_files_only(released: tuple[Project, Finished], tmp_path: Path) -> None:
+    original, _ = released
+    copied = replace(original, root=tmp_path / "copied")
+    shutil.copytree(original.root, copied.root)
+    for path in copied.dist.glob("*.whl"):
+        path.unlink()
+
+    again = copied.must("release", "--json")
+
+    assert all(copied.root in Path(row["file"]).parents for row in json.loads(again.stdout)["files"])
+    assert copied.wheels() == original.wheels()
