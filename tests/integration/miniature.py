@@ -675,6 +675,7 @@ def write_project(root: Path, files: Mapping[str, Upload], cache: Path, index_ur
     pip = next(file for file in files.values() if file.project == "pip")
     pip_version = parse_wheel_filename(pip.filename)[1]
     installer = root / "constraints" / "installers" / f"pip-{pip_version}.txt"
+    toolchain = {canonicalize_name(found.metadata["Name"]) for found in installed_closure("setuptools", "wheel")}
     written = {
         project.manifest: _MANIFEST.format(
             version=VERSION, python=PYTHON, cutoff=CUTOFF, uploaded=UPLOADED, pip=pip_version,
@@ -685,6 +686,11 @@ def write_project(root: Path, files: Mapping[str, Upload], cache: Path, index_ur
         project.patch: _HEADER.format(proof=PROOF) + _escaping_diff(),
         project.proof: _PROOF,
         root / "constraints" / "builds.toml": _RECIPES,
+        root / "constraints" / "toolchain.txt": "".join(
+            f"{file.project}=={parse_wheel_filename(file.filename)[1]} --hash=sha256:{file.sha256}\n"
+            for file in files.values()
+            if file.project in toolchain
+        ),
         installer: f"pip=={pip_version} --hash=sha256:{pip.sha256}\n",
     }  # fmt: skip
     for path, text in written.items():

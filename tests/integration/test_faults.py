@@ -182,7 +182,7 @@ def test_a_first_run_that_is_killed_in_every_step_in_turn_is_completed(
 @pytest.mark.parametrize("whole_group", [True, False], ids=["with its children", "children live on"])
 @pytest.mark.parametrize(
     "sign",
-    ["locking build", "] fetch ", "] wheel ", "resolving for", "reading the build", "locking all", "locking proof"],
+    ["locking build", "] fetch ", "] wheel ", "resolving for", "reading the build", "locking proof"],
 )
 def test_constraints_whose_making_was_killed_are_whole_or_not_there(
     project: Project, sign: str, whole_group: bool, orphans: list[Process]
