@@ -157,7 +157,7 @@ revision = 1
 pythons = ["{python}"]
 cutoff = {cutoff:%Y-%m-%dT%H:%M:%SZ}
 extras = ["celery", "postgres"]
-default-extras = ["celery"]
+default-extras = ["celery", "postgres"]
 
 [source]
 kind = "sdist"
@@ -272,6 +272,20 @@ def tiny_wheel(folder: Path, name: str, version: str, *requires: str) -> bytes:
     return make_wheel(folder, name, version, module, {"METADATA": core_metadata(name, version, *requires)}).read_bytes()
 
 
+def provider(folder: Path) -> Upload:
+    """A provider as upstream makes them: a wheel with a hook, which requires Airflow itself."""
+    name = "apache-airflow-providers-postgres"
+    hook = b"import airflow.greeting\n\n\nclass PostgresHook:\n    pass\n"
+    members = {
+        "airflow/providers/postgres/__init__.py": b"",
+        "airflow/providers/postgres/hooks/__init__.py": b"",
+        "airflow/providers/postgres/hooks/postgres.py": hook,
+    }
+    info = {"METADATA": core_metadata(name, "1.0.0", f"apache-airflow>={VERSION}")}
+    path = make_wheel(folder, name, "1.0.0", members, info)
+    return Upload(filename=path.name, content=path.read_bytes())
+
+
 def sdist(name: str, version: str, members: Mapping[str, str | bytes]) -> bytes:
     """A .tar.gz with one top folder."""
     out = io.BytesIO()
@@ -374,7 +388,7 @@ def uploads(folder: Path) -> tuple[Upload, ...]:
         Upload(filename="tiny-machine-1.0.tar.gz", content=sdist("tiny-machine", "1.0", machine)),
         wheel("tiny-wheel", "1.0"),
         wheel("tiny-wheel", "1.1", uploaded=TOO_LATE),
-        wheel("apache-airflow-providers-postgres", "1.0.0", f"apache-airflow>={VERSION}"),
+        provider(folder),
     )
 
 

@@ -22,6 +22,7 @@ CHECKS = [
     "airflow db init",
     "airflow dags list",
     "airflow tasks test",
+    "providers",
     "webserver /health",
 ]
 
@@ -82,6 +83,20 @@ def test_the_certificate_names_every_check_and_proof(released: tuple[Project, Fi
         "airflow/greeting.py": "series",
         ".dist-info/METADATA": "version stamp",
     }
+
+
+def test_every_python_adds_an_install_of_the_default_extra_to_the_certificate(
+    released: tuple[Project, Finished], template: Project, tmp_path: Path
+) -> None:
+    project = template.copy(tmp_path / "project")
+
+    project.must("release", "--every-python")
+
+    certificate = json.loads(project.certificate.read_text())
+    for name, extras in (("install", "celery,postgres"), (f"install {PYTHON}", "default")):
+        assert certificate[name]["requirement"] == f"astronomer-certified[{extras}]=={VERSION}.*"
+        assert [check["name"] for check in certificate[name]["checks"]] == CHECKS
+    assert project.wheels() == released[0].wheels()
 
 
 def test_a_second_run_does_nothing_and_says_the_same(released: tuple[Project, Finished]) -> None:
