@@ -38,6 +38,7 @@ from miniature import (
 from packaging.version import Version
 
 from astronomer_certified import manifest
+from astronomer_certified.index import ensure_credentials
 from astronomer_certified.plan import Plan
 from astronomer_certified.progress import Quiet
 from astronomer_certified.workspace import Workspace
@@ -199,6 +200,27 @@ def test_constraints_whose_making_was_killed_are_whole_or_not_there(
     project.must("constraints")
     assert {path.name: path.read_bytes() for path in project.constraints.glob("*")} == committed
     assert project.left_over() == []
+
+
+LOGGING_IN = """
+import os, sys
+from pathlib import Path
+from astronomer_certified.index import ensure_credentials
+
+os.fsync = lambda file: os.kill(os.getpid(), 9)
+ensure_credentials(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_password_whose_making_was_killed_is_not_left_lying_about(tmp_path: Path) -> None:
+    htpasswd, secret = tmp_path / "htpasswd", tmp_path / "secret"
+    done = subprocess.run([sys.executable, "-c", LOGGING_IN, htpasswd, secret], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len([*tmp_path.iterdir()]) == 1
+
+    ensure_credentials(htpasswd, secret)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"htpasswd", "secret"}
 
 
 def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: list[Process]) -> None:
