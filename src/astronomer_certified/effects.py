@@ -10,11 +10,13 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +37,29 @@ Completed = subprocess.CompletedProcess[str]
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  only a folder of our own below it is used
 _MEMORY_NEEDED = 2 * 1024**3
+
+# What to do about a refusal of the operating system, ours or one that a program met.
+_HINTS = {
+    errno.ENOSPC: "free some space (or set XDG_CACHE_HOME to another disk) and run it again: nothing is lost",
+    errno.EDQUOT: "your quota is used up: free some space and run it again: nothing is lost",
+    errno.EFBIG: "a limit on the size of files is in force (ulimit -f): lift it and run it again: nothing is lost",
+    errno.EACCES: "check who owns the folder",
+    errno.EPERM: "check who owns the folder",
+    errno.EROFS: "the file system is read-only: make it writable and run it again",
+    errno.ENOTDIR: "a file stands where a folder should be: move it away",
+}
+_SIGNAL_HINTS = {
+    signal.SIGXFSZ: _HINTS[errno.EFBIG],
+    signal.SIGKILL: "if the machine ran out of memory, run it again with fewer --jobs",
+}
+
+# Ends with the thread that waits for it, even when that one is killed: nobody else would stop a server then.
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, prctl(2)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 _LOG_TAIL = 25
 _TMP_MARK = ".tmp-"
@@ -92,22 +117,37 @@ def run(
     if check and completed.returncode != 0:
         printed = (completed.stdout or "") + (completed.stderr or "")
         raise CommandFailed(
-            f"{Path(words[0]).name} ended with status {completed.returncode}",
+            f"{Path(words[0]).name} {_ending(completed.returncode)}",
             details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
-            hint=f"the whole output is in {log}" if log else None,
+            hint=_system_hint(completed.returncode, printed) or (f"the whole output is in {log}" if log else None),
         )
     return completed
+
+
+def _ending(status: int) -> str:
+    return f"ended with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
+
+
+def _system_hint(status: int, printed: str) -> str | None:
+    """What to do when the operating system, not the program's input, made it fail; None when it did not."""
+    if status < 0:
+        return _SIGNAL_HINTS.get(signal.Signals(-status))
+    refusals = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return next((_HINTS[number] for number in refusals if os.strerror(number) in printed), None)
 
 
 @contextlib.contextmanager
 def background(
     argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
 ) -> Iterator[Callable[[], bool]]:
-    """A server that runs while the block does, with its children; gives a function that says whether it still runs."""
+    """A server that runs while the block does, with its children; gives a function that says whether it still runs.
+
+    It gets SIGTERM when this process is killed.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [os.fspath(word) for word in argv],
+            [sys.executable, "-I", "-c", _TIED, str(os.getpid()), *(os.fspath(word) for word in argv)],
             cwd=cwd,
             env=dict(env),
             stdin=subprocess.DEVNULL,
@@ -165,11 +205,23 @@ def temporary_beside(target: Path) -> Path:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A block whose refusals by the operating system name `path` when they name no file: a write's do not."""
+    try:
+        yield
+    except OSError as err:
+        if err.errno is not None and err.filename is None:
+            err.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
     """A temporary path that becomes `target`, durable and whole, when the block ends without an error."""
     beside = temporary_beside(target)
     try:
-        yield beside
+        with naming(target):
+            yield beside
         with beside.open("rb") as stream:
             os.fsync(stream.fileno())
         beside.chmod(0o644)
@@ -191,7 +243,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}"))
     try:
-        yield beside
+        with naming(target):
+            yield beside
         beside.chmod(0o755)
         if target.exists():
             # rename(2) cannot replace a folder that is not empty: the old one steps aside first.
@@ -213,7 +266,8 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True, mode=0o700 if parent.parent == _MEMORY else 0o777)
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}{_TMP_MARK}"))
     try:
-        yield folder
+        with naming(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -229,23 +283,37 @@ def memory_folder(folder: Path) -> Path:
         return folder
     if room.f_bavail * room.f_frsize < _MEMORY_NEEDED or room.f_flag & os.ST_NOEXEC or not os.access(_MEMORY, os.W_OK):
         return folder
+    ours = _stand_in(folder)
+    return ours if _is_ours(ours) or not os.path.lexists(ours) else folder
+
+
+def _stand_in(folder: Path) -> Path:
     name = hashlib.sha256(os.fspath(folder.absolute()).encode()).hexdigest()[:16]
-    ours = _MEMORY / f"astronomer-certified-{os.getuid()}-{name}"
-    # Anybody may make a folder of that name in shared memory; only one of our own is used.
+    return _MEMORY / f"astronomer-certified-{os.getuid()}-{name}"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Anybody may make a folder of that name in shared memory; only one of our own is used."""
     try:
-        there = ours.lstat()
+        there = folder.lstat()
     except FileNotFoundError:
-        return ours
-    return ours if stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid() else folder
+        return False
+    return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
 
 
 def sweep(folder: Path) -> None:
-    """Temporaries that a killed run left directly in `folder` are gone. Only for who holds the folder's lock."""
-    for left in folder.glob(f".*{_TMP_MARK}*") if folder.is_dir() else ():
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+    """Temporaries that a killed run left directly in `folder`, or in memory for it, are gone.
+
+    Only for who holds the folder's lock.
+    """
+    for place in (folder, _stand_in(folder)):
+        for left in place.glob(f".*{_TMP_MARK}*") if place == folder or _is_ours(place) else ():
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        _stand_in(folder).rmdir()
 
 
 @contextlib.contextmanager
@@ -273,12 +341,10 @@ def lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
 
 def as_workspace_error(err: OSError) -> WorkspaceError:
     """The message for an operating system's refusal: no space, no permission, too many files."""
-    where = err.filename or "the file system"
-    hints = {
-        errno.ENOSPC: "free some space (or set XDG_CACHE_HOME to another disk) and run it again: nothing is lost",
-        errno.EDQUOT: "your quota is used up: free some space and run it again: nothing is lost",
-        errno.EACCES: "check who owns the folder",
-        errno.EPERM: "check who owns the folder",
-        errno.EROFS: "the file system is read-only",
-    }
-    return WorkspaceError(f"{where}: {err.strerror or err}", hint=hints.get(err.errno or 0))
+    number, where, why = err.errno, err.filename, err.strerror or str(err)
+    if isinstance(err, shutil.Error) and isinstance(err.args[0], list):
+        # What shutil.copytree raises: a list of (from, to, text); the first is as good as all.
+        _, where, why = err.args[0][0]
+        found = re.match(r"\[Errno (\d+)\] ([^:]*)", why)
+        number, why = (int(found[1]), found[2]) if found else (None, why)
+    return WorkspaceError(f"{where or 'the file system'}: {why}", hint=_HINTS.get(number or 0))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,12 +22,15 @@ _INSTALL_TIMEOUT = 300.0
 # For builds "any Python in this range" the newest that old build backends are known to work with comes first.
 _CANDIDATES = tuple(Python(3, minor) for minor in (11, 10, 9, 8, 12, 13, 14, 7, 6))
 
+_FINDING_UV = threading.Lock()
+
 
 def uv() -> Path:
     """The uv that this tool's own environment has."""
     from uv import find_uv_bin  # here: only runs that do work need it
 
-    return Path(find_uv_bin())
+    with _FINDING_UV:  # sysconfig, which it asks, fills its table in the first call and shows it half-full to a second
+        return Path(find_uv_bin())
 
 
 def _own() -> Python:

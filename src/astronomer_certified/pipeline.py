@@ -48,12 +48,17 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
         watcher.progress(f"release {stated.release.upstream}", f"waiting for another run of it (process {pid})")
 
     build = workspace.release_build(stated.release)
+    in_build = (build / name for name in ("receipts", "environments", "resolve", "logs"))
+    folders = (build, *in_build, plan.dist, workspace.wheelhouse(stated.release), plan.folder)
     with effects.lock(workspace.lock(stated.release), waiting):
-        for folder in (build, build / "receipts", build / "environments", plan.dist, build / "logs"):
+        for folder in folders:
             effects.sweep(folder)
-        for folder in (plan.dist, workspace.wheelhouse(stated.release)):
-            effects.sweep(effects.memory_folder(folder))
-        yield plan
+        try:
+            yield plan
+        finally:
+            # Once more: programs that a killed run started may have gone on writing for a while.
+            for folder in folders:
+                effects.sweep(folder)
 
 
 def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, every: bool = False) -> Summary:
@@ -165,6 +170,7 @@ def make_constraints(
                 ["pytest"], python, found[python], stated.cutoff, scratch, pins
             )
         repaired = {item.name: patched[item.name].sha256 for item in stated.repairs}
+        effects.sweep(folder)
         files = constraints.rendered(stated, plan.inputs_digest(), resolutions, repaired, locks)
         for name, text in files.items():
             effects.write_atomic(folder / name, text.encode())

@@ -89,7 +89,11 @@ class Plan:
     def step(
         self, name: str, inputs: Callable[[Done], Mapping[str, str]], do: Callable[[Done], Made], *needs: str
     ) -> Step:
-        return Step(name=name, needs=needs, inputs=inputs, do=do, receipt=self.workspace.receipt(self.release, name))
+        def here(done: Done) -> Mapping[str, str]:
+            # Receipts name their outputs by absolute path: those of a copied project vouch for the original's files.
+            return {"project folder": str(self.workspace.root), **inputs(done)}
+
+        return Step(name=name, needs=needs, inputs=here, do=do, receipt=self.workspace.receipt(self.release, name))
 
     def fetch(self, pinned: PinnedFile) -> UpstreamFile:
         return upstream.fetch(pinned, self.workspace)

@@ -44,6 +44,8 @@ def resolve(
         try:
             uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
         except CommandFailed as err:
+            if err.hint is not None:  # the system's refusal, not a resolution's
+                raise
             raise ResolutionError(
                 f"no solution for {manifest.release.tag} on Python {interpreter.python} as of {manifest.cutoff.date()}",
                 details=err.details[1:],
@@ -219,6 +221,8 @@ def lock_requirements(
         try:
             return uv_call(words, cwd=folder)
         except CommandFailed as err:
+            if err.hint is not None:  # the system's refusal, not a resolution's
+                raise
             raise ResolutionError(
                 f"no solution for {', '.join(requirements)} on Python {python} as of {cutoff:%Y-%m-%d}",
                 details=err.details[1:],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .artifacts import PinnedFile, UpstreamFile
-from .effects import lock, sha256_of
+from .effects import lock, naming, sha256_of
 from .errors import DigestMismatch, UpstreamError
 from .upstream_index import INDEX_VARIABLE, TIMEOUT, answering, files, shown_url
 from .workspace import Workspace
@@ -98,7 +98,7 @@ def _fetch_rest(url: str, part: Path, progress: Progress) -> None:
         length = response.headers.get("Content-Length")
         total = int(length) + (have if resumed else 0) if length else None
         done = have if resumed else 0
-        with part.open("ab" if resumed else "wb") as stream:
+        with naming(part), part.open("ab" if resumed else "wb") as stream:
             for block in response.iter_content(_BLOCK):
                 stream.write(block)
                 done += len(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import zipfile
@@ -70,6 +71,11 @@ def _dated_wheel(path: Path, epoch: int) -> zipfile.ZipFile:
     class Dated(WheelFile):  # type: ignore[misc]
         def writestr(self, entry: zipfile.ZipInfo | str, data: bytes | str) -> None:
             super().writestr(_entry(entry, epoch, executable=False) if isinstance(entry, str) else entry, data)
+
+        def __del__(self) -> None:
+            # After a full disk it tries to end the file once more, and Python prints a traceback that nobody needs.
+            with contextlib.suppress(OSError):
+                super().__del__()
 
     return Dated(path, "w", compression=zipfile.ZIP_DEFLATED)
 

@@ -33,7 +33,8 @@ STAGES_THAT_MEET = {
 DOORS = {
     "subprocess": {"effects"},
     "socket": {"effects", "index.server"},  # the index listens; waitress wants the socket that was bound
-    "fcntl": {"effects", "index.store"},  # the store is locked across processes that publish and serve
+    # the store is locked across processes that publish and serve, a login while it is made
+    "fcntl": {"effects", "index.store", "index.credentials"},
 }
 RENAMES = {
     "effects",

@@ -5,6 +5,8 @@ Both files are made on first use and never changed after that; people edit the h
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -35,6 +37,8 @@ def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") ->
     agree on one. PublishError when the two files contradict each other, or one of them cannot be written.
     """
     try:
+        for path in (secret, htpasswd):
+            _sweep(path)
         # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
         if htpasswd.exists() and not secret.exists():
             raise PublishError(
@@ -128,15 +132,28 @@ def _hash(password: str) -> str:
 def _create_once(path: Path, text: str, *, mode: int) -> None:
     """`path` exists, whole: with `text`, or with what another process was quicker to put there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    while True:
+        descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        os.close(descriptor)  # Another process swept it between its making and its locking.
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        try:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        path.hardlink_to(partial)
-    except FileExistsError:
-        pass
-    finally:
-        Path(partial).unlink()
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(partial)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """What killed processes left of the making of `path` is gone; what is being made stays."""
+    for partial in path.parent.glob(f".{path.name}.????????"):
+        with contextlib.suppress(OSError), partial.open("rb") as file:
+            # Its writer holds this lock while it lives; the kernel drops it even after kill -9.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink(missing_ok=True)

@@ -91,7 +91,10 @@ class Server:
         # Uploads that are being stored end first. Then the loop closes its sockets itself, in its own thread:
         # closing them under it would leave it polling numbers that may be somebody else's files by then.
         self._waitress.task_dispatcher.shutdown()
-        self._waitress.trigger.pull_trigger(lambda: wasyncore.close_all(self._channels, ignore_all=True))
+        trigger = self._waitress.trigger
+        with trigger.lock:  # a loop that is awake for another reason would close the pipe before it is written to
+            trigger.thunks.append(lambda: wasyncore.close_all(self._channels, ignore_all=True))
+            trigger.pull_trigger()
         if self._thread is not None:
             self._thread.join()
 

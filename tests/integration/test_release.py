@@ -1,0 +1,264 @@
+"""Whole releases of the miniature project, through the real command: what comes out, what is done again, and why."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from miniature import PATCH, PYTHON, VERSION, Finished, Project, Upstream, assert_sound_wheel, sha256_of
+
+CORE = f"apache_airflow-{VERSION}+astro.1-py3-none-any.whl"
+CERTIFIED = f"astronomer_certified-{VERSION}.post1-py3-none-any.whl"
+PURE = "tiny_source-1.0-py3-none-any.whl"
+CHECKS = [
+    "pip install",
+    "pip check",
+    "airflow version",
+    "airflow db init",
+    "airflow dags list",
+    "airflow tasks test",
+    "providers",
+    "webserver /health",
+]
+
+
+def steps_done(finished: Finished) -> dict[str, str]:
+    """Why each step was done, by its name: the first line of each on stderr."""
+    lines = re.findall(r"^\[ *[\d.]+s\] ([^:]+): (.+)$", finished.stderr, re.MULTILINE)
+    why: dict[str, str] = {}
+    for name, reason in lines:
+        why.setdefault(name, reason)
+    return why
+
+
+def machine_wheel(names: dict[str, str]) -> str:
+    [name] = [name for name in names if name.startswith("tiny_machine-")]
+    return name
+
+
+def test_a_release_ends_with_a_table_of_the_files_that_are_there(released: tuple[Project, Finished]) -> None:
+    project, finished = released
+    made = [*project.dist.glob("*.whl"), *project.dist.glob("wheelhouse/*.whl"), project.certificate]
+
+    assert finished.files == {path.name: (path.stat().st_size, sha256_of(path)) for path in made}
+    assert {CORE, CERTIFIED, PURE, machine_wheel(project.wheels())} == set(project.wheels())
+    assert re.search(rf"pip install --index-url \S+ 'astronomer-certified\[.*\]=={VERSION}\.\*'", finished.stdout)
+    assert "NOT DONE" not in finished.stdout
+
+
+def test_every_made_wheel_is_sound_and_published_as_it_is(released: tuple[Project, Finished]) -> None:
+    project, _ = released
+
+    assert project.published() == project.wheels()
+    for path in project.store.glob("*.whl"):
+        assert_sound_wheel(path)
+    assert project.left_over() == []
+
+
+def test_a_compiled_wheel_says_honestly_which_systems_it_is_for(released: tuple[Project, Finished]) -> None:
+    project, _ = released
+    tag = PYTHON.replace(".", "")
+
+    assert re.fullmatch(rf"tiny_machine-1\.0-cp{tag}-cp{tag}-manylinux\S+\.whl", machine_wheel(project.wheels()))
+
+
+def test_the_certificate_names_every_check_and_proof(released: tuple[Project, Finished]) -> None:
+    project, _ = released
+    certificate = json.loads(project.certificate.read_text())
+
+    assert certificate["release"] == f"{VERSION}-1"
+    assert [check["name"] for check in certificate["install"]["checks"]] == CHECKS
+    [proof] = certificate["prove"]["proofs"]
+    assert (proof["name"], proof["fails_upstream"], proof["passes_both"]) == ("test_greeting.py", 1, 1)
+    core = certificate["wheel apache-airflow"]
+    assert (core["file"], core["sha256"]) == (CORE, project.wheels()[CORE])
+    assert core["patches"] == [PATCH]
+    assert core["restored"] == ["airflow/git_version"]
+    assert {entry["path"]: entry["reason"] for entry in core["wheel_diff"]} == {
+        "airflow/greeting.py": "series",
+        ".dist-info/METADATA": "version stamp",
+    }
+
+
+def test_every_python_adds_an_install_of_the_default_extra_to_the_certificate(
+    released: tuple[Project, Finished], template: Project, tmp_path: Path
+) -> None:
+    project = template.copy(tmp_path / "project")
+
+    project.must("release", "--every-python")
+
+    certificate = json.loads(project.certificate.read_text())
+    for name, extras in (("install", "celery,postgres"), (f"install {PYTHON}", "default")):
+        assert certificate[name]["requirement"] == f"astronomer-certified[{extras}]=={VERSION}.*"
+        assert [check["name"] for check in certificate[name]["checks"]] == CHECKS
+    assert project.wheels() == released[0].wheels()
+
+
+def test_a_second_run_does_nothing_and_says_the_same(released: tuple[Project, Finished]) -> None:
+    project, first = released
+    receipts, stamp = project.receipts(), project.certificate.stat().st_mtime_ns
+
+    second = project.must("release")
+
+    assert (second.stdout, second.stderr) == (first.stdout, "")
+    assert project.receipts() == receipts
+    assert project.certificate.stat().st_mtime_ns == stamp
+
+
+def test_a_run_with_nothing_to_do_needs_no_network(released: tuple[Project, Finished]) -> None:
+    project, first = released
+
+    again = project.must("release", CERTIFIED_UPSTREAM_INDEX_URL="http://127.0.0.1:9/simple/")
+
+    assert again.stdout == first.stdout
+
+
+def test_json_is_the_whole_of_stdout(released: tuple[Project, Finished]) -> None:
+    project, first = released
+    printed = json.loads(project.must("release", "--json").stdout)
+
+    assert printed["release"] == f"{VERSION}-1"
+    assert {Path(row["file"]).name: (row["size"], row["sha256"]) for row in printed["files"]} == first.files
+    assert printed["not_done"] == []
+
+
+def test_quiet_says_nothing_on_stderr(project: Project) -> None:
+    finished = project.must("build", "--quiet")
+
+    assert finished.stderr == ""
+    assert [Path(line).name for line in finished.stdout.splitlines()] == [CORE, CERTIFIED]
+
+
+def test_builds_elsewhere_and_later_are_the_same_to_the_last_byte(
+    released: tuple[Project, Finished], template: Project, tmp_path: Path
+) -> None:
+    first, _ = released
+    # Zip entries have a resolution of two seconds, and nothing here was made in the last minute of another time zone.
+    time.sleep(2)
+    second = template.copy(tmp_path / "a much longer path" / "than the other" / "project", cache=tmp_path / "cache")
+    variables = {"TZ": "Pacific/Auckland", "LANG": "C", "TMPDIR": str(tmp_path), "SOURCE_DATE_EPOCH": "1"}
+
+    second.must("wheelhouse", **variables)
+    second.must("build", **variables)
+
+    assert second.wheels() == first.wheels()
+
+
+def test_constraints_made_anew_are_the_committed_ones(fresh: Project, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+
+    finished = fresh.must("constraints", "--output", str(again))
+
+    committed = {path.name: path.read_bytes() for path in fresh.constraints.iterdir()}
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == committed
+    assert {Path(line) for line in finished.stdout.splitlines()} == {again / name for name in committed}
+
+
+def test_a_changed_patch_rebuilds_what_depends_on_it_and_nothing_else(project: Project) -> None:
+    project.must("release")
+    before = project.wheels()
+    project.edit(project.patch, "'Hello, ' + html.escape(name)", "f'Hello, {html.escape(name)}'")
+
+    refused = project.run("release")
+
+    why = steps_done(refused)
+    assert set(why) == {"constraints", "wheel apache-airflow", "prove", "publish"}
+    assert why["wheel apache-airflow"] == f"patches/{VERSION}/{PATCH} changed"
+    assert refused.status == 1
+    assert f"certified: {CORE} is published already, with other bytes" in refused.stderr
+    assert before[CORE] in refused.stderr
+    assert project.wheels()[CORE] in refused.stderr
+    assert "hint: a published file never changes: raise the revision" in refused.stderr
+    assert project.published() == before
+
+    project.edit(project.manifest, "revision = 1", "revision = 2")
+    finished = project.must("release")
+
+    core, certified = CORE.replace("astro.1", "astro.2"), CERTIFIED.replace("post1", "post2")
+    assert {core, certified} < set(finished.files)
+    assert set(project.wheels()) == set(finished.files) - {f"certificate-{VERSION}-2.json"}
+    assert project.published() == {**before, **project.wheels()}
+    assert "wheelhouse" not in steps_done(finished)
+
+
+def test_a_touched_file_is_no_changed_file(project: Project) -> None:
+    project.must("build")
+    for path in (project.patch, project.manifest, *project.constraints.iterdir(), *project.dist.glob("*.whl")):
+        path.touch()
+
+    assert project.must("build").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("cutoff = 2021-01-08T00:00:00Z", "cutoff = 2021-02-08T00:00:00Z"),
+        ('extras = ["celery", "postgres"]\ndefault', 'extras = ["postgres", "celery"]\ndefault'),
+        ('requires = ["setuptools", "wheel"]', 'requires = ["setuptools"]'),
+        ("[certify]", '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "a test"\n\n[certify]'),
+    ],
+    ids=["cutoff", "extras", "build requirements", "override"],
+)
+def test_constraints_from_another_manifest_are_refused(project: Project, old: str, new: str) -> None:
+    project.edit(project.manifest, old, new)
+
+    refused = project.run("release")
+
+    assert refused.status == 1
+    assert "was made from other inputs" in refused.stderr
+    assert f"hint: run `certified constraints {VERSION}`" in refused.stderr
+    assert not project.dist.exists() or not project.wheels()
+
+
+def test_constraints_that_somebody_edited_are_refused(project: Project) -> None:
+    project.edit(project.constraints / f"constraints-{PYTHON}.txt", "tiny-wheel==1.0", "tiny-wheel==1.1")
+
+    refused = project.run("release")
+
+    assert refused.status == 1
+    assert f"constraints-{PYTHON}.txt and its -hashes variant name different pins" in refused.stderr
+    assert not project.store.exists()
+
+
+def test_the_newest_before_the_cutoff_is_pinned_unless_an_override_wins(project: Project, upstream: Upstream) -> None:
+    pins = project.constraints / f"constraints-{PYTHON}.txt"
+    assert "tiny-wheel-1.1" in " ".join(upstream.files).replace("_", "-")
+    assert "tiny-wheel==1.0\n" in pins.read_text()
+    entry = '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "CVE-2021-0000 is fixed in it"\n\n'
+    project.edit(project.manifest, "[certify]", entry + "[certify]")
+
+    project.must("constraints")
+
+    assert "tiny-wheel==1.1\n" in pins.read_text()
+    assert "# override tiny-wheel==1.1: CVE-2021-0000 is fixed in it\n" in pins.read_text()
+    project.must("release")
+
+
+def test_without_the_override_the_older_version_is_back(project: Project) -> None:
+    committed = {path.name: path.read_bytes() for path in project.constraints.iterdir()}
+    entry = '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "a test"\n\n'
+    project.edit(project.manifest, "[certify]", entry + "[certify]")
+    project.must("constraints")
+    project.edit(project.manifest, entry, "")
+
+    project.must("constraints")
+
+    assert {path.name: path.read_bytes() for path in project.constraints.iterdir()} == committed
+
+
+def test_a_copied_project_vouches_for_its_own_files_only(released: tuple[Project, Finished], tmp_path: Path) -> None:
+    original, _ = released
+    copied = replace(original, root=tmp_path / "copied")
+    shutil.copytree(original.root, copied.root)
+    for path in copied.dist.glob("*.whl"):
+        path.unlink()
+
+    again = copied.must("release", "--json")
+
+    assert all(copied.root in Path(row["file"]).parents for row in json.loads(again.stdout)["files"])
+    assert copied.wheels() == original.wheels()
