@@ -635,10 +635,10 @@ def also_for(project: Project, python: str) -> None:
         path.with_name(path.name.replace(PYTHON, python)).write_text(path.read_text())
     extras = json.loads((folder / "extras.json").read_text())
     (folder / "extras.json").write_text(json.dumps({**extras, python: extras[PYTHON]}))
-    wheelhouse = json.loads((folder / "wheelhouse.json").read_text())
-    for item in wheelhouse["wheels"]:
+    listed = json.loads((folder / "files.json").read_text())
+    for item in listed["files"]:
         item["pythons"] = [python, PYTHON]
-    (folder / "wheelhouse.json").write_text(json.dumps(wheelhouse))
+    (folder / "files.json").write_text(json.dumps(listed))
     for path in folder.iterdir():
         path.write_text(path.read_text().replace(old.group(1), new))
 
