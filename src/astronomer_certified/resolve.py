@@ -72,6 +72,7 @@ def resolve(
     pins = {
         name: _resolved(name, version, listed.get(name, ()), manifest.listed) for name, version in everything.items()
     }
+    _check_files(manifest, [pin for pin in pins.values() if pin.name not in wheels])
     _check_installable(manifest, pins, interpreter.python)
     _check_providers(manifest, pins)
     return Resolution(python=interpreter.python, pins=pins, core=core, extras=extras)
@@ -174,6 +175,17 @@ def _parsed(text: str) -> Version | None:
         return Version(text)
     except InvalidVersion:
         return None
+
+
+def _check_files(manifest: Manifest, pins: Sequence[ResolvedPin]) -> None:
+    """An override may be younger than `listed`; without a file it would have no hash, and nothing could install it."""
+    without = [f"{pin.name} {pin.version}" for pin in pins if not pin.wheels and pin.sdist is None]
+    if without:
+        raise ResolutionError(
+            f"{manifest.path}: pins without a file that was uploaded up to {manifest.listed:%Y-%m-%d}",
+            details=without,
+            hint="set `listed` to a date on which they were there",
+        )
 
 
 def _check_installable(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin], python: Python) -> None:

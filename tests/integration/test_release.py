@@ -231,6 +231,7 @@ def test_the_newest_before_the_cutoff_is_pinned_unless_an_override_wins(project:
     assert "tiny-wheel==1.0\n" in pins.read_text()
     entry = '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "CVE-2021-0000 is fixed in it"\n\n'
     project.edit(project.manifest, "[certify]", entry + "[certify]")
+    project.edit(project.manifest, "revision = 1\n", "revision = 1\nlisted = 2021-03-01T00:00:00Z\n")
 
     project.must("constraints")
 
@@ -239,12 +240,29 @@ def test_the_newest_before_the_cutoff_is_pinned_unless_an_override_wins(project:
     project.must("release")
 
 
-def test_without_the_override_the_older_version_is_back(project: Project) -> None:
+def test_an_override_whose_files_are_younger_than_listed_is_refused(project: Project) -> None:
     committed = {path.name: path.read_bytes() for path in project.constraints.iterdir()}
     entry = '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "a test"\n\n'
     project.edit(project.manifest, "[certify]", entry + "[certify]")
+
+    refused = project.run("constraints")
+
+    assert refused.status == 1
+    assert "certified: " in refused.stderr
+    assert "\n  tiny-wheel 1.1\n" in refused.stderr
+    assert "\n  hint: set `listed` to a date on which they were there" in refused.stderr
+    assert {path.name: path.read_bytes() for path in project.constraints.iterdir()} == committed
+
+
+def test_without_the_override_the_older_version_is_back(project: Project) -> None:
+    committed = {path.name: path.read_bytes() for path in project.constraints.iterdir()}
+    entry = '[[override]]\nrequirement = "tiny-wheel==1.1"\nreason = "a test"\n\n'
+    later = "listed = 2021-03-01T00:00:00Z\n"
+    project.edit(project.manifest, "[certify]", entry + "[certify]")
+    project.edit(project.manifest, "revision = 1\n", "revision = 1\n" + later)
     project.must("constraints")
     project.edit(project.manifest, entry, "")
+    project.edit(project.manifest, later, "")
 
     project.must("constraints")
 
