@@ -41,12 +41,14 @@ class Lines(Quiet):
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._fresh = 0
+        self._done = 0
 
     def _line(self, text: str) -> None:
         with self._lock:
             print(f"[{time.monotonic() - self._start:6.1f}s] {text}", file=self._stream, flush=True)
 
     def started(self, name: str, why: str) -> None:
+        self._done += 1
         self._line(f"{name}: {why}")
 
     def progress(self, name: str, detail: str) -> None:
@@ -57,6 +59,11 @@ class Lines(Quiet):
 
     def up_to_date(self, name: str) -> None:
         self._fresh += 1
+
+    def close(self) -> None:
+        if self._fresh and not self._done:
+            print(f"up to date: none of {self._fresh} steps had anything to do", file=self._stream, flush=True)
+        self._fresh = 0
 
     def failed(self, name: str, error: BaseException) -> None:
         self._line(f"{name}: failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -107,6 +114,7 @@ class Live(Lines):
         self._show()
 
     def close(self) -> None:
+        super().close()
         if self._status is not None:
             self._status.stop()
 

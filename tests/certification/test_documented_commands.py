@@ -166,7 +166,7 @@ def test_a_release_that_is_made_again_has_nothing_to_do(released: Path) -> None:
     done = succeeded(run("certified release 2.1.0", released))
 
     if complete:
-        assert done.stderr == ""
+        assert done.stderr.startswith("up to date: ")
         assert time.monotonic() - start < 5  # the benchmark says how fast; this says that nothing was done
     assert "certificate-2.1.0-1.json" in done.stdout
 
