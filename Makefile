@@ -18,7 +18,7 @@ ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help release build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
+.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
 	check format bench system-packages lock clean
 
 help: ## list the targets
@@ -36,6 +36,9 @@ $(ready): requirements/dev.txt setup.cfg pyproject.toml
 
 release: $(ready) ## make, publish, install, run and prove VERSION
 	@$(certified) release $(VERSION) $(jobs)
+
+release-all: $(ready) ## the same for every release, several at once
+	@$(certified) release --all $(jobs)
 
 build: $(ready) ## make the patched wheels and the certified wheel of VERSION
 	@$(certified) build $(VERSION) $(jobs)

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from .effects import as_workspace_error
-from .errors import CertifiedError, EnvironmentMissing, WorkspaceError
+from .errors import CertifiedError, EnvironmentMissing, UsageError, WorkspaceError
 from .progress import Quiet, watcher
 from .workspace import Workspace
 
 if TYPE_CHECKING:
-    from .pipeline import Summary
+    from .pipeline import Outcome, Summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress.close()
         error = as_workspace_error(err) if isinstance(err, OSError) else err
         print(f"certified: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(err, UsageError) else 1
     except KeyboardInterrupt:
         progress.close()
         print("certified: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
@@ -101,7 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         name: str, act: Callable[[argparse.Namespace, Quiet], int], text: str, *, json_output: bool = True
     ) -> argparse.ArgumentParser:
         own = verb(name, act, text)
-        own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+        nargs = "?" if name == "release" else None
+        own.add_argument(
+            "version", type=_version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
+        )
         own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
         own.add_argument("--quiet", action="store_true", help="no progress")
         if json_output:
@@ -109,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         return own
 
     release = release_verb("release", _release, "Make, publish, install, run and prove a release.")
+    release.add_argument("--all", action="store_true", help="every release that patches/ states")
     release.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
@@ -137,6 +141,10 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
+    if args.all:
+        return _release_all(args, progress, workspace)
+    if args.version is None:
+        raise UsageError("certified release: name a version, or --all")
     summary = pipeline.release(workspace, args.version, args.jobs, progress, every=args.every_python)
     progress.close()
     _print_summary(summary, as_json=args.json)
@@ -149,6 +157,51 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
             f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here"
         )
     return 0
+
+
+def _release_all(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import pipeline
+
+    outcomes = pipeline.release_all(workspace, args.jobs, progress, every=args.every_python)
+    progress.close()
+    if args.json:
+        print(json.dumps([_outcome(outcome) for outcome in outcomes], indent=1))
+    else:
+        _print_outcomes(outcomes)
+    incomplete = [outcome for outcome in outcomes if outcome.summary is None or outcome.summary.not_done]
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    for outcome in failed:
+        error = as_workspace_error(outcome.error) if isinstance(outcome.error, OSError) else outcome.error
+        print(f"certified: {outcome.version}: {error}", file=sys.stderr)
+    return 1 if failed or (args.require_complete and incomplete) else 0
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    summary = outcome.summary
+    return {
+        "version": str(outcome.version),
+        "error": str(outcome.error) if outcome.error is not None else None,
+        "seconds": dict(summary.seconds) if summary else {},
+        "not_done": [asdict(item) for item in summary.not_done] if summary else [],
+    }
+
+
+def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """One row for each release, one column for each step, in seconds of the time that it was last done."""
+    columns = list(dict.fromkeys(name for outcome in outcomes if outcome.summary for name in outcome.summary.seconds))
+    shown = [name for name in columns if not name.startswith(("fetch", "wheel apache-airflow-"))]
+    print("  ".join(["version", *shown, "result"]))
+    for outcome in outcomes:
+        seconds = outcome.summary.seconds if outcome.summary else {}
+        cells = [
+            f"{seconds[name]:{len(name)}.1f}" if name in seconds else " " * (len(name) - 1) + "-" for name in shown
+        ]
+        if outcome.error is not None:
+            result = f"FAILED: {str(outcome.error).splitlines()[0]}"
+        else:
+            missing = len(outcome.summary.not_done) if outcome.summary else 0
+            result = f"{missing} not done" if missing else "complete"
+        print("  ".join([f"{outcome.version!s:7}", *cells, result]))
 
 
 def _build(args: argparse.Namespace, progress: Quiet) -> int:
@@ -209,8 +262,7 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
-    manifests = sorted((workspace.root / "patches").glob("*/release.toml"))
-    for version in args.versions or [Version(path.parent.name) for path in manifests]:
+    for version in args.versions or pipeline.versions(workspace):
         print(pipeline.check(workspace, version))
     return 0
 

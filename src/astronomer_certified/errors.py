@@ -25,6 +25,10 @@ class CertifiedError(Exception):
         return "\n".join(lines)
 
 
+class UsageError(CertifiedError):
+    """The command line asks for nothing that there is; exit status 2."""
+
+
 class ManifestError(CertifiedError):
     """A release.toml, distribution.toml or builds.toml does not say what it must."""
 

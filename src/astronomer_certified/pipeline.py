@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,10 @@ from packaging.version import Version
 
 from . import constraints, effects, interpreters, manifest
 from .artifacts import Manifest, NotDone, Python, Release, Resolution
+from .errors import CertifiedError
 from .evidence import Evidence
 from .plan import Plan
-from .progress import Quiet
+from .progress import Named, Quiet
 from .receipts import Receipt
 from .steps import Step, Watcher, perform
 from .workspace import Workspace
@@ -36,6 +37,16 @@ class Summary:
     release: Release
     rows: tuple[Row, ...]
     not_done: tuple[NotDone, ...]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one of several releases: its summary, or the error that ended it."""
+
+    version: Version
+    summary: Summary | None
+    error: CertifiedError | OSError | None
 
 
 @contextlib.contextmanager
@@ -69,6 +80,25 @@ def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher,
     with _plan(workspace, version, jobs, watcher) as plan:
         done = perform((*plan.steps(), *Evidence(plan).steps(every=every)), jobs, watcher)
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
+
+
+def versions(workspace: Workspace) -> tuple[Version, ...]:
+    """Every upstream version that patches/ has a release of."""
+    return tuple(sorted(Version(path.parent.name) for path in (workspace.root / "patches").glob("*/release.toml")))
+
+
+def release_all(workspace: Workspace, jobs: int, watcher: Watcher, *, every: bool = False) -> tuple[Outcome, ...]:
+    """What became of every release. Several are made at once; one that fails does not keep the others from going on."""
+
+    def one(version: Version) -> Outcome:
+        try:
+            summary = release(workspace, version, 1, Named(watcher, str(version)), every=every)
+        except (CertifiedError, OSError) as err:
+            return Outcome(version=version, summary=None, error=err)
+        return Outcome(version=version, summary=summary, error=None)
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        return tuple(pool.map(one, versions(workspace)))
 
 
 def _upto(plan: Plan, *names: str) -> list[Step]:
@@ -125,6 +155,7 @@ def _summary(stated: Manifest, done: dict[str, Receipt], names: Sequence[str]) -
             for output in done[name].outputs
         ),
         not_done=tuple(NotDone(**item) for receipt in done.values() for item in receipt.record.get("not_done", ())),
+        seconds={name: receipt.seconds for name, receipt in done.items()},
     )
 
 

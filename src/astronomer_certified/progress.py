@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from .steps import Watcher
+
 
 class Quiet:
     """Says nothing; failures are reported by who raises them."""
@@ -31,6 +33,29 @@ class Quiet:
 
     def close(self) -> None:
         """Nothing more will come."""
+
+
+class Named(Quiet):
+    """Passes everything on under a name: of one release among several."""
+
+    def __init__(self, watcher: Watcher, name: str) -> None:
+        self._watcher = watcher
+        self._name = name
+
+    def started(self, name: str, why: str) -> None:
+        self._watcher.started(f"{self._name} {name}", why)
+
+    def progress(self, name: str, detail: str) -> None:
+        self._watcher.progress(f"{self._name} {name}", detail)
+
+    def finished(self, name: str, seconds: float, note: str) -> None:
+        self._watcher.finished(f"{self._name} {name}", seconds, note)
+
+    def up_to_date(self, name: str) -> None:
+        self._watcher.up_to_date(f"{self._name} {name}")
+
+    def failed(self, name: str, error: BaseException) -> None:
+        self._watcher.failed(f"{self._name} {name}", error)
 
 
 class Lines(Quiet):

@@ -59,6 +59,8 @@ ELSEWHERE = {
     "make system-packages",
     "certified serve --no-fallback",
     "certified serve",
+    "certified release --all",
+    "make release-all",
     "certified release 2.1.0 --every-python",
     "certified prove 2.1.0 NAME",
     "certified -C DIR VERB …",
