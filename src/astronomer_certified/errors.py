@@ -19,7 +19,7 @@ class CertifiedError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.what, *(f"  {line}" for line in self.details)]
+        lines = [self.what, *(f"  {line}" for detail in self.details for line in detail.splitlines())]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)

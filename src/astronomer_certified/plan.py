@@ -19,6 +19,7 @@ from packaging.utils import NormalizedName
 
 from . import certified_wheel, constraints, effects, interpreters, manifest, series, upstream
 from .artifacts import Constraints, Distribution, Manifest, NotDone, PinnedFile, UpstreamFile, Wheel, WheelhouseItem
+from .errors import ConstraintsError
 from .receipts import Receipt
 from .steps import Done, Made, Step, Watcher, digest
 from .wheel_files import wheel_at
@@ -190,7 +191,9 @@ class Plan:
             counts = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in self.constraints)
             return Made(note=counts)
 
-        return self.step("constraints", inputs, do)
+        # After the source is verified: a wrong hash in the manifest is the better message than constraints that are
+        # stale because of it.
+        return self.step("constraints", inputs, do, f"fetch {self.manifest.core.name}")
 
     def certified_step(self) -> Step:
         carried = [
@@ -232,6 +235,8 @@ class Plan:
 
         def inputs(done: Done) -> Mapping[str, str]:
             paths = [*self._files_of_all(), requirements, self.workspace.recipes]
+            if missing := [path for path in paths if not path.is_file()]:
+                raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
             return {
                 "tool": code("wheelhouse.py", "backends.py", "wheel_files.py"),
                 **file_digests(self.workspace.root, paths),
