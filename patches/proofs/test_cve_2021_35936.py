@@ -272,7 +272,7 @@ def test_a_refusal_does_not_tell_whether_a_log_exists(log_server):
 def test_the_log_server_does_not_run_with_a_key_that_everybody_knows(tmp_path, key):
     import airflow.version
 
-    if int(airflow.version.version.split('.')[0]) < 2 or airflow.version.version.startswith('2.0.'):
+    if airflow.version.version.startswith('1.'):
         pytest.skip('here this key is the default, and the webserver runs with it')
     server = LogServer(tmp_path / 'logs', AIRFLOW__WEBSERVER__SECRET_KEY=key)
     try:
@@ -288,6 +288,15 @@ def test_the_webserver_still_reads_the_log_of_another_machine(log_server, read):
     assert 'SECRET of task' in log
     assert 'SECRET of other' not in log
     assert 'SECRET of other' in read(log_server.port, task_id='other')
+
+
+def test_a_netrc_file_of_the_webserver_does_not_replace_the_token(log_server, read, tmp_path, monkeypatch):
+    (tmp_path / '.netrc').write_text('default login somebody password else\n')
+    (tmp_path / '.netrc').chmod(0o600)
+    monkeypatch.delenv('NETRC', raising=False)
+    monkeypatch.setenv('HOME', str(tmp_path))
+
+    assert 'SECRET of task' in read(log_server.port)
 
 
 def test_the_request_of_the_reader_opens_the_log_it_was_made_for(log_server, request_of_reader):
