@@ -141,8 +141,8 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
     for number, module in enumerate(modules):
         inner = module.relative_to(top).as_posix()
         lines = module.read_text().splitlines(keepends=True)
-        diff = [f"--- a/{inner}\n", f"+++ b/{inner}\n", "@@ -27,7 +27,8 @@\n", *(f" {line}" for line in lines[26:29])]
-        diff += ["+# one more line\n", *(f" {line}" for line in lines[29:33])]
+        diff = [f"--- a/{inner}\n", f"+++ b/{inner}\n", "@@ -27,6 +27,7 @@\n", *(f" {line}" for line in lines[26:29])]
+        diff += ["+# one more line\n", *(f" {line}" for line in lines[29:32])]
         head = "Description: x\nAuthor: x\nOrigin: x\nBug: x\nLast-Update: 2026-11-22\nProof: none: benchmark\n---\n"
         (queue / f"{number:04}.patch").write_text(head + "".join(diff))
     (queue / "series").write_text("".join(f"{number:04}.patch\n" for number in range(len(modules))))

@@ -61,6 +61,7 @@ ELSEWHERE = {
     "certified serve",
     "certified release --all",
     "make release-all",
+    "make bench",
     "certified release 2.1.0 --every-python",
     "certified prove 2.1.0 NAME",
     "certified -C DIR VERB …",
