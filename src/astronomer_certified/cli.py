@@ -144,7 +144,7 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     if args.all:
         return _release_all(args, progress, workspace)
     if args.version is None:
-        raise UsageError("certified release: name a version, or --all")
+        raise UsageError("name a version to release, or --all")
     summary = pipeline.release(workspace, args.version, args.jobs, progress, every=args.every_python)
     progress.close()
     _print_summary(summary, as_json=args.json)

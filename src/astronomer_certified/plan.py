@@ -37,8 +37,8 @@ def code(*modules: str) -> str:
 
 
 def file_digests(root: Path, paths: Sequence[Path]) -> dict[str, str]:
-    """Digests of files by their path in the project."""
-    return {path.relative_to(root).as_posix(): digest(path.read_bytes()) for path in paths}
+    """The sha256 of files by their path in the project, as certificates show them."""
+    return {path.relative_to(root).as_posix(): effects.sha256_of(path) for path in paths}
 
 
 def fingerprint(receipt: Receipt) -> str:
