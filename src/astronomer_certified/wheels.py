@@ -79,7 +79,9 @@ def _restamped(distribution: Distribution, tree: PatchedTree) -> tuple[str, dict
     old = wheel_files.dist_info(ours)
     new = old.replace(f"-{release.upstream}.dist-info", f"-{release.patched}.dist-info")
     ours.pop(f"{old}/RECORD")
-    ours = {path.replace(old, new, 1) if path.startswith(f"{old}/") else path: member for path, member in ours.items()}
+    renamed = {f"{old}/": f"{new}/", old.replace(".dist-info", ".data/"): new.replace(".dist-info", ".data/")}
+    for stem, stamped in renamed.items():
+        ours = {stamped + path.removeprefix(stem) if path.startswith(stem) else path: m for path, m in ours.items()}
     metadata = ours[f"{new}/METADATA"].content
     before, after = f"\nVersion: {release.upstream}\n".encode(), f"\nVersion: {release.patched}\n".encode()
     if metadata.count(before) != 1:

@@ -28,6 +28,7 @@ LOOSEN = (
 def built(tmp_path: Path, *restore: Restore, metadata: str = METADATA, diff: str = LOOSEN) -> wheels.PatchedWheel:
     """demo 1.0+astro.1, made from the wheel of demo 1.0 with one patch."""
     files = {"demo/__init__.py": "", "demo/jobs.py": "a\n", "demo/empty.txt": "", f"{INFO}/METADATA": metadata}
+    files |= {"demo-1.0.data/scripts/demo": "#!python\n"}
     source = wheel(tmp_path / "demo-1.0-py2.py3-none-any.whl", files)
     stated = stated_of(source, *restore)
     patches = series_stage.read(series(tmp_path / "patches", {"a.patch": patch(diff)}))
@@ -51,6 +52,12 @@ def test_a_repaired_wheel_has_its_new_version_in_name_folder_and_metadata(tmp_pa
     assert [str(requirement) for requirement in metadata.requires_dist or []] == ["flask<3"]
     assert "Version: 1.0 it is." in str(metadata.description)
     assert not any(INFO in name for name in wheel_files.read(made.wheel.path))
+
+
+def test_the_data_folder_of_a_repaired_wheel_has_the_new_version_too(tmp_path: Path) -> None:
+    names = wheel_files.read(built(tmp_path).wheel.path)
+    assert "demo-1.0+astro.1.data/scripts/demo" in names
+    assert not any(name.startswith("demo-1.0.data") for name in names)
 
 
 def test_what_a_patch_does_to_a_wheel_is_among_its_differences(tmp_path: Path) -> None:
