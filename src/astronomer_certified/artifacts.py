@@ -15,6 +15,8 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 LOCAL_SEGMENT = "astro"
+# Where METADATA comes from in a source tree: a series that touches one of them may change what is required.
+METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 
 
 @total_ordering

@@ -192,7 +192,7 @@ def make_constraints(
             sources = list(pool.map(lambda item: plan.fetch(item.source), items))
         asked = {line for source in sources for line in archives.build_requires(source.path)}
         constraints.check_toolchain(workspace.toolchain, asked)
-        locks = {"build-requirements.txt": (scratch / "build-requirements.txt").read_text(encoding="utf-8")}
+        locks = {"build-requirements.txt": locked}
         for resolution in resolutions:
             python = resolution.python
             pins = [f"{pin.name}=={pin.version.public}" for pin in resolution.pins.values()]

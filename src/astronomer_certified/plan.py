@@ -18,7 +18,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from . import certified_wheel, constraints, effects, interpreters, manifest, series, upstream
-from .artifacts import Constraints, Distribution, Manifest, NotDone, PinnedFile, UpstreamFile, Wheel, WheelhouseItem
+from .artifacts import (
+    METADATA_SOURCES,
+    Constraints,
+    Distribution,
+    Manifest,
+    NotDone,
+    PinnedFile,
+    UpstreamFile,
+    Wheel,
+    WheelhouseItem,
+)
 from .errors import ConstraintsError
 from .receipts import Receipt
 from .steps import Done, Made, Step, Watcher, digest
@@ -28,7 +38,6 @@ from .workspace import Workspace
 _PACKAGE = Path(__file__).parent
 # The Pythons on which the setuptools of constraints/toolchain.txt runs: it needs distutils.
 _TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
-_METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 
 
 def code(*modules: str) -> str:
@@ -81,7 +90,7 @@ class Plan:
             f"{item.name}/{patch.name}": digest((item.folder / patch.name).read_bytes())
             for item in self.manifest.distributions
             for patch in self.patches[item.name]
-            if any(path in _METADATA_SOURCES or path.endswith(".dist-info/METADATA") for path in patch.touched)
+            if any(path in METADATA_SOURCES or path.endswith(".dist-info/METADATA") for path in patch.touched)
         }
 
     def inputs_digest(self) -> str:

@@ -1,7 +1,7 @@
 """Manifest + patched wheels -> the closure for one Python as of the cutoff, resolved by uv in a scratch folder.
 
-uv locks a throw-away project whose extras are the release's; the lock says which pins each extra needs and which files
-each pin has. The lock itself is not kept: it records download addresses.
+uv locks a throw-away project whose extras are the release's; the lock says which pins each extra needs. It is not
+kept: it records download addresses. Which files a pin has is read from the index's pages.
 """
 
 from __future__ import annotations

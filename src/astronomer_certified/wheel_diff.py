@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from email.parser import BytesParser
 from pathlib import Path
 
-from .artifacts import Difference, Distribution, PatchedTree
+from .artifacts import METADATA_SOURCES, Difference, Distribution, PatchedTree
 from .errors import WheelDiffError
 from .wheel_files import Member, dist_info
 
 _METADATA = ".dist-info/METADATA"
-# The sources of METADATA in a tree: a series that touches one of them may change metadata beyond the version.
-_METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
 _SHOWN = 30
 
 
@@ -77,7 +75,7 @@ def _reason(
         return None
     mine, upstreams = ours[path].content, theirs[path].content
     if path == _METADATA:
-        allowed = touched.keys() & (_METADATA_SOURCES | {path})
+        allowed = touched.keys() & (METADATA_SOURCES | {path})
         if _metadata_differs_by_version_only(mine, upstreams, distribution):
             return "series and version stamp" if allowed else "version stamp"
         return "series and version stamp" if allowed else None

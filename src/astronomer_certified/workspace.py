@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from .artifacts import Python, Release
+from .artifacts import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,3 @@ class Workspace:
 
     def cached_wheel(self, key: str) -> Path:
         return self.cache / "wheels" / key[:2] / key
-
-    def constraints_file(self, version: Version, python: Python, *, hashes: bool = False) -> Path:
-        return self.constraints(version) / f"constraints-{python}{'-hashes' if hashes else ''}.txt"
