@@ -134,6 +134,11 @@ class Target:
     def __str__(self) -> str:
         return f"[{','.join(self.extras)}] on Python {self.python}"
 
+    def requirement(self, release: Release) -> str:
+        """What a user types: `astronomer-certified[celery,postgres]==2.1.0.*`."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"astronomer-certified{extras}=={release.upstream}.*"
+
 
 class CommandLine(enum.StrEnum):
     """Which of its two command lines an Airflow has: `airflow initdb` or `airflow db init`."""
@@ -161,7 +166,11 @@ class Manifest:
     cutoff: datetime
     listed: datetime
     providers: Mapping[NormalizedName, Version]
+    # What the architecture document says where it cannot be had: by the names of its table.
+    documented_providers: Mapping[str, Version]
     extras: tuple[str, ...]
+    # Upstream's extras that this release does not have, with the reason.
+    left_out: Mapping[str, str]
     default_extras: frozenset[str]
     extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]

@@ -7,13 +7,17 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from packaging.version import Version
+
 from . import environments
 from .artifacts import Interpreter
 from .effects import clean_environment, run
 from .errors import BuildError, CommandFailed
 
-# One deflate is enough: our own writer compresses the wheel again. distutils reads this file from the home folder.
+# One deflate is enough: our own writer compresses the wheel again. distutils reads this file from the home folder, and
+# refuses an option that it does not know: bdist_wheel has this one since wheel 0.34.
 _DISTUTILS_CONFIG = "[bdist_wheel]\ncompression = stored\n"
+_CAN_STORE = Version("0.34")
 
 
 def _backend(source: Path) -> tuple[str, list[str] | None]:
@@ -22,6 +26,12 @@ def _backend(source: Path) -> tuple[str, list[str] | None]:
     stated = tomllib.loads(pyproject.read_text(encoding="utf-8")) if pyproject.is_file() else {}
     system = stated.get("build-system", {})
     return system.get("build-backend", "setuptools.build_meta:__legacy__"), system.get("backend-path")
+
+
+def _stores(environment: Path) -> bool:
+    """Whether the `wheel` of a build environment can leave the compression to us."""
+    found = environment.glob("lib/python*/site-packages/wheel-*.dist-info")
+    return any(Version(path.name.removesuffix(".dist-info").removeprefix("wheel-")) >= _CAN_STORE for path in found)
 
 
 def build_wheel(
@@ -44,7 +54,8 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
 
     home = scratch / "home"
     home.mkdir()
-    (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG)
+    if _stores(environment):
+        (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG)
     out = scratch / "out"
     out.mkdir()
     output: list[str] = []

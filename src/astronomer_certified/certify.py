@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import environments
 from .artifacts import CommandLine, Interpreter, Release, Target
-from .effects import background, clean_environment, free_port, run
+from .effects import background, free_port, run
 from .errors import CommandFailed, InstallError
 
 _INSTALL_TIMEOUT = 1800.0
@@ -106,9 +106,8 @@ class Installation:
 
     @property
     def requirement(self) -> str:
-        """What a user types: `astronomer-certified[celery,postgres]==2.1.0.*`."""
-        extras = f"[{','.join(self.target.extras)}]" if self.target.extras else ""
-        return f"astronomer-certified{extras}=={self.release.upstream}.*"
+        """What a user types."""
+        return self.target.requirement(self.release)
 
 
 def certify(
@@ -126,18 +125,7 @@ def certify(
     environment = scratch / "environment"
     home = scratch / "home"
     home.mkdir()
-    env = clean_environment(
-        HOME=str(home),
-        AIRFLOW_HOME=str(home / "airflow"),
-        AIRFLOW__CORE__LOAD_EXAMPLES="True",
-        AIRFLOW__CORE__UNIT_TEST_MODE="False",
-        PIP_CACHE_DIR=str(pip_cache),
-        PIP_NO_INPUT="1",
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-        NO_PROXY="127.0.0.1,localhost",
-        no_proxy="127.0.0.1,localhost",
-    )
-    env["PATH"] = f"{environment / 'bin'}:{env.get('PATH', '')}"
+    env = environments.of_a_user(environment, home, pip_cache)
     checks: list[Check] = []
 
     def check(name: str, act: Callable[[], str]) -> None:

@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
+    verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
     serve = verb("serve", _serve, "Serve the local index on 127.0.0.1.")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
@@ -264,6 +265,13 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
     workspace = _workspace(args)
     for version in args.versions or pipeline.versions(workspace):
         print(pipeline.check(workspace, version))
+    return 0
+
+
+def _releases(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    print(pipeline.releases_page(_workspace(args)), end="")
     return 0
 
 

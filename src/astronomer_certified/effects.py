@@ -237,6 +237,14 @@ def write_atomic(target: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """`target` has the content of `source`, and takes no room of its own where the file system can share it."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
 @contextlib.contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `target` when the block ends without an error."""

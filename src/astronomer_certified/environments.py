@@ -24,6 +24,26 @@ def create(environment: Path, interpreter: Interpreter) -> None:
     run([uv(), "venv", "--no-config", "--no-project", "--quiet", "--python", interpreter.executable, environment])
 
 
+def of_a_user(environment: Path, home: Path, pip_cache: Path) -> dict[str, str]:
+    """The process environment of someone who uses a virtual environment and has an empty home folder.
+
+    Machine-wide settings of pip and uv stay outside: nobody else has them.
+    """
+    env = clean_environment(
+        HOME=str(home),
+        AIRFLOW_HOME=str(home / "airflow"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="True",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        PIP_CACHE_DIR=str(pip_cache),
+        PIP_NO_INPUT="1",
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        NO_PROXY="127.0.0.1,localhost",
+        no_proxy="127.0.0.1,localhost",
+    )
+    env["PATH"] = f"{environment / 'bin'}:{env.get('PATH', '')}"
+    return env
+
+
 def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence[Wheel] = ()) -> None:
     """Exactly the pins of hashed requirements files are installed, wheels only, without dependencies of their own;
     `wheels` are files of ours that take the place of what the files say of the same project.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from packaging.version import Version
 
 from . import effects, interpreters
 from .artifacts import NotDone, Target
-from .errors import ProofError, SeriesError
+from .errors import InstallError, ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
 from .steps import Done, Made, Step, digest
@@ -134,6 +135,59 @@ class Evidence:
             *(self.install_step(target, f"install {target.python}") for target in (rest if every else ())),
         )
 
+    def installers_step(self) -> Step:
+        """The one command, as every installer of constraints/installers/ and uv carry it out on one Python."""
+        target = self.plan.manifest.target
+        title = f"installers of {target}"
+
+        def inputs(done: Done) -> Mapping[str, str]:
+            return {
+                "published files": fingerprint(done["publish"]),
+                "what to install": title,
+                "constraints": fingerprint(done["constraints"]),
+                "tool": code("installers.py", "environments.py"),
+                **file_digests(self.plan.workspace.root, sorted(self.plan.workspace.installers.glob("*.txt"))),
+            }
+
+        def do(done: Done) -> Made:
+            lack = self._lack(title, target, done["wheelhouse"])
+            if lack is not None:
+                return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
+            return self._try_installers(target)
+
+        return self.plan.step("installers", inputs, do, "publish", "constraints", "wheelhouse")
+
+    def _try_installers(self, target: Target) -> Made:
+        from . import index, installers
+        from .upstream_index import shown_url
+
+        interpreter = interpreters.require(target.python, "trying installers")
+        requirement = target.requirement(self.plan.release)
+        place = self.plan.workspace.environments(self.plan.release)
+
+        with index.Server(self.plan.workspace.store, fallback=shown_url()) as server:
+
+            def tried(installer: installers.Installer) -> installers.Trial:
+                with effects.scratch_folder(place, f"installer-{installer}") as scratch:
+                    trial = installers.trial(
+                        installer, requirement, self.plan.release, interpreter, server.simple_url, scratch
+                    )
+                self.plan.watcher.progress("installers", f"{installer}: {trial.failure or 'ok'} ({trial.seconds} s)")
+                return trial
+
+            found = installers.of(self.plan.workspace.installers, target.python)
+            with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
+                trials = tuple(pool.map(tried, found))
+        failures = [f"{trial.installer}: {trial.failure}" for trial in trials if trial.failure]
+        if failures:
+            raise InstallError(f"{requirement} on Python {target.python}: not every installer can", details=failures)
+        record = {
+            "requirement": requirement,
+            "python": interpreter.full_version,
+            "installers": [{"installer": trial.installer, "seconds": trial.seconds} for trial in trials],
+        }
+        return Made(record=record, note=f"{requirement}: {len(trials)} installers")
+
     def prove_step(self) -> Step:
         python = self.plan.manifest.target.python
         requirements = self.plan.folder / f"proof-requirements-{python}.txt"
@@ -235,6 +289,6 @@ class Evidence:
 
     def steps(self, *, every: bool = False) -> tuple[Step, ...]:
         """The steps, after those of the plan; with `every`, of a complete certificate."""
-        installs = self.install_steps(every=every)
+        installs = (*self.install_steps(every=every), *([self.installers_step()] if every else []))
         certificate = self.certificate_step([step.name for step in installs])
         return self.publish_step(), self.prove_step(), *installs, certificate

@@ -39,7 +39,11 @@ from .toml_reader import Problems, Table
 from .workspace import Workspace
 
 CORE = canonicalize_name("apache-airflow")
-PROVIDER_PREFIX = "apache-airflow-providers-"
+# What the keys of a table of providers are put behind: 1.10 takes the providers of 2.0 as backports.
+PROVIDER_PREFIXES = {
+    "providers": "apache-airflow-providers-",
+    "backport-providers": "apache-airflow-backport-providers-",
+}
 
 _NEVER = datetime(1980, 1, 1, tzinfo=UTC)
 _NO_VERSION = Version("0")
@@ -168,8 +172,11 @@ def load_distribution(path: Path) -> Distribution:
 
 
 def _providers(top: Table) -> dict[NormalizedName, Version]:
-    table = top.table("providers", optional=True)
-    return {canonicalize_name(PROVIDER_PREFIX + name): version for name, version in table.items(_version)}
+    return {
+        canonicalize_name(prefix + name): version
+        for key, prefix in PROVIDER_PREFIXES.items()
+        for name, version in top.table(key, optional=True).items(_version)
+    }
 
 
 def _each_once(top: Table, key: str, values: Sequence[object]) -> None:
@@ -206,6 +213,11 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     providers = _providers(top)
     extras, default = _extras(top)
     extra_requirements = _extra_requirements(top, extras)
+    left_out_table = top.table("left-out", optional=True)
+    left_out = dict(left_out_table.items(toml.text))
+    for name in sorted(left_out.keys() & set(extras)):
+        left_out_table.problem(name, "is one of the extras, too")
+    documented = dict(top.table("documented-providers", optional=True).items(_version))
     overrides = tuple(
         Override(
             requirement=entry.get("requirement", _pinned, default=Requirement("none")),
@@ -243,7 +255,9 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         cutoff=cutoff,
         listed=listed,
         providers=providers,
+        documented_providers=documented,
         extras=extras,
+        left_out=left_out,
         default_extras=default,
         extra_requirements=extra_requirements,
         overrides=overrides,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from packaging.version import Version
 
@@ -14,7 +16,7 @@ from . import constraints, effects, interpreters, manifest
 from .artifacts import Manifest, NotDone, Python, Release, Resolution
 from .errors import CertifiedError
 from .evidence import Evidence
-from .plan import Plan
+from .plan import Plan, join_index
 from .progress import Named, Quiet
 from .receipts import Receipt
 from .steps import Step, Watcher, perform
@@ -78,6 +80,7 @@ def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher,
     With `every`, the `default` extra is installed and run on each Python of the release as well.
     """
     with _plan(workspace, version, jobs, watcher) as plan:
+        join_index(workspace, version)
         done = perform((*plan.steps(), *Evidence(plan).steps(every=every)), jobs, watcher)
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
 
@@ -97,6 +100,9 @@ def release_all(workspace: Workspace, jobs: int, watcher: Watcher, *, every: boo
             return Outcome(version=version, summary=None, error=err)
         return Outcome(version=version, summary=summary, error=None)
 
+    # Who shares the index is known before the first wheelhouse is filled: none is filled twice.
+    for version in versions(workspace):
+        join_index(workspace, version)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         return tuple(pool.map(one, versions(workspace)))
 
@@ -131,6 +137,7 @@ def wheelhouse(workspace: Workspace, version: Version, jobs: int, watcher: Watch
 def publish(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -> Summary:
     """All wheels of the release are made and on the local index."""
     with _plan(workspace, version, jobs, watcher) as plan:
+        join_index(workspace, version)
         done = perform(_upto(plan, "publish"), jobs, watcher)
         return _summary(plan.manifest, done, ("publish",))
 
@@ -181,6 +188,8 @@ def make_constraints(
         done = perform(steps, jobs, watcher)
         patched = {item.name: plan.made_wheel(done, item) for item in stated.distributions}
 
+        resolve.check_extras(stated, patched[stated.core.name])
+
         def resolved(python: Python) -> Resolution:
             watcher.progress("constraints", f"resolving for Python {python}")
             return resolve.resolve(stated, patched, found[python], pages, scratch)
@@ -215,3 +224,15 @@ def check(workspace: Workspace, version: Version) -> str:
     pins = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in plan.constraints)
     patches = sum(len(item) for item in plan.patches.values())
     return f"{plan.release.tag}: {patches} patches, {len(Evidence(plan).proof_names())} proofs, {pins}"
+
+
+def releases_page(workspace: Workspace) -> str:
+    """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
+    from . import release_page
+
+    def certificate(stated: Manifest) -> Mapping[str, Any] | None:
+        path = workspace.kept_certificate(stated.release)
+        return cast(Mapping[str, Any], json.loads(path.read_bytes())) if path.is_file() else None
+
+    stated = [manifest.load(workspace, version) for version in versions(workspace)]
+    return release_page.page([(item, certificate(item)) for item in stated])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from . import certified_wheel, constraints, effects, interpreters, manifest, series, upstream
 from .artifacts import (
@@ -59,6 +60,15 @@ def fingerprint(receipt: Receipt) -> str:
 
 def not_done(items: Sequence[NotDone]) -> list[dict[str, str]]:
     return [asdict(item) for item in items]
+
+
+def join_index(workspace: Workspace, version: Version) -> None:
+    """A release counts among those that share the index, from before its wheelhouse is filled.
+
+    Of two releases that are made at the same time, the one that joins last sees the other and cares for both.
+    """
+    if not workspace.sharing(version).exists():
+        effects.write_atomic(workspace.sharing(version), b"")
 
 
 class Plan:
@@ -230,12 +240,13 @@ class Plan:
 
         return self.step("certified wheel", inputs, do, "constraints")
 
-    def _files_of_all(self) -> list[Path]:
-        """The files.json of every release: they may share the index."""
-        return sorted(self.workspace.root.glob("constraints/*/files.json"))
+    def _files_of_sharing(self) -> list[Path]:
+        """The files.json of every release that shares the index, and of this one."""
+        sharing = {self.folder, *map(self.workspace.constraints, self.workspace.releases_sharing())}
+        return sorted(path for folder in sharing if (path := folder / "files.json").is_file())
 
     def _wheelhouse_items(self) -> tuple[WheelhouseItem, ...]:
-        releases = [constraints.load_files(path.parent) for path in self._files_of_all()]
+        releases = [constraints.load_files(path.parent) for path in self._files_of_sharing()]
         return constraints.wheelhouse_items(constraints.load_files(self.folder), releases)
 
     def wheelhouse_step(self) -> Step:
@@ -243,7 +254,7 @@ class Plan:
         requirements = self.workspace.toolchain
 
         def inputs(done: Done) -> Mapping[str, str]:
-            paths = [*self._files_of_all(), requirements, self.workspace.recipes]
+            paths = [self.folder / "files.json", *self._files_of_sharing(), requirements, self.workspace.recipes]
             if missing := [path for path in paths if not path.is_file()]:
                 raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
             return {

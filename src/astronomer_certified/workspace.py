@@ -58,8 +58,15 @@ class Workspace:
     def toolchain(self) -> Path:
         return self.root / "constraints" / "toolchain.txt"
 
+    def kept_certificate(self, release: Release) -> Path:
+        return self.root / "certificates" / f"certificate-{release.tag}.json"
+
+    @property
+    def installers(self) -> Path:
+        return self.root / "constraints" / "installers"
+
     def installer(self, name: str, version: Version) -> Path:
-        return self.root / "constraints" / "installers" / f"{name}-{version}.txt"
+        return self.installers / f"{name}-{version}.txt"
 
     # What the tool makes.
 
@@ -90,6 +97,12 @@ class Workspace:
     @property
     def store(self) -> Path:
         return self.index / "packages"
+
+    def sharing(self, version: Version) -> Path:
+        return self.index / "releases" / str(version)
+
+    def releases_sharing(self) -> tuple[Version, ...]:
+        return tuple(sorted(Version(path.name) for path in (self.index / "releases").glob("[0-9]*")))
 
     @property
     def htpasswd(self) -> Path:

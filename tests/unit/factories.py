@@ -234,6 +234,8 @@ def manifest(**changes: Any) -> Manifest:
         listed=datetime(2026, 1, 1, tzinfo=UTC),
         cutoff=datetime(2021, 5, 28, tzinfo=UTC),
         providers={},
+        documented_providers={},
+        left_out={},
         extras=("celery", "cncf.kubernetes"),
         extra_requirements={},
         default_extras=frozenset({"celery", "cncf.kubernetes"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from astronomer_certified import cli
 
@@ -39,6 +40,6 @@ def test_wrong_words_are_a_wrong_usage(words: list[str]) -> None:
 def test_check_says_what_every_release_states(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["-C", str(ROOT), "check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    versions = sorted(path.parent.name for path in (ROOT / "patches").glob("*/release.toml"))
+    versions = sorted((path.parent.name for path in (ROOT / "patches").glob("*/release.toml")), key=Version)
     assert [line.split("-")[0] for line in lines] == versions
     assert all(" patches, " in line and " pins for " in line for line in lines)

@@ -432,3 +432,19 @@ def test_a_recipe_that_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="1 problem") as caught:
         manifest.load_recipes(tmp_path / "builds.toml")
     assert list(caught.value.details) == ["line 1: mysqlclient: must be a table, not True"]
+
+
+def test_the_providers_of_1_10_are_backports_beside_what_the_document_says(workspace: Workspace) -> None:
+    text = RELEASE.replace("[providers]", '[documented-providers]\ncelery = "1.0.0"\n\n[backport-providers]')
+    release = load(workspace, text)
+
+    assert release.providers == {
+        "apache-airflow-backport-providers-celery": Version("1.0.1"),
+        "apache-airflow-backport-providers-cncf-kubernetes": Version("1.2.0"),
+    }
+    assert release.documented_providers == {"celery": Version("1.0.0")}
+
+
+def test_an_extra_is_either_there_or_left_out(workspace: Workspace) -> None:
+    text = RELEASE + '\n[left-out]\ncelery = "broken"\ndruid = "broken"\n'
+    assert problems(workspace, text) == ["line 50: left-out.celery: is one of the extras, too"]

@@ -1,0 +1,138 @@
+"""Manifests + certificates -> the page that shows all releases side by side. Pure: text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .artifacts import Manifest
+from .manifest import PROVIDER_PREFIXES
+
+_NONE = "-"
+Certificate = Mapping[str, Any]
+
+_INTRO = """\
+# The releases
+
+Made by `certified releases` from the manifests in `patches/` and the certificates in `certificates/`; do not edit.
+"""
+_INSTALLS = """\
+## Certified installs
+
+Each is one `pip install` from the index into an empty environment, wheels only, every file's sha256 known; then
+`pip check`, the database, the list of DAGs, one task, an import of every provider's hooks, and `/health` of each user
+interface. Seconds are those of the installation.
+"""
+_INSTALLERS = """\
+## Installers
+
+The one command carried out by pips of the era, pips of today and uv: `pip check` is clean and `airflow version` says
+the right thing afterwards. Seconds are those of the installation, on a machine that did other things, too.
+"""
+_BACKPORTS = """\
+## Providers of 1.10
+
+The architecture document lists providers of Airflow 2.0 for 1.10, too. They require Airflow 2.0 and cannot be installed
+on 1.10. The extras of these names install what the community made for 1.10: the backported provider where there is one
+that fits, and the integration in Airflow's core with its dependencies otherwise. A backported provider is imported from
+`airflow.providers`, as in Airflow 2.0. Hooks of the core stay where they are; those of slack and elasticsearch were
+written for older client libraries than the backports bring. Each cell says: what the document has, what is installed.
+"""
+
+
+def page(releases: Sequence[tuple[Manifest, Certificate | None]]) -> str:
+    """The page in Markdown. A release without a certificate is shown as such."""
+    manifests = [manifest for manifest, _ in releases]
+    sections = [
+        _INTRO,
+        "## What is there\n",
+        _table(["release", "Pythons", "as of", "patches", "extras", "certificate"], map(_overview, releases)),
+        _INSTALLS,
+        _table(["release", "Python", "what was typed", "pip", "checks", "install"], _installs(releases)),
+        _INSTALLERS,
+        _installers(releases),
+        _BACKPORTS,
+        _providers([manifest for manifest in manifests if manifest.documented_providers]),
+        "## Extras of upstream that are left out\n",
+        _table(["release", "extra", "why"], _left_out(manifests)),
+    ]
+    return "\n".join(sections)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _overview(release: tuple[Manifest, Certificate | None]) -> list[str]:
+    manifest, certificate = release
+    patches = "" if certificate is None else str(len(certificate[f"wheel {manifest.core.name}"]["patches"]))
+    return [
+        manifest.release.tag,
+        ", ".join(map(str, manifest.pythons)),
+        f"{manifest.cutoff:%Y-%m-%d}",
+        patches,
+        str(len(manifest.extras)),
+        f"`certificates/certificate-{manifest.release.tag}.json`" if certificate else "none yet",
+    ]
+
+
+def _installs(releases: Iterable[tuple[Manifest, Certificate | None]]) -> Iterable[list[str]]:
+    for manifest, certificate in releases:
+        for name, record in sorted((certificate or {}).items()):
+            if name.split(" ")[0] != "install":
+                continue
+            if "checks" not in record:
+                yield [manifest.release.tag, name, "", "", "not done", ""]
+                continue
+            seconds = next(check["seconds"] for check in record["checks"] if check["name"] == "pip install")
+            yield [
+                manifest.release.tag, record["python"], f"`{record['requirement']}`", record["pip"],
+                f"{len(record['checks'])} hold", f"{seconds} s",
+            ]  # fmt: skip
+
+
+def _installers(releases: Sequence[tuple[Manifest, Certificate | None]]) -> str:
+    records = {
+        f"{manifest.release.tag} on {'.'.join(record['python'].split('.')[:2])}": {
+            item["installer"]: f"{item['seconds']} s" for item in record["installers"]
+        }
+        for manifest, certificate in releases
+        if (record := (certificate or {}).get("installers", {})).get("installers")
+    }
+    names = list(dict.fromkeys(name for seconds in records.values() for name in seconds))
+    pips = sorted((name for name in names if name.startswith("pip")), key=_by_number)
+    columns = [*pips, *(name for name in names if name not in pips)]
+    rows = ([title, *(seconds.get(name, _NONE) for name in columns)] for title, seconds in records.items())
+    return _table(["release", *columns], rows)
+
+
+def _by_number(name: str) -> list[int]:
+    return [int(part) for part in name.split(" ")[1].split(".")]
+
+
+def _providers(manifests: Sequence[Manifest]) -> str:
+    names = sorted({name for manifest in manifests for name in manifest.documented_providers})
+    rows = []
+    for name in names:
+        cells = [f"`{name}`"]
+        for manifest in manifests:
+            backport = manifest.providers.get(_backport(name))
+            installed = f"backport {backport}" if backport else "in the core"
+            cells.append(f"{manifest.documented_providers.get(name, _NONE)} → {installed}")
+        rows.append(cells)
+    return _table(["extra", *(str(manifest.release.upstream) for manifest in manifests)], rows)
+
+
+def _backport(name: str) -> Any:
+    return (PROVIDER_PREFIXES["backport-providers"] + name).replace(".", "-")
+
+
+def _left_out(manifests: Iterable[Manifest]) -> Iterable[list[str]]:
+    """One row for each set of extras that one release leaves out for one reason."""
+    for manifest in manifests:
+        reasons: dict[str, list[str]] = {}
+        for name, reason in manifest.left_out.items():
+            reasons.setdefault(reason, []).append(f"`{name}`")
+        for reason, names in reasons.items():
+            yield [str(manifest.release.upstream), ", ".join(sorted(names)), reason]
