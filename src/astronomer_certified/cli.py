@@ -128,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
         "constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False
     )
     constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
+    new = verb("new", _new, "Draft the release of an upstream version that is not there yet.")
+    new.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.4.3")
+    new.add_argument("--no-resolve", action="store_true", help="write the draft only; build and resolve nothing")
+    new.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
     verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
@@ -256,6 +260,18 @@ def _constraints(args: argparse.Namespace, progress: Quiet) -> int:
     folder = args.output or workspace.constraints(args.version)
     for path in pipeline.make_constraints(workspace, args.version, folder.absolute(), args.jobs, progress):
         print(path)
+    return 0
+
+
+def _new(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import pipeline
+
+    workspace = _workspace(args)
+    draft = pipeline.new(workspace, args.version, args.jobs, progress, resolve=not args.no_resolve)
+    progress.close()
+    print(workspace.manifest(args.version))
+    lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)
+    print("what a human still has to decide:", *(f"- {line}" for line in lines), sep="\n", file=sys.stderr)
     return 0
 
 

@@ -6,7 +6,8 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ from packaging.version import Version
 
 from . import constraints, effects, interpreters, manifest
 from .artifacts import Manifest, NotDone, Python, Release, Resolution
-from .errors import CertifiedError
+from .drafts import Draft
+from .errors import CertifiedError, ManifestError, WheelDiffError
 from .evidence import Evidence
 from .plan import Plan, join_index
 from .progress import Named, Quiet
@@ -215,6 +217,49 @@ def make_constraints(
         for name, text in files.items():
             effects.write_atomic(folder / name, text.encode())
         return tuple(folder / name for name in files)
+
+
+def new(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, resolve: bool = True) -> Draft:
+    """The draft of a release that is not there yet, written to patches/VERSION/, with what a human must decide.
+
+    With `resolve`, its core wheel is built and its closure resolved, as far as that goes. What stands there already is
+    left alone: raises `ManifestError`.
+    """
+    from . import drafts, upstream, upstream_index
+
+    path = workspace.manifest(version)
+    if path.exists():
+        raise ManifestError(f"{path} is there already", hint="remove the folder, or edit what is there")
+    template = manifest.load(workspace, max(versions(workspace)))
+    watcher.progress("new", f"looking for {version} and its providers")
+    with upstream_index.Pages() as pages:
+        draft = drafts.draft(
+            version, template, pages, lambda pinned: upstream.fetch(pinned, workspace), datetime.now(UTC)
+        )
+    effects.write_atomic(path.parent / "series", b"")
+    effects.write_atomic(path, draft.text.encode())
+    return _tried(workspace, draft, jobs, watcher) if resolve else draft
+
+
+def _tried(workspace: Workspace, draft: Draft, jobs: int, watcher: Watcher) -> Draft:
+    """The draft after an attempt to build and resolve it; what stopped the attempt is one more decision."""
+    from . import drafts
+
+    path = workspace.manifest(draft.version)
+    for attempt in (1, 2):
+        try:
+            make_constraints(workspace, draft.version, workspace.constraints(draft.version), jobs, watcher)
+        except WheelDiffError as err:
+            restored = drafts.restoring(draft.text, err.details) if attempt == 1 else None
+            if restored is None:
+                return replace(draft, decisions=(*draft.decisions, str(err)))
+            draft = replace(draft, text=restored)
+            effects.write_atomic(path, draft.text.encode())
+        except CertifiedError as err:
+            return replace(draft, decisions=(*draft.decisions, str(err)))
+        else:
+            break
+    return draft
 
 
 def check(workspace: Workspace, version: Version) -> str:

@@ -276,3 +276,6 @@ def _stamp(tree: Path, stamp: Stamp, distribution: Distribution) -> None:
     release = distribution.release
     lines[places[0]] = lines[places[0]].replace(str(release.upstream), str(release.patched))
     path.write_bytes("".join(lines).encode("utf-8"))
+    # The metadata of the sdist says the upstream version, and some backends (hatchling) believe it. It is made anew.
+    if (tree / stamp.file).name != "PKG-INFO":
+        (tree / "PKG-INFO").unlink(missing_ok=True)

@@ -40,6 +40,7 @@ class IndexFile:
     uploaded: datetime | None
     version: str | None
     requires_python: str | None
+    yanked: bool = False
 
 
 @functools.cache
@@ -124,6 +125,7 @@ class Pages:
                 uploaded=package.upload_time,
                 version=package.version,
                 requires_python=package.requires_python,
+                yanked=package.is_yanked,
             )
             for package in page.packages
         )

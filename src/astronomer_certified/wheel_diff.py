@@ -81,6 +81,8 @@ def _reason(
         return "series and version stamp" if allowed else None
     if path == ".dist-info/WHEEL" and _without_generator(mine) == _without_generator(upstreams):
         return "regenerated: another version of the build backend"
+    if path == ".dist-info/entry_points.txt" and _filled_lines(mine) == _filled_lines(upstreams):
+        return "regenerated: another version of the build backend"
     if distribution.stamp is not None and path == distribution.stamp.file:
         old, new = str(distribution.release.upstream), str(distribution.release.patched)
         stamped = distribution.stamp.line.replace(old, new)
@@ -99,13 +101,21 @@ def _metadata_differs_by_version_only(ours: bytes, theirs: bytes, distribution: 
     old, new = str(distribution.release.upstream), str(distribution.release.patched)
     mine, upstreams = BytesParser().parsebytes(ours), BytesParser().parsebytes(theirs)
     unstamped = Counter((name, value.replace(new, old)) for name, value in mine.items())
-    return unstamped == Counter(upstreams.items()) and str(mine.get_payload()).replace(new, old) == str(
-        upstreams.get_payload()
+    # Old build backends say "UNKNOWN" where they have nothing to say, and end the description with empty lines.
+    nothing = ("Platform", "UNKNOWN")
+    known, theirs_known = (
+        {k: n for k, n in c.items() if k != nothing} for c in (unstamped, Counter(upstreams.items()))
     )
+    mine_text, their_text = (str(message.get_payload()).rstrip() for message in (mine, upstreams))
+    return known == theirs_known and mine_text.replace(new, old) == their_text
 
 
 def _without_generator(wheel_file: bytes) -> list[bytes]:
     return [line for line in wheel_file.splitlines() if not line.startswith(b"Generator:")]
+
+
+def _filled_lines(text: bytes) -> list[bytes]:
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _how(ours: Member | None, theirs: Member | None) -> str:
