@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from .effects import as_workspace_error
 from .errors import CertifiedError, EnvironmentMissing, UsageError, WorkspaceError
 from .progress import Quiet, watcher
+from .workbench import commands as workbench
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     serve.add_argument("--no-fallback", action="store_true", help="do not send clients to the upstream index")
+    workbench.add(verbs, _workspace)
     return parser
 
 

@@ -99,10 +99,18 @@ class Workspace:
     def upload_secret(self) -> Path:
         return self.index / "upload-password"
 
+    # What engineers work in, and no tool may throw away.
+
+    def checkout(self, title: str) -> Path:
+        return self.root / "checkouts" / title
+
     # What may be shared between projects and thrown away at any time.
 
     def cached(self, sha256: str, filename: str) -> Path:
         return self.cache / "files" / sha256[:2] / sha256 / filename
+
+    def cached_commits(self, key: str) -> Path:
+        return self.cache / "commits" / f"{key}.git"
 
     def cached_wheel(self, key: str) -> Path:
         return self.cache / "wheels" / key[:2] / key

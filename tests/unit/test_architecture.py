@@ -19,7 +19,7 @@ from astronomer_certified import errors
 PACKAGE = ROOT / "src" / "astronomer_certified"
 
 # From argv down to the stages; whoever is not here serves the stages and knows none of the above.
-LAYERS = (("cli",), ("pipeline",), ("evidence",), ("plan",))
+LAYERS = (("cli",), ("workbench",), ("pipeline",), ("evidence",), ("plan",))
 STAGES = {
     "upstream", "series", "wheels", "resolve", "constraints", "certified_wheel", "wheelhouse", "index", "certify",
     "proofs",
@@ -67,7 +67,7 @@ def parsed(module: str) -> ast.Module:
 def imported(module: str, *, anywhere: bool) -> Iterator[str]:
     """The modules of ours that a module imports, at its top only or `anywhere` in it."""
     tree = parsed(module)
-    inside = [] if module != "index" else ["index"]
+    inside = [module] if modules()[module].name == "__init__.py" and module != "__init__" else []
     package = [*inside, *module.split(".")[:-1]]
     guarded = {
         id(node)
