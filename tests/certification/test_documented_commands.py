@@ -49,8 +49,12 @@ SIMPLE = {
     "certified prove 2.1.0 CVE-2021-38540",
     "certified check",
     "certified check 2.1.0",
+    "certified patch checkout 2.1.0",
+    "certified patch lint",
+    "certified patch lint 2.1.0",
 }
-# Run by tests/integration/test_regeneration.py, by .ci/run, or patterns rather than commands.
+# Run by tests/integration/test_regeneration.py, tests/unit/test_workbench.py and test_port.py, by .ci/run, or patterns
+# rather than commands.
 ELSEWHERE = {
     "make constraints VERSION=2.1.0",
     "certified constraints 2.1.0",
@@ -64,6 +68,13 @@ ELSEWHERE = {
     "make bench",
     "certified release 2.1.0 --every-python",
     "certified prove 2.1.0 NAME",
+    "certified patch checkout 2.1.0 DIR",
+    "certified patch export DIR",
+    "certified patch export 2.1.0",
+    "certified patch port NAME --to 2.0.2",
+    "certified patch port CVE-2021-38540 --all",
+    "certified patch port --continue",
+    "certified patch port --all --to 2.2.0 --dry-run",
     "certified -C DIR VERB …",
     "pip install --index-url … 'apache-airflow[celery]==2.1.0+astro.1' -c my-constraints.txt",
 }

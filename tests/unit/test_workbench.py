@@ -70,7 +70,7 @@ def test_a_checkout_has_the_source_and_each_patch_as_a_commit(place: Workspace, 
         "It was broken.", "", "Origin: vendor", "Bug: demo#1", "CVE: CVE-2021-0001", "Proof: test_demo.py",
     ]  # fmt: skip
     assert (engineer.folder / "demo/jobs.py").read_text() == changed()
-    assert (engineer.folder / "demo/dos.txt").read_bytes() == FILES["demo/dos.txt"]
+    assert (engineer.folder / "demo/dos.txt").read_bytes() == b"a\r\nb\r\nc\r\n"
     assert {path: (engineer.folder / path).is_file() for path in FILES} == dict.fromkeys(FILES, True)
 
 
@@ -436,6 +436,7 @@ def test_the_verbs_print_what_they_made(
     assert folder == str(place.root / "checkouts" / "demo-1.0")
     assert cli.main([*words, "export", folder]) == 0
     assert capsys.readouterr().out == f"{demo.folder}: 0 patches unchanged\n"
+    assert cli.main([*words, "export", "demo==1.0"]) == 0
     assert cli.main([*words, "checkout", "demo"]) == 2
     assert cli.main([*words, "export", str(place.root)]) == 1
     assert "is not a checkout of a series\n  hint: certified patch checkout" in capsys.readouterr().err

@@ -38,7 +38,7 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="default: checkouts/VERSION")
 
     own = verb(words, "export", _export, "Write the commits of a checkout back as a series.")
-    own.add_argument("folder", metavar="DIR", type=Path, help="what certified patch checkout made")
+    own.add_argument("folder", metavar="DIR", type=Path, help="what certified patch checkout made, or its VERSION")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
 
     own = verb(words, "lint", _lint, "Check every patch: header, references, proof, whitespace, exactness, order.")
@@ -72,7 +72,10 @@ def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> 
     from . import export
 
     progress.close()
-    done = export.export(workspace, args.folder.absolute(), _asked if sys.stdin.isatty() else export.nobody)
+    # A version means its checkout in the usual place.
+    usual = workspace.checkout(str(args.folder).replace("==", "-"))
+    folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
+    done = export.export(workspace, folder, _asked if sys.stdin.isatty() else export.nobody)
     if args.json:
         print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))
     else:
