@@ -51,6 +51,11 @@ SIMPLE = {
     "certified check 2.1.0",
     "certified patch checkout 2.1.0",
     "certified patch lint",
+    "certified patch list",
+    "certified patch list 2.1.0",
+    "certified patch list --count",
+    "certified patch list --cve CVE-2021-28359",
+    "certified patch list --page > docs/carry-matrix.md",
     "certified patch lint 2.1.0",
 }
 # Run by tests/integration/test_regeneration.py, tests/unit/test_workbench.py and test_port.py, by .ci/run, or patterns
@@ -193,7 +198,7 @@ def test_a_documented_command_works(released: Path, command: str) -> None:
         assert done.returncode == 1
         assert "is not complete" in done.stderr
     else:
-        assert succeeded(done).stdout.strip()
+        assert succeeded(done).stdout.strip() or " > " in command
 
 
 @pytest.mark.skipif(interpreters.find(Python(3, 8)) is None, reason="no CPython 3.8 on this machine")

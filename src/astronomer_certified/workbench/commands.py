@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astronomer_certified.errors import UsageError
 from astronomer_certified.progress import Quiet
 from astronomer_certified.workspace import Workspace
 
@@ -43,6 +44,14 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
 
     own = verb(words, "lint", _lint, "Check every patch: header, references, proof, whitespace, exactness, order.")
     own.add_argument("titles", metavar="VERSION", nargs="*", help="like 2.1.0 or NAME==VERSION; all by default")
+
+    own = verb(words, "list", _list, "Show the carry matrix: what each version carries, has, does not need, or lacks.")
+    own.add_argument("titles", metavar="VERSION", nargs="*", help="show the patches of these series instead")
+    own.add_argument("--cve", metavar="ID", help="only this vulnerability or patch; all: without patches of no CVE")
+    form = own.add_mutually_exclusive_group()
+    form.add_argument("--count", action="store_true", help="only how many affected pairs are fixed")
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--page", action="store_true", help="print docs/carry-matrix.md")
 
     own = verb(words, "port", _port, "Carry a patch over to other versions by a three-way merge.")
     own.add_argument("name", metavar="NAME", nargs="?", help="its name without number, or a CVE id")
@@ -102,6 +111,26 @@ def _lint(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
 
     chosen = [sources.named(workspace, title) for title in args.titles] or list(sources.everything(workspace))
     print(lint.lint(workspace, chosen))
+    return 0
+
+
+def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import matrix
+
+    if args.titles:
+        for title in args.titles:
+            print(matrix.listing(workspace, title))
+        return 0
+    shown = matrix.load(workspace)
+    if args.cve:
+        shown = shown.chosen(args.cve)
+        if not shown.rows:
+            raise UsageError(f"neither a patch nor a vulnerability of advisories/: {args.cve}")
+    if args.json:
+        print(json.dumps(matrix.values(shown), indent=1))
+    else:
+        form = matrix.counts if args.count else matrix.page if args.page else matrix.table
+        print(form(shown).rstrip("\n"))
     return 0
 
 

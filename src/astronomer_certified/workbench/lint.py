@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from astronomer_certified.manifest import CORE
 from astronomer_certified.series import Overlay, Patch
 from astronomer_certified.workspace import Workspace
 
-from . import messages, sources
+from . import advisories, messages, sources
+from .advisories import Advisory
 from .repository import CommitTree
 
 _CVE_ID = re.compile(r"CVE-\d{4}-\d{4,}")
@@ -32,6 +33,7 @@ class _Series:
     distribution: Distribution
     patches: tuple[Patch, ...]
     tree: CommitTree
+    advisories: Mapping[str, Advisory]
 
     def named(self, slug: str) -> Patch | None:
         return next((patch for patch in self.patches if slug in (patch.slug, patch.name)), None)
@@ -41,6 +43,7 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     """One line that says what was looked at. Raises `SeriesError` with every problem of every series."""
     problems: list[str] = []
     count = 0
+    known = {item.id: item for item in advisories.load(workspace)}
     for distribution in distributions:
         title = sources.title(distribution)
         try:
@@ -49,7 +52,7 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
             problems += [f"{title}: {line.strip()}" for line in (err.what, *err.details)]
             continue
         count += len(patches)
-        problems += [f"{title}: {problem}" for problem in _of_series(workspace, distribution, patches)]
+        problems += [f"{title}: {problem}" for problem in _of_series(workspace, distribution, patches, known)]
     if problems:
         noun = "problem" if len(problems) == 1 else "problems"
         raise SeriesError(
@@ -60,10 +63,13 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     return f"{count} patches of {len(distributions)} series: nothing to complain about"
 
 
-def _of_series(workspace: Workspace, distribution: Distribution, patches: tuple[Patch, ...]) -> Iterator[str]:
+def _of_series(
+    workspace: Workspace, distribution: Distribution, patches: tuple[Patch, ...], known: Mapping[str, Advisory]
+) -> Iterator[str]:
     source = sources.imported(workspace, distribution)
     touched = {path for patch in patches for path in patch.touched}
-    whole = _Series(workspace, distribution, patches, CommitTree(source.repository, source.commit, touched))
+    tree = CommitTree(source.repository, source.commit, touched)
+    whole = _Series(workspace, distribution, patches, tree, known)
     slugs = [patch.slug for patch in patches]
     yield from (f"{slug}: two patches have this name" for slug in sorted(set(slugs)) if slugs.count(slug) > 1)
     for patch in patches:
@@ -95,8 +101,20 @@ def _fields(whole: _Series, patch: Patch) -> Iterator[str]:
     for word in re.split(r"[,\s]+", patch.fields.get("CVE", "").strip()):
         if word and not _CVE_ID.fullmatch(word):
             yield f"not a CVE id: {word!r}"
+    yield from _known(whole, patch)
     if patch.proof is not None and not (whole.workspace.proofs / Path(patch.proof).name).is_file():
         yield f"the proof {patch.proof} is not in {whole.workspace.proofs.relative_to(whole.workspace.root)}"
+
+
+def _known(whole: _Series, patch: Patch) -> Iterator[str]:
+    """A core patch fixes what advisories/ knows, in a version that it names."""
+    version = whole.distribution.release.upstream
+    for cve in patch.cves if whole.distribution.name == CORE else ():
+        record = whole.advisories.get(cve)
+        if record is None:
+            yield f"{cve} has no record in advisories/"
+        elif version not in record.versions:
+            yield f"advisories/{cve}.toml does not name {version} among the affected versions"
 
 
 def _undeclared(whole: _Series, patch: Patch) -> Iterator[str]:
