@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from . import effects, interpreters
+from . import effects, interpreters, revisions
 from .artifacts import NotDone, Target
 from .errors import ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
@@ -41,6 +41,7 @@ class Evidence:
         def do(done: Done) -> Made:
             from . import index
 
+            revisions.check(self.plan.manifest, self.plan.patches)
             own = [output.path for name in self.plan.own_steps for output in done[name].outputs]
             foreign = [output.path for output in done["wheelhouse"].outputs]
             credentials = index.ensure_credentials(self.plan.workspace.htpasswd, self.plan.workspace.upload_secret)

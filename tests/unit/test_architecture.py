@@ -22,7 +22,7 @@ PACKAGE = ROOT / "src" / "astronomer_certified"
 LAYERS = (("cli",), ("workbench",), ("pipeline",), ("evidence",), ("plan",))
 STAGES = {
     "upstream", "series", "wheels", "resolve", "constraints", "certified_wheel", "wheelhouse", "index", "certify",
-    "proofs",
+    "proofs", "revisions",
 }  # fmt: skip
 RUNNERS = {"steps", "receipts"}
 

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import InvalidVersion, Version
+
 from astronomer_certified.errors import UsageError
 from astronomer_certified.progress import Quiet
 from astronomer_certified.workspace import Workspace
@@ -22,6 +24,13 @@ Act = Callable[[argparse.Namespace, Quiet, Workspace], int]
 Verbs = Any  # argparse has no public name for what add_subparsers gives
 
 
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as err:
+        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
+
+
 def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -> None:
     """The verbs of the workbench are among the verbs of the command line."""
 
@@ -29,6 +38,13 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
         own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
         own.set_defaults(act=lambda args, progress: act(args, progress, workspace_of(args)))
         return own
+
+    own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
+    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--force", action="store_true", help="even if series, overrides and repairs are as they were")
+    own = verb(verbs, "changelog", _changelog, "Show what changed since the revision before.")
+    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--write", action="store_true", help="write it to patches/VERSION/, and record the revision")
 
     text = "Make, port and keep patches with ordinary git."
     patch = verbs.add_parser("patch", help=text, description=text)
@@ -63,6 +79,24 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
     own.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _bump(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import changelog
+
+    release = changelog.bump(workspace, args.version, force=args.force)
+    print(release.tag)
+    return 0
+
+
+def _changelog(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import changelog
+
+    if args.write:
+        print(changelog.write(workspace, args.version))
+    else:
+        print(changelog.section(changelog.load(workspace, args.version)), end="")
+    return 0
 
 
 def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:

@@ -17,7 +17,8 @@ from .fastimport import Person
 
 # The order in which a header has them; further fields come after these.
 ORDER = (
-    "Description", "Author", "Origin", "Bug", "Applied-Upstream", "Forwarded", "Last-Update", "CVE", "Depends", "Proof",
+    "Description", "Author", "Origin", "Bug", "Applied-Upstream", "Forwarded", "Last-Update", "CVE", "Category",
+    "Notice", "Depends", "Proof",
 )  # fmt: skip
 _GITS_OWN = ("Description", "Author", "Last-Update")
 _TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ?(.*)")
