@@ -86,6 +86,7 @@ format: $(ready) ## let ruff format the sources
 
 bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py
+	@$(bin)/python scripts/bench_workbench.py
 
 system-packages: ## install what compiled wheels need, on Debian and as root
 	@scripts/install-system-packages

@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
     prove = release_verb("prove", _prove, "Run proofs on upstream and on the patched wheel.")
     prove.add_argument("names", nargs="*", metavar="NAME", help="a proof or CVE id; all of them by default")
+    prove.add_argument("--again", action="store_true", help="run what is known already, too")
     constraints = release_verb(
         "constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False
     )
@@ -235,7 +236,7 @@ def _publish(args: argparse.Namespace, progress: Quiet) -> int:
 def _prove(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
-    receipt = pipeline.prove(_workspace(args), args.version, args.names, args.jobs, progress)
+    receipt = pipeline.prove(_workspace(args), args.version, args.names, args.jobs, progress, again=args.again)
     progress.close()
     if args.json:
         print(json.dumps(dict(receipt.record), indent=1))

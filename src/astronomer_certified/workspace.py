@@ -84,6 +84,9 @@ class Workspace:
     def environments(self, release: Release) -> Path:
         return self.release_build(release) / "environments"
 
+    def proof_outcomes(self, release: Release) -> Path:
+        return self.release_build(release) / "proofs"
+
     def certificate(self, release: Release) -> Path:
         return self.release_dist(release) / f"certificate-{release.tag}.json"
 

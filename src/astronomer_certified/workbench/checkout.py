@@ -40,6 +40,11 @@ class State:
     digests: Mapping[str, str]
     port: Mapping[str, str]
 
+    @property
+    def tip(self) -> str:
+        """The commit of the last patch, as it was checked out or exported."""
+        return [self.base, *self.commits][-1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
@@ -128,9 +133,7 @@ def unexported(folder: Path) -> list[str]:
     """What would be lost with the checkout; empty when nothing would."""
     repository, state = Repository.of(folder), read_state(folder)
     found = [f"uncommitted: {line}" for line in uncommitted(repository)]
-    tip = repository.resolve("HEAD")
-    last = list(state.commits)[-1] if state.commits else state.base
-    if tip != last:
+    if repository.resolve("HEAD") != state.tip:
         found.append("commits that differ from the series that was checked out")
     if state.port:
         found.append(f"a port of {state.port['name']} that waits for you")

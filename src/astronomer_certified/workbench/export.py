@@ -78,6 +78,10 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     _refuse_unfinished(folder, repository, state)
     if checkout.digests(distribution.folder) != state.digests:
         state = _caught_up(folder, repository, state, distribution)
+    if repository.resolve("HEAD") == state.tip:
+        return Exported(
+            folder=distribution.folder, added=(), changed=(), removed=(), unchanged=tuple(state.commits.values())
+        )
     commits = _commits(repository, state.base)
     written = _rendered(repository, state, distribution, commits, ask)
     _verify(repository, state, distribution, written)
@@ -120,7 +124,7 @@ def _caught_up(folder: Path, repository: Repository, state: State, distribution:
     """
     patches = series.read(distribution.folder)
     made = history.write(repository, state.base, patches, against=state.title, ref=_CAUGHT_UP)
-    old = list(state.commits)[-1] if state.commits else state.base
+    old = state.tip
     if not repository.contains("HEAD", made.tip):
         identity = {"GIT_COMMITTER_NAME": "certified", "GIT_COMMITTER_EMAIL": "export", "GIT_EDITOR": "true"}
         moved = (
