@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from astronomer_certified import archives, effects, manifest, upstream
+from astronomer_certified import effects, manifest
 from astronomer_certified.artifacts import Distribution, SourceKind
 from astronomer_certified.errors import ArchiveError, UsageError
 from astronomer_certified.workspace import Workspace
@@ -69,6 +69,8 @@ def everything(workspace: Workspace) -> tuple[Distribution, ...]:
 
 def imported(workspace: Workspace, distribution: Distribution) -> Source:
     """The source of a distribution as a commit, from the cache or imported now. Fetches and verifies it first."""
+    from astronomer_certified import upstream
+
     fetched = upstream.fetch(distribution.source, workspace)
     folder = workspace.cached_commits(f"{distribution.source.sha256}-{_FORMAT}")
     repository = Repository(folder, folder)
@@ -82,6 +84,8 @@ def imported(workspace: Workspace, distribution: Distribution) -> Source:
 
 
 def _import(distribution: Distribution, archive: Path, folder: Path) -> str:
+    from astronomer_certified import archives
+
     with (
         effects.scratch_folder(effects.memory_folder(folder.parent), "source") as scratch,
         effects.atomic_folder(folder) as beside,
