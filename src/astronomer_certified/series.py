@@ -5,8 +5,6 @@ The series is quilt's format, each patch has a DEP-3 header, application is exac
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from .errors import SeriesError
 
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_FIELD = re.compile(r"([!-9;-~]+):(.*)")
 _NUMBER = re.compile(r"^\d+-")
 _CREATED_MODE = 0o100755
 
@@ -134,8 +133,18 @@ def parse(path: Path, content: bytes) -> Patch:
 def _fields(header: str) -> list[tuple[str, str]]:
     """The DEP-3 fields: RFC 822 names and folded values, up to the `---` line."""
     text = re.split(r"^---\s*$", header, maxsplit=1, flags=re.MULTILINE)[0]
-    message = email.message_from_string(text.lstrip("\n"), policy=email.policy.compat32)
-    return [(name, str(value)) for name, value in message.items()]
+    fields: list[tuple[str, str]] = []
+    # Not `email`: reading its modules takes longer than reading a series.
+    for line in text.lstrip("\n").split("\n"):
+        line = line.rstrip("\r")
+        named = _FIELD.fullmatch(line)
+        if line[:1] in (" ", "\t") and line.strip() and fields:
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line}")
+        elif named is not None:
+            fields.append((named[1], named[2].strip()))
+        else:
+            break  # an empty line ends the header, as does what is no field
+    return fields
 
 
 def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch, ...], target: Path) -> PatchedTree:
