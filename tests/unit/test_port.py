@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,27 @@ def test_a_header_that_says_since_when_upstream_has_it_spares_the_conflict(place
     assert ported(place, fixed, add(place, "1.1", files)).fate is Fate.CONFLICT
     later = ported(place, fixed, add(place, "1.3", files))
     assert (later.fate, later.note) == (Fate.NOT_NEEDED, "its header says upstream has it since 1.2")
+
+
+def test_a_folder_that_the_target_has_elsewhere_is_said(place: Workspace, fixed: Distribution) -> None:
+    origin = port.origin_of(fixed, "fix-the-tenth")
+    assert origin is not None
+    moving = replace(origin, moves={"demo": "demo_rbac"})
+    # An older file of the same name must not be mistaken for it.
+    both = {"demo/jobs.py": "old\n", "demo_rbac/jobs.py": "new\n" + TEXT}
+    target = add(place, "0.9", both)
+
+    assert port.port(place, origin, target, dry=True).fate is Fate.CONFLICT
+    done = port.port(place, moving, target)
+
+    assert done.fate is Fate.MERGED
+    assert read(target.folder)[0].touched == {"demo_rbac/jobs.py"}
+    other = add(place, "0.8", {"demo_rbac/jobs.py": TEXT.replace("line 10\n", "ten\n")})
+    folder = port.port(place, moving, other).path
+    assert folder is not None
+    assert "<<<<<<< HEAD\nten\n" in (folder / "demo_rbac/jobs.py").read_text()
+    nowhere = port.port(place, moving, add(place, "0.7", {"demo/other.py": "x\n"}))
+    assert (nowhere.fate, nowhere.note) == (Fate.NOT_APPLICABLE, "no demo_rbac/jobs.py")
 
 
 def test_only_the_patch_is_ported_not_those_before_it(place: Workspace, fixed: Distribution, tmp_path: Path) -> None:

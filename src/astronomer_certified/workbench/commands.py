@@ -31,6 +31,19 @@ def _version(text: str) -> Version:
         raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
 
 
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
+    return int(text)
+
+
+def _move(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip("/") for part in text.partition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"not OLD=NEW: {text!r}")
+    return old, new
+
+
 def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -> None:
     """The verbs of the workbench are among the verbs of the command line."""
 
@@ -74,10 +87,12 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("--from", dest="origin", metavar="VERSION", help="where it is; default: the nearest that has it")
     own.add_argument("--to", dest="targets", action="append", default=[], metavar="VERSION", help="can be repeated")
     own.add_argument("--all", action="store_true", help="to all other versions; without NAME: all patches")
+    text = "the target has folder OLD as NEW, like airflow/www=airflow/www_rbac; can be repeated"
+    own.add_argument("--as", dest="moves", action="append", default=[], metavar="OLD=NEW", type=_move, help=text)
     own.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
     own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
-    own.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how much runs at once")
+    own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

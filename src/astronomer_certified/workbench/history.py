@@ -6,7 +6,7 @@ What a commit holds is what the exact application of `series` gives; git only ke
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from astronomer_certified.artifacts import Offset
@@ -88,3 +88,33 @@ def diffs_of(repository: Repository, commits: Sequence[str]) -> dict[str, bytes]
     # Every line of a diff begins with a word or a sign, never with an id: what does is git's own heading.
     parts = _COMMIT_LINE.split(repository.git("diff-tree", "--stdin", "--always", *_DIFF, stdin=asked))[1:]
     return {name.decode(): text.lstrip(b"\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def moved(repository: Repository, commit: str, moves: Mapping[str, str], *parents: str) -> str:
+    """A commit that is that one with folders under other names; what was there under those names is left out.
+
+    For a version that has the same files elsewhere, as 1.10 has those of `airflow/www` in `airflow/www_rbac`.
+    """
+
+    def place(path: str) -> str | None:
+        for old, new in moves.items():
+            if path.startswith(f"{old}/"):
+                return f"{new}{path.removeprefix(old)}"
+        return None if any(path.startswith(f"{new}/") for new in moves.values()) else path
+
+    lines = [
+        f"{entry.mode} {entry.id}\t{target}\0"
+        for path, entry in repository.entries(commit).items()
+        if (target := place(path)) is not None
+    ]
+    index = {"GIT_INDEX_FILE": str(repository.git_folder / "moved.index")}
+    stream = "".join(lines).encode("utf-8", "surrogateescape")
+    repository.git("read-tree", "--empty", env=index)
+    repository.git("update-index", "-z", "--index-info", stdin=stream, env=index)
+    tree = repository.git("write-tree", env=index).decode().strip()
+    name, address, when = repository.text("show", "-s", "--format=%an%n%ae%n%at", commit).split("\n")
+    person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+              for what, value in (("NAME", name), ("EMAIL", address), ("DATE", f"{when} +0000"))}  # fmt: skip
+    message = repository.git("show", "-s", "--format=%B", commit)
+    words = [word for parent in parents for word in ("-p", parent)]
+    return repository.git("commit-tree", tree, *words, stdin=message, env=person).decode().strip()

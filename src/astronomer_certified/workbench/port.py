@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,11 @@ WRITTEN = (Fate.CLEAN, Fate.OFFSET, Fate.MERGED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A patch in the series that has it, with those before it."""
+    """A patch in the series that has it, with those before it; `moves` are folders that the target has elsewhere."""
 
     distribution: Distribution
     patches: tuple[Patch, ...]
+    moves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def patch(self) -> Patch:
@@ -126,20 +128,31 @@ def _merge(
     repository: Repository, origin: Origin, from_source: Source, target: Distribution, to_source: Source,
     there: tuple[Patch, ...],
 ) -> _Merge:  # fmt: skip
-    theirs = history.write(repository, from_source.commit, origin.patches, against=origin.title, ref=_ORIGIN)
-    before = theirs.commits[-2] if len(theirs.commits) > 1 else theirs.base
+    before, after = _change(repository, origin, from_source)
     title = sources.title(target)
     tip = history.write(repository, to_source.commit, there, against=title, ref="refs/heads/target").tip
-    status, tree, conflicts = _three_way(repository, before, theirs.tip, tip)
+    status, tree, conflicts = _three_way(repository, before, after, tip)
     if status == 0 and tree == repository.text("rev-parse", f"{tip}^{{tree}}"):
         return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note="the source has it already")
-    exact = _exact(repository, origin.patch, target, to_source, there)
+    exact = _exact(repository, origin.patch, target, to_source, there) if not origin.moves else None
     if exact is not None:
         fate = Fate.OFFSET if exact.offsets else Fate.CLEAN
         return _Merge(fate=fate, tip=tip, tree=exact.tip, note=f"{len(exact.offsets)} hunks" if exact.offsets else "")
     if status == 0:
         return _Merge(fate=Fate.MERGED, tip=tip, tree=tree, note="the context differs: read what was merged")
-    return _conflict(repository, origin.patch, target, tip, tree, conflicts)
+    return _conflict(repository, origin, target, tip, tree, conflicts)
+
+
+def _change(repository: Repository, origin: Origin, from_source: Source) -> tuple[str, str]:
+    """The commits before and after the patch in the version that has it, with folders where the target has them."""
+    theirs = history.write(repository, from_source.commit, origin.patches, against=origin.title, ref=_ORIGIN)
+    before = theirs.commits[-2] if len(theirs.commits) > 1 else theirs.base
+    if not origin.moves:
+        return before, theirs.tip
+    before = history.moved(repository, before, origin.moves)
+    after = history.moved(repository, theirs.tip, origin.moves, before)
+    repository.git("update-ref", _ORIGIN, after)
+    return before, after
 
 
 def _three_way(repository: Repository, before: str, after: str, ours: str) -> tuple[int, str, list[str]]:
@@ -175,10 +188,13 @@ def _exact(
 
 
 def _conflict(
-    repository: Repository, patch: Patch, target: Distribution, tip: str, tree: str, conflicts: list[str]
+    repository: Repository, origin: Origin, target: Distribution, tip: str, tree: str, conflicts: list[str]
 ) -> _Merge:
     present = repository.entries(tip)
+    patch = origin.patch
     changed = [file.old for file in patch.files if file.old is not None]
+    for old, new in origin.moves.items():
+        changed = [re.sub(f"^{re.escape(old)}/", f"{new}/", path) for path in changed]
     missing = [path for path in changed if path not in present]
     if changed and missing == changed:
         return _Merge(fate=Fate.NOT_APPLICABLE, tip=tip, tree=tree, note=f"no {', '.join(missing)}")
@@ -226,8 +242,8 @@ def _leave_conflict(
     except WorkspaceError as err:
         return replace(report, note=f"{report.note}; {err.what}: export it or remove it, then port again")
     repository = Repository.of(folder)
-    theirs = history.write(repository, from_source.commit, origin.patches, against=origin.title, ref=_ORIGIN)
-    repository.status("cherry-pick", theirs.tip, env=_identity(repository, theirs.tip), statuses=(0, 1))
+    after = _change(repository, origin, from_source)[1]
+    repository.status("cherry-pick", after, env=_identity(repository, after), statuses=(0, 1))
     waits = {"name": origin.patch.slug, "origin": origin.title, "proof": origin.patch.proof or ""}
     checkout.write_state(folder, replace(made.state, port=waits))
     return replace(report, path=folder)

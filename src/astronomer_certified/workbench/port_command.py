@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import CertifiedError, SeriesError, UsageError
@@ -39,6 +39,10 @@ def run(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
     return 1 if (conflicts and not args.dry_run) or failed else 0
 
 
+def _moving(args: argparse.Namespace, origin: Origin) -> Origin:
+    return replace(origin, moves=dict(args.moves))
+
+
 def _row(ported: Ported) -> str:
     where = f"  {ported.path}" if ported.path else ""
     note = f"  ({ported.note})" if ported.note else ""
@@ -61,7 +65,7 @@ def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
             raise UsageError("name a patch, or say --all --to VERSION for all patches")
         for target in targets:
             for origin in _all_patches(args, workspace, known, target):
-                yield port.port(workspace, origin, target, dry=args.dry_run)
+                yield port.port(workspace, _moving(args, origin), target, dry=args.dry_run)
         return
     having = _having(args, workspace, known)
     if args.all:
@@ -74,7 +78,7 @@ def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
         if target in [item.distribution for item in having]:
             continue
         origin = min(having, key=lambda item: abs(_at(line, item.distribution) - _at(line, target)))
-        ported = port.port(workspace, origin, target, dry=args.dry_run)
+        ported = port.port(workspace, _moving(args, origin), target, dry=args.dry_run)
         yield ported
         if ported.path is not None and ported.fate in port.WRITTEN and args.origin is None:
             again = port.origin_of(target, origin.patch.slug)
