@@ -14,7 +14,7 @@ from astronomer_certified import cli
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
 from astronomer_certified.series import read
-from astronomer_certified.workbench import checkout, export, messages, sources
+from astronomer_certified.workbench import backup, checkout, export, lint, messages, sources
 from astronomer_certified.workspace import Workspace
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -412,15 +412,19 @@ def test_an_export_that_was_killed_is_undone_by_the_next(
     before = written(demo)
     engineer.commit("Two", {"demo/new.py": "x\n"})
     # As after a kill in the middle: the backup is there, one file was replaced, another one is new.
-    shutil.copytree(demo.folder, demo.folder / export.BACKUP, ignore=shutil.ignore_patterns("*.toml"))
+    shutil.copytree(demo.folder, demo.folder / backup.NAME, ignore=shutil.ignore_patterns("*.toml"))
     (demo.folder / "0001-one.patch").write_text("half")
     (demo.folder / "0002-two.patch").write_text("half")
 
+    with pytest.raises(SeriesError, match="an export was killed"):
+        lint.lint(place, [demo])
     done = export.export(place, engineer.folder)
 
     assert done.unchanged == ("0001-one.patch",)
     assert written(demo)["0001-one.patch"] == before["0001-one.patch"]
-    assert not (demo.folder / export.BACKUP).exists()
+    assert sorted(path.name for path in demo.folder.iterdir()) == [
+        "0001-one.patch", "0002-two.patch", "distribution.toml", "series",
+    ]  # fmt: skip
 
 
 # --- the command line

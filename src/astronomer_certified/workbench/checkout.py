@@ -17,7 +17,7 @@ from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
 from astronomer_certified.errors import WorkspaceError
 from astronomer_certified.workspace import Workspace
 
-from . import history, sources
+from . import backup, history, sources
 from .repository import Repository
 from .sources import Source
 
@@ -67,6 +67,7 @@ def make(workspace: Workspace, distribution: Distribution, folder: Path, *, also
 
     Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
     """
+    backup.restore(distribution.folder)
     patches = series.read(distribution.folder)
     title = sources.title(distribution)
     _refuse_to_overwrite(folder)

@@ -6,19 +6,18 @@ What is replaced is kept beside until the new series is in place and applies; a 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from astronomer_certified import series
 from astronomer_certified.artifacts import Distribution
-from astronomer_certified.effects import atomic_folder, write_atomic
+from astronomer_certified.effects import write_atomic
 from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import checkout, history, messages, sources
+from . import backup, checkout, history, messages, sources
 from .checkout import State
 from .repository import Repository
 
@@ -26,7 +25,6 @@ from .repository import Repository
 Ask = Callable[[str, str, str], str | None]
 Fields = dict[str, str]
 
-BACKUP = ".before-export"
 _CAUGHT_UP = "refs/certified/series"
 _LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B%x00%x01"
 _NEEDED = {
@@ -74,7 +72,7 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     state = checkout.read_state(folder)
     repository = Repository.of(folder)
     distribution = sources.named(workspace, state.title)
-    restore(distribution.folder)
+    backup.restore(distribution.folder)
     _refuse_unfinished(folder, repository, state)
     if checkout.digests(distribution.folder) != state.digests:
         state = _caught_up(folder, repository, state, distribution)
@@ -318,15 +316,13 @@ def verify(repository: Repository, base: str, tip: str, patches: Sequence[Patch]
 def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> Exported:
     """The folder holds exactly these patches, in this order. Raises, everything as it was, when they cannot be read."""
     folder = distribution.folder
-    restore(folder)
+    backup.restore(folder)
     old = {name: (folder / name).read_bytes() for name in series.names(folder)}
     listed = folder / "series"
     lines = "".join(f"{name}\n" for name in written).encode()
     with_comments = listed.is_file() and list(series.names(folder)) == list(written)
     if not (old == dict(written) and with_comments):
-        with atomic_folder(folder / BACKUP) as beside:
-            for name, content in {**old, "series": listed.read_bytes() if listed.is_file() else b""}.items():
-                (beside / name).write_bytes(content)
+        backup.make(folder, {**old, "series": listed.read_bytes() if listed.is_file() else b""})
         try:
             for name, content in written.items():
                 if old.get(name) != content:
@@ -337,9 +333,9 @@ def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> 
                 (folder / name).unlink()
             series.read(folder)
         except (CertifiedError, OSError):
-            restore(folder)
+            backup.restore(folder)
             raise
-        shutil.rmtree(folder / BACKUP)
+        backup.drop(folder)
     return Exported(
         folder=folder,
         added=tuple(name for name in written if name not in old),
@@ -347,17 +343,3 @@ def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> 
         removed=tuple(name for name in old if name not in written),
         unchanged=tuple(name for name in written if old.get(name) == written[name]),
     )
-
-
-def restore(folder: Path) -> None:
-    """What an export that was killed had replaced is back; nothing happens where there is no such thing."""
-    backup = folder / BACKUP
-    if not backup.is_dir():
-        return
-    kept = {path.name: path.read_bytes() for path in backup.iterdir()}
-    for name, content in kept.items():
-        write_atomic(folder / name, content)
-    for path in folder.glob("*.patch"):
-        if path.name not in kept:
-            path.unlink()
-    shutil.rmtree(backup)
