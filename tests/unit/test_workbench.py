@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -425,6 +430,26 @@ def test_an_export_that_was_killed_is_undone_by_the_next(
     assert sorted(path.name for path in demo.folder.iterdir()) == [
         "0001-one.patch", "0002-two.patch", "distribution.toml", "series",
     ]  # fmt: skip
+
+
+def test_an_export_that_is_killed_at_any_moment_loses_nothing(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    words = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", "export"]
+    env = {**os.environ, "CERTIFIED_CACHE_DIR": str(place.cache)}
+    subjects = []
+    for number in range(1, 7):
+        subjects.append(f"Change {number}")
+        engineer.commit(subjects[-1], {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
+        process = subprocess.Popen([*words, str(engineer.folder)], env=env, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.1, 0.4))
+        process.kill()
+        process.wait()
+
+        export.export(place, engineer.folder)
+
+        assert [patch.subject for patch in read(demo.folder)] == subjects
+        assert not list(demo.folder.glob(f"{backup.NAME}"))
 
 
 # --- the command line
