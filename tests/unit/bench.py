@@ -66,8 +66,8 @@ def add(place: Workspace, version: str, files: Mapping[str, str | bytes], *, kin
 class Engineer:
     """Somebody in a checkout, with a git configuration that would spoil diffs if it were heeded."""
 
-    def __init__(self, place: Workspace, item: Distribution, folder: Path) -> None:
-        self.made = checkout.make(place, item, folder)
+    def __init__(self, place: Workspace, item: Distribution, folder: Path, *, partly: bool = False) -> None:
+        self.made = checkout.make(place, item, folder, partly=partly)
         self.folder = folder
         self._home = folder.parent / "home"
         write_tree(self._home, {".gitconfig": "[diff]\n\tnoprefix = true\n\tcontext = 1\n[core]\n\tautocrlf = true\n"})

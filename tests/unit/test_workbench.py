@@ -352,6 +352,29 @@ def test_a_patch_that_stopped_applying_is_refused_at_checkout(
     assert not (tmp_path / "checkout").exists()
 
 
+def test_a_patch_that_stopped_applying_can_be_repaired_with_git(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    other = TEXT.replace("line 3", "another")
+    stale = diff_of({"demo/jobs.py": other}, {"demo/jobs.py": changed(other, 4)}, tmp_path / "stale")
+    good = diff_of({"demo/ärger.py": TEXT}, {"demo/ärger.py": changed()}, tmp_path / "good")
+    two = {"0001-stale.patch": patch(stale, Description="Stale"), "0002-good.patch": patch(good, Description="Good")}
+    series(demo.folder, two)
+    with pytest.raises(SeriesError, match=r"hint: certified patch checkout demo==1\.0 --partly"):
+        checkout.make(place, demo, tmp_path / "checkout")
+
+    engineer = Engineer(place, demo, tmp_path / "checkout", partly=True)
+
+    assert engineer.made.left == ("0001-stale.patch",)
+    assert engineer.git("log", "--format=%s").splitlines() == ["Good", "demo 1.0"]
+    with pytest.raises(WorkspaceError, match=r"0001-stale\.patch"):
+        export.export(place, engineer.folder)  # or the patch would be lost
+    (engineer.folder / "0001-stale.patch").unlink()
+    engineer.commit("Stale", {"demo/jobs.py": changed(TEXT, 4)})
+    done = export.export(place, engineer.folder)
+    assert (done.changed, done.unchanged) == (("0001-stale.patch",), ("0002-good.patch",))
+
+
 # --- nothing is lost
 
 

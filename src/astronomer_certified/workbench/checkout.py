@@ -14,7 +14,8 @@ from pathlib import Path
 from astronomer_certified import series
 from astronomer_certified.artifacts import Distribution, Offset
 from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
-from astronomer_certified.errors import WorkspaceError
+from astronomer_certified.errors import SeriesError, WorkspaceError
+from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
 from . import backup, history, sources
@@ -48,11 +49,12 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
-    """A checkout that was made now."""
+    """A checkout that was made now; `left` are patches that did not apply and lie in it as files."""
 
     folder: Path
     state: State
     offsets: tuple[Offset, ...]
+    left: tuple[str, ...]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -62,9 +64,12 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in [*files, *([listed] if listed.is_file() else [])]}
 
 
-def make(workspace: Workspace, distribution: Distribution, folder: Path, *, also: Sequence[Source] = ()) -> Checkout:
+def make(
+    workspace: Workspace, distribution: Distribution, folder: Path, *, also: Sequence[Source] = (), partly: bool = False
+) -> Checkout:
     """The checkout, now in `folder`; `also` are further sources whose commits it holds.
 
+    With `partly`, patches that do not apply lie in it as files, and no export is possible until they are dealt with.
     Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
     """
     backup.restore(distribution.folder)
@@ -78,18 +83,30 @@ def make(workspace: Workspace, distribution: Distribution, folder: Path, *, also
         for item in (source, *also):
             borrow(repository, item)
         _configure(repository)
-        made = history.write(repository, source.commit, patches, against=title, ref=f"refs/heads/{BRANCH}")
+        applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
+        made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
         repository.git("read-tree", "--reset", "-u", made.tip)
+        left = [patch.name for patch in patches if patch not in applied]
+        for name in left:
+            shutil.copyfile(distribution.folder / name, beside / name)
         state = State(
             title=title,
             base=source.commit,
-            commits=dict(zip(made.commits, (patch.name for patch in patches), strict=True)),
+            commits=dict(zip(made.commits, (patch.name for patch in applied), strict=True)),
             digests=digests(distribution.folder),
             port={},
         )
         write_state(beside, state)
-    return Checkout(folder=folder, state=state, offsets=made.offsets)
+    return Checkout(folder=folder, state=state, offsets=made.offsets, left=tuple(left))
+
+
+def _written(repository: Repository, source: Source, patches: Sequence[Patch], title: str) -> history.History:
+    try:
+        return history.write(repository, source.commit, patches, against=title, ref=f"refs/heads/{BRANCH}")
+    except SeriesError as err:
+        hint = f"certified patch checkout {title} --partly leaves out what does not apply, as a file to work from"
+        raise SeriesError(err.what, details=err.details, hint=hint) from err
 
 
 def borrow(repository: Repository, source: Source) -> None:

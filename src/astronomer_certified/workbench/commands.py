@@ -67,6 +67,8 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("title", metavar="VERSION", help="like 2.1.0, or NAME==VERSION for a repair")
     own.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="default: checkouts/VERSION")
 
+    own.add_argument("--partly", action="store_true", help="leave patches that do not apply as files in it")
+
     own = verb(words, "export", _export, "Write the commits of a checkout back as a series.")
     own.add_argument("folder", metavar="DIR", type=Path, help="what certified patch checkout made, or its VERSION")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -119,9 +121,11 @@ def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -
 
     distribution = sources.named(workspace, args.title)
     folder = args.folder or workspace.checkout(sources.title(distribution).replace("==", "-"))
-    made = checkout.make(workspace, distribution, folder.absolute())
+    made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
     for offset in made.offsets:
         print(f"offset: {offset}", file=sys.stderr)
+    for name in made.left:
+        print(f"does not apply: {name}; git apply --reject {name}, repair it, remove the file, commit", file=sys.stderr)
     print(made.folder)
     return 0
 

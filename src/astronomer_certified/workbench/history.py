@@ -62,6 +62,19 @@ def write(repository: Repository, base: str, patches: Sequence[Patch], *, agains
     return History(base=base, commits=tuple(commits), offsets=tuple(offsets))
 
 
+def applicable(repository: Repository, base: str, patches: Sequence[Patch], *, against: str) -> tuple[Patch, ...]:
+    """The patches that apply when those that do not are left out."""
+    tree = overlay(repository, base, patches)
+    found = []
+    for patch in patches:
+        try:
+            tree.apply(patch, against=against)
+        except SeriesError:
+            continue
+        found.append(patch)
+    return tuple(found)
+
+
 def changes(tree: Overlay, patch: Patch) -> Changes:
     """The files that a patch touches, as they are in the tree."""
     found: dict[str, tuple[bytes, bool] | None] = {}
