@@ -72,11 +72,12 @@ certify: $(ready) ## real Airflow: release VERSION, and every documented command
 certify-all: $(ready) ## every release, complete, with its certificates (long)
 	@scripts/certify-all $(certified)
 
-check: $(ready) ## ruff, mypy --strict, manifests and series, unit tests
+check: $(ready) ## ruff, mypy --strict, manifests, series and patches, unit tests
 	@$(bin)/ruff check src tests scripts
 	@$(bin)/ruff format --check src tests scripts
 	@$(bin)/mypy
 	@$(certified) check
+	@$(certified) patch lint
 	@$(bin)/pytest -q tests/unit
 
 format: $(ready) ## let ruff format the sources
@@ -85,6 +86,7 @@ format: $(ready) ## let ruff format the sources
 
 bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py
+	@$(bin)/python scripts/bench_workbench.py
 
 system-packages: ## install what compiled wheels need, on Debian and as root
 	@scripts/install-system-packages

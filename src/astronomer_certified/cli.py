@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from .effects import as_workspace_error
 from .errors import CertifiedError, EnvironmentMissing, UsageError, WorkspaceError
 from .progress import Quiet, watcher
+from .workbench import commands as workbench
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
     prove = release_verb("prove", _prove, "Run proofs on upstream and on the patched wheel.")
     prove.add_argument("names", nargs="*", metavar="NAME", help="a proof or CVE id; all of them by default")
+    prove.add_argument("--again", action="store_true", help="run what is known already, too")
     constraints = release_verb(
         "constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False
     )
@@ -139,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     serve.add_argument("--no-fallback", action="store_true", help="do not send clients to the upstream index")
+    workbench.add(verbs, _workspace)
     return parser
 
 
@@ -238,7 +241,7 @@ def _publish(args: argparse.Namespace, progress: Quiet) -> int:
 def _prove(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
-    receipt = pipeline.prove(_workspace(args), args.version, args.names, args.jobs, progress)
+    receipt = pipeline.prove(_workspace(args), args.version, args.names, args.jobs, progress, again=args.again)
     progress.close()
     if args.json:
         print(json.dumps(dict(receipt.record), indent=1))

@@ -124,6 +124,37 @@ def run(
     return completed
 
 
+def pipe(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    statuses: Sequence[int] = (0,),
+) -> subprocess.CompletedProcess[bytes]:
+    """The completed process, with bytes in and out: what git says of files is in no encoding.
+
+    Raises `EnvironmentMissing` and, for a status that is not one of `statuses`, `CommandFailed`.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        completed = subprocess.run(words, cwd=cwd, env=dict(env), input=stdin, capture_output=True, check=False)
+    except FileNotFoundError as err:
+        if not cwd.is_dir():
+            raise CommandFailed(f"{Path(words[0]).name} was not started: no such folder: {cwd}") from err
+        raise EnvironmentMissing(
+            f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
+        ) from err
+    if completed.returncode not in statuses:
+        printed = completed.stderr.decode("utf-8", "replace")
+        raise CommandFailed(
+            f"{Path(words[0]).name} {_ending(completed.returncode)}",
+            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            hint=_system_hint(completed.returncode, printed),
+        )
+    return completed
+
+
 def _ending(status: int) -> str:
     return f"ended with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
 

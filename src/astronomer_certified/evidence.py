@@ -15,8 +15,8 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from . import effects, interpreters
-from .artifacts import NotDone, Target
+from . import effects, interpreters, revisions
+from .artifacts import Interpreter, NotDone, Target, Wheel
 from .errors import InstallError, ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
@@ -25,6 +25,8 @@ from .wheel_files import wheel_at
 
 # The first pip whose --report says which archives it installed, with their hashes.
 _FIRST_THAT_REPORTS = Version("22.2")
+# What locks the environment of the proofs.
+_LOCKS = (("constraints", "-hashes"), ("proof-requirements", ""))
 
 
 class Evidence:
@@ -42,6 +44,7 @@ class Evidence:
         def do(done: Done) -> Made:
             from . import index
 
+            revisions.check(self.plan.manifest, self.plan.patches)
             own = [output.path for name in self.plan.own_steps for output in done[name].outputs]
             foreign = [output.path for output in done["wheelhouse"].outputs]
             credentials = index.ensure_credentials(self.plan.workspace.htpasswd, self.plan.workspace.upload_secret)
@@ -227,27 +230,67 @@ class Evidence:
             )  # fmt: skip
         return tuple(named)
 
-    def prove(self, names: Sequence[str], done: Done) -> Made:
-        from . import locked, proofs
+    def prove(self, names: Sequence[str], done: Done, *, again: bool = False) -> Made:
+        from . import proofs
 
-        python = self.plan.manifest.target.python
-        interpreter = interpreters.require(python, "the proofs")
-        [pinned] = [item for item in self.plan.constraints if item.python == python]
-        shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
+        interpreter = interpreters.require(self.plan.manifest.target.python, "the proofs")
         sides = {
             "upstream": wheel_at(self.plan.fetch(self.plan.manifest.core.upstream_wheel).path),
             "patched": self.plan.made_wheel(done, self.plan.manifest.core),
         }
-        also = [self.plan.folder / f"proof-requirements-{python}.txt"]
+        inputs = {
+            (name, side): self._proof_inputs(name, wheel, interpreter, done)
+            for name in names
+            for side, wheel in sides.items()
+        }
+        memory = proofs.Memory(self.plan.workspace.proof_outcomes(self.plan.release))
+        recalled = {} if again else {key: memory.recall(*key, digest) for key, digest in inputs.items()}
+        known = {key: outcome for key, outcome in recalled.items() if outcome is not None}
+        missing = {side: wheel for side, wheel in sides.items() if any((name, side) not in known for name in names)}
         with effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "prove") as scratch:
-            for side, wheel in sides.items():
-                locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=[wheel])
+            self._install_sides(missing, interpreter, scratch, done)
+            bench = proofs.Bench(
+                folder=self.plan.workspace.proofs,
+                environments={side: scratch / side for side in missing},
+                scratch=scratch,
+                jobs=self.plan.jobs,
+                progress=lambda name, seconds: self.plan.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
+            )
             results = proofs.prove(
-                names, self.plan.workspace.proofs, scratch / "upstream", scratch / "patched", scratch, self.plan.jobs,
-                lambda name, seconds: self.plan.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
-            )  # fmt: skip
+                names, bench, known, lambda name, side, outcome: memory.keep(name, side, inputs[name, side], outcome)
+            )
         record = {"python": interpreter.full_version, "proofs": [asdict(result) for result in results]}
-        return Made(record=record, note=f"{len(results)} proofs: fail on upstream, pass on {self.plan.release.patched}")
+        remembered = f"; {len(known)} of {len(inputs)} runs remembered" if known else ""
+        note = f"{len(results)} proofs: fail on upstream, pass on {self.plan.release.patched}{remembered}"
+        return Made(record=record, note=note)
+
+    def _proof_inputs(self, name: str, wheel: Wheel, interpreter: Interpreter, done: Done) -> str:
+        """The digest of all that decides what a proof says of a core wheel."""
+        python, folder = interpreter.python, self.plan.workspace.proofs
+        shared = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
+        locks = [self.plan.folder / f"{kind}-{python}{end}.txt" for kind, end in _LOCKS]
+        return digest(
+            wheel.sha256,
+            interpreter.full_version,
+            fingerprint(done["wheelhouse"]),
+            code("proofs.py", "locked.py", "environments.py"),
+            *(f"{path.name} {effects.sha256_of(path)}" for path in (folder / name, *shared, *locks)),
+        )
+
+    def _install_sides(self, sides: Mapping[str, Wheel], interpreter: Interpreter, scratch: Path, done: Done) -> None:
+        """A locked environment for each side, with only the core wheel exchanged."""
+        from . import locked
+
+        [pinned] = [item for item in self.plan.constraints if item.python == interpreter.python]
+        shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
+        also = [self.plan.folder / f"proof-requirements-{interpreter.python}.txt"]
+
+        def install(side: str) -> None:
+            core = [sides[side]]
+            locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=core)
+
+        with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
+            list(pool.map(install, sides))
 
     def certificate_step(self, installs: Sequence[str]) -> Step:
         """The record of what was verified, of the named installs among it."""
@@ -272,8 +315,8 @@ class Evidence:
 
         return self.plan.step("certificate", inputs, do, *evidence)
 
-    def chosen_proofs_step(self, names: Sequence[str]) -> Step:
-        """Some proofs, by file name or CVE id, whatever was run before."""
+    def chosen_proofs_step(self, names: Sequence[str], *, again: bool) -> Step:
+        """Some proofs, by file name or CVE id; with `again` they are run whatever is known of them."""
         known = self.proof_names()
         chosen = []
         for name in names:
@@ -284,7 +327,10 @@ class Evidence:
         step = self.prove_step()
         now = str(time.time_ns())
         return self.plan.step(
-            "prove chosen", lambda done: {"asked for": now}, lambda done: self.prove(chosen, done), *step.needs
+            "prove chosen",
+            lambda done: {"asked for": now},
+            lambda done: self.prove(chosen, done, again=again),
+            *step.needs,
         )
 
     def steps(self, *, every: bool = False) -> tuple[Step, ...]:

@@ -144,15 +144,20 @@ def publish(workspace: Workspace, version: Version, jobs: int, watcher: Watcher)
         return _summary(plan.manifest, done, ("publish",))
 
 
-def prove(workspace: Workspace, version: Version, names: Sequence[str], jobs: int, watcher: Watcher) -> Receipt:
-    """The receipt of the proofs: of all of them, or of the named ones, which are then run whatever was run before."""
+def prove(
+    workspace: Workspace, version: Version, names: Sequence[str], jobs: int, watcher: Watcher, *, again: bool = False
+) -> Receipt:
+    """The receipt of the proofs: of all of them, or of the named ones. `again` runs what is known already."""
     with _plan(workspace, version, jobs, watcher) as plan:
         evidence = Evidence(plan)
-        if not names:
+        if not names and not again:
             return perform(_upto(plan, "prove"), jobs, watcher)["prove"]
-        return perform([*_upto(plan, *evidence.prove_step().needs), evidence.chosen_proofs_step(names)], jobs, watcher)[
-            "prove chosen"
-        ]
+        chosen = names or evidence.proof_names()
+        return perform(
+            [*_upto(plan, *evidence.prove_step().needs), evidence.chosen_proofs_step(chosen, again=again)],
+            jobs,
+            watcher,
+        )["prove chosen"]
 
 
 def _summary(stated: Manifest, done: dict[str, Receipt], names: Sequence[str]) -> Summary:

@@ -202,6 +202,8 @@ class Plan:
 
         def inputs(done: Done) -> Mapping[str, str]:
             patched = [path for item in self.manifest.distributions for path in sorted(item.folder.iterdir())]
+            # Not the changelog: it says what was done, and nothing comes of it.
+            patched = [path for path in patched if path.suffix not in (".md", ".json")]
             present = [path for path in (*read, *patched) if path.is_file()]
             return {"tool": code("constraints.py"), **file_digests(self.workspace.root, present)}
 

@@ -4,19 +4,21 @@ upstream's must fail in an assertion of the proof, the patched one must pass. Wo
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import environments
-from .effects import clean_environment, run
+from .effects import clean_environment, run, write_atomic
 from .errors import ProofError
 
+SIDES = ("upstream", "patched")
 _TIMEOUT = 600.0
 # pytest ends a failure's text with where it was raised: `test_x.py:12: AssertionError`.
 _RAISED = re.compile(r"^(?P<file>[^\s:]+\.py):\d+: (?P<error>\w+)", re.MULTILINE)
@@ -58,36 +60,74 @@ class ProofResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where proofs are run: their folder, a virtual environment for each side that must run, and scratch space."""
+
+    folder: Path
+    environments: Mapping[str, Path]
+    scratch: Path
+    jobs: int
+    progress: Callable[[str, float], None]
+
+
+class Memory:
+    """Outcomes of earlier runs, by the digest of all that went into them. Only of proofs that held."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, name: str, side: str) -> Path:
+        return self._folder / f"{Path(name).stem}-{side}.json"
+
+    def recall(self, name: str, side: str, inputs: str) -> Outcome | None:
+        """The outcome with these inputs; None when there is none, or none that can be read."""
+        try:
+            values = json.loads(self._path(name, side).read_bytes())
+            if values["inputs"] != inputs:
+                return None
+            cases = tuple(Case(**case) for case in values["cases"])
+            return Outcome(cases=cases, seconds=values["seconds"], output="")
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep(self, name: str, side: str, inputs: str, outcome: Outcome) -> None:
+        """The outcome is there for the next time."""
+        cases = [asdict(case) for case in outcome.cases]
+        values = {"inputs": inputs, "seconds": round(outcome.seconds, 3), "cases": cases}
+        write_atomic(self._path(name, side), (json.dumps(values, indent=1) + "\n").encode())
+
+
 def prove(
     names: Sequence[str],
-    folder: Path,
-    upstream: Path,
-    patched: Path,
-    scratch: Path,
-    jobs: int,
-    progress: Callable[[str, float], None],
+    bench: Bench,
+    known: Mapping[tuple[str, str], Outcome],
+    keep: Callable[[str, str, Outcome], None],
 ) -> tuple[ProofResult, ...]:
-    """The result of each named proof of `folder`. `upstream` and `patched` are the two virtual environments.
+    """The result of each named proof. What is not `known` is run; what a proof that holds was made of is kept.
 
     Raises `ProofError` that names every proof which does not hold, and why.
     """
-    runs = [(name, side) for name in names for side in ("upstream", "patched")]
-    where = {"upstream": upstream, "patched": patched}
 
     def one(name: str, side: str) -> Outcome:
-        outcome = _run(name, folder, where[side], scratch / f"{Path(name).stem}-{side}")
-        progress(f"{name} on {side}", outcome.seconds)
+        outcome = _run(name, bench.folder, bench.environments[side], bench.scratch / f"{Path(name).stem}-{side}")
+        bench.progress(f"{name} on {side}", outcome.seconds)
         return outcome
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = {key: pool.submit(one, *key) for key in runs}
-        outcomes: Mapping[tuple[str, str], Outcome] = {key: future.result() for key, future in futures.items()}
-    problems = [
-        problem for name in names for problem in judge(name, outcomes[name, "upstream"], outcomes[name, "patched"])
-    ]
+    runs = [(name, side) for name in names for side in SIDES]
+    with ThreadPoolExecutor(max_workers=bench.jobs) as pool:
+        futures = {key: pool.submit(one, *key) for key in runs if key not in known}
+        outcomes = {**known, **{key: future.result() for key, future in futures.items()}}
+    problems: list[str] = []
+    for name in names:
+        found = judge(name, *(outcomes[name, side] for side in SIDES))
+        problems += found
+        if not found:
+            for side in SIDES:
+                keep(name, side, outcomes[name, side])
     if problems:
         raise ProofError("not every proof holds", details=problems, hint="certified prove VERSION NAME runs one alone")
-    return tuple(_result(name, outcomes[name, "upstream"], outcomes[name, "patched"]) for name in names)
+    return tuple(_result(name, *(outcomes[name, side] for side in SIDES)) for name in names)
 
 
 def judge(name: str, upstream: Outcome, patched: Outcome) -> list[str]:

@@ -5,12 +5,11 @@ The series is quilt's format, each patch has a DEP-3 header, application is exac
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from . import archives, diffs
 from .artifacts import Distribution, Offset, PatchedTree, SourceKind, Stamp, UpstreamFile
@@ -20,6 +19,8 @@ from .errors import SeriesError
 
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_FIELD = re.compile(r"([!-9;-~]+):(.*)")
+_NUMBER = re.compile(r"^\d+-")
 _CREATED_MODE = 0o100755
 
 
@@ -35,6 +36,11 @@ class Patch:
     def subject(self) -> str:
         """The first line of the description (DEP-3)."""
         return self.fields["Description"].splitlines()[0].strip()
+
+    @property
+    def slug(self) -> str:
+        """What the patch is called whatever the version: its file name without number and ending."""
+        return _NUMBER.sub("", self.name.removesuffix(".patch"))
 
     @property
     def cves(self) -> tuple[str, ...]:
@@ -87,17 +93,19 @@ def names(folder: Path) -> tuple[str, ...]:
 
 def read(folder: Path) -> tuple[Patch, ...]:
     """The patches of a folder in the order of its series. Raises `SeriesError`."""
-    return tuple(_parse(folder / name) for name in names(folder))
+    return tuple(parse(folder / name, (folder / name).read_bytes()) for name in names(folder))
 
 
-def _parse(path: Path) -> Patch:
+def parse(path: Path, content: bytes) -> Patch:
+    """The patch that stands, or is to stand, in a file. Raises `SeriesError`."""
     try:
-        header, files = diffs.parse(path.read_bytes())
+        header, files = diffs.parse(content)
     except MalformedDiff as err:
         raise SeriesError(f"{path}: not a patch", details=[str(err)]) from err
     if not files:
         raise SeriesError(f"{path}: changes nothing", hint="take it out of the series, or export it again")
-    fields = _fields(header.decode("utf-8", "replace"))
+    stated = _fields(header.decode("utf-8", "replace"))
+    fields = dict(stated)
     missing = [name for name in _REQUIRED if not fields.get(name, "").strip()]
     if not (fields.get("Bug", "").strip() or fields.get("Applied-Upstream", "").strip()):
         missing.append("Bug or Applied-Upstream")
@@ -108,6 +116,11 @@ def _parse(path: Path) -> Patch:
         missing.append("Proof (a file of patches/proofs/, or 'none: REASON')")
     if "CVE" in fields and not _CVE.search(fields["CVE"]):
         missing.append(f"a CVE id in {fields['CVE']!r}")
+    missing += [
+        f"one {name} field for all its values (it comes twice)"
+        for name in fields
+        if [other for other, _ in stated].count(name) > 1
+    ]
     if missing:
         raise SeriesError(
             f"{path}: incomplete DEP-3 header",
@@ -117,11 +130,21 @@ def _parse(path: Path) -> Patch:
     return Patch(name=path.name, fields=fields, files=files)
 
 
-def _fields(header: str) -> dict[str, str]:
+def _fields(header: str) -> list[tuple[str, str]]:
     """The DEP-3 fields: RFC 822 names and folded values, up to the `---` line."""
     text = re.split(r"^---\s*$", header, maxsplit=1, flags=re.MULTILINE)[0]
-    message = email.message_from_string(text.lstrip("\n"), policy=email.policy.compat32)
-    return {name: str(value) for name, value in message.items()}
+    fields: list[tuple[str, str]] = []
+    # Not `email`: reading its modules takes longer than reading a series.
+    for line in text.lstrip("\n").split("\n"):
+        line = line.rstrip("\r")
+        named = _FIELD.fullmatch(line)
+        if line[:1] in (" ", "\t") and line.strip() and fields:
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line}")
+        elif named is not None:
+            fields.append((named[1], named[2].strip()))
+        else:
+            break  # an empty line ends the header, as does what is no field
+    return fields
 
 
 def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch, ...], target: Path) -> PatchedTree:
@@ -150,44 +173,82 @@ def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch
 
 
 @dataclass(slots=True)
-class _File:
+class File:
     """A file while the series goes over it: its lines, or None when it is absent."""
 
     lines: list[bytes] | None
     executable: bool
 
 
-class _Overlay:
-    """The touched files of a tree, in memory until the whole series has applied."""
+class Tree(Protocol):
+    """A source tree that is only read."""
+
+    def read(self, path: str) -> tuple[bytes, bool] | None:
+        """A file's content and whether it is executable; None where there is no file."""
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is at that path."""
+
+
+class FolderTree:
+    """A tree on disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[str, _File] = {}
 
-    def file(self, path: str) -> _File:
+    def read(self, path: str) -> tuple[bytes, bool] | None:
+        real = self._folder / path
+        return (real.read_bytes(), bool(real.stat().st_mode & 0o100)) if real.is_file() else None
+
+    def is_folder(self, path: str) -> bool:
+        return (self._folder / path).is_dir()
+
+
+class Overlay:
+    """The touched files of a tree, in memory: each patch that applied is in it, one that did not leaves no trace."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._files: dict[str, File] = {}
+
+    def file(self, path: str) -> File:
+        """The file as it is now; its `lines` are None where there is none."""
         if path not in self._files:
-            real = self._folder / path
-            if real.is_file():
-                content = diffs.split_lines(real.read_bytes())
-                self._files[path] = _File(lines=content, executable=bool(real.stat().st_mode & 0o100))
+            found = self._tree.read(path)
+            if found is None:
+                self._files[path] = File(lines=None, executable=False)
             else:
-                self._files[path] = _File(lines=None, executable=False)
+                self._files[path] = File(lines=diffs.split_lines(found[0]), executable=found[1])
         return self._files[path]
 
     def obstacle(self, path: str) -> str | None:
         """What keeps a new file from being at `path`; None if nothing does."""
-        if (self._folder / path).is_dir():
+        if self._tree.is_folder(path):
             return "a folder is there"
         for parent in PurePosixPath(path).parents:
             known = self._files.get(str(parent))
-            if known.lines is not None if known else (self._folder / parent).is_file():
+            if known.lines is not None if known else self._tree.read(str(parent)) is not None:
                 return f"{parent} is no folder"
         return None
 
-    def write(self) -> None:
+    def apply(self, patch: Patch, *, against: str) -> tuple[Offset, ...]:
+        """The offsets at which its hunks applied. Raises `SeriesError`; then nothing changed."""
+        before = {path: replace(self.file(path)) for path in patch.touched}
+        try:
+            return tuple(
+                Offset(patch=patch.name, file=file.path, hunk=hunk, expected_line=expected, found_line=found)
+                for file in patch.files
+                for hunk, expected, found in _apply_file(self, patch, file, against)
+            )
+        except SeriesError:
+            self._files.update(before)
+            raise
+
+    def write(self, folder: Path) -> None:
+        """The files below `folder` are as they are here."""
         # Removals first: a new folder may take the name of a file that is gone.
         for path, file in sorted(self._files.items(), key=lambda item: item[1].lines is not None):
-            real = self._folder / path
+            real = folder / path
             if file.lines is None:
                 real.unlink(missing_ok=True)
             else:
@@ -198,19 +259,13 @@ class _Overlay:
 
 def apply_to_folder(folder: Path, patches: tuple[Patch, ...], *, against: str) -> tuple[Offset, ...]:
     """The offsets at which hunks applied; `folder` is changed only after every patch applied. Raises `SeriesError`."""
-    overlay = _Overlay(folder)
-    offsets: list[Offset] = []
-    for patch in patches:
-        for file in patch.files:
-            for hunk, expected, found in _apply_file(overlay, patch, file, against):
-                offsets.append(
-                    Offset(patch=patch.name, file=file.path, hunk=hunk, expected_line=expected, found_line=found)
-                )
-    overlay.write()
+    overlay = Overlay(FolderTree(folder))
+    offsets = [offset for patch in patches for offset in overlay.apply(patch, against=against)]
+    overlay.write(folder)
     return tuple(offsets)
 
 
-def _apply_file(overlay: _Overlay, patch: Patch, file: FileDiff, against: str) -> list[tuple[int, int, int]]:
+def _apply_file(overlay: Overlay, patch: Patch, file: FileDiff, against: str) -> list[tuple[int, int, int]]:
     def refuse(*details: str) -> SeriesError:
         return SeriesError(
             f"{patch.name} does not apply to {against}",

@@ -91,6 +91,9 @@ class Workspace:
     def environments(self, release: Release) -> Path:
         return self.release_build(release) / "environments"
 
+    def proof_outcomes(self, release: Release) -> Path:
+        return self.release_build(release) / "proofs"
+
     def certificate(self, release: Release) -> Path:
         return self.release_dist(release) / f"certificate-{release.tag}.json"
 
@@ -112,10 +115,18 @@ class Workspace:
     def upload_secret(self) -> Path:
         return self.index / "upload-password"
 
+    # What engineers work in, and no tool may throw away.
+
+    def checkout(self, title: str) -> Path:
+        return self.root / "checkouts" / title
+
     # What may be shared between projects and thrown away at any time.
 
     def cached(self, sha256: str, filename: str) -> Path:
         return self.cache / "files" / sha256[:2] / sha256 / filename
+
+    def cached_commits(self, key: str) -> Path:
+        return self.cache / "commits" / f"{key}.git"
 
     def cached_wheel(self, key: str) -> Path:
         return self.cache / "wheels" / key[:2] / key

@@ -19,10 +19,10 @@ from astronomer_certified import errors
 PACKAGE = ROOT / "src" / "astronomer_certified"
 
 # From argv down to the stages; whoever is not here serves the stages and knows none of the above.
-LAYERS = (("cli",), ("pipeline",), ("evidence",), ("plan",))
+LAYERS = (("cli",), ("workbench",), ("pipeline",), ("evidence",), ("plan",))
 STAGES = {
     "upstream", "series", "wheels", "resolve", "constraints", "certified_wheel", "wheelhouse", "index", "certify",
-    "proofs",
+    "proofs", "revisions",
 }  # fmt: skip
 RUNNERS = {"steps", "receipts"}
 
@@ -42,6 +42,7 @@ RENAMES = {
     "index.credentials",  # the password file is renamed while its own lock is held
     "upstream",  # a download becomes the cached file after its digest was checked
     "wheel_files",  # a wheel becomes the published one in one step
+    "workbench.backup",  # a backup goes in one step, before its files do
 }
 SOCKETS_IN_LIBRARIES = {"upstream", "upstream_index", "index.publish"}  # through `requests`
 # assert for what the code itself guarantees: one is fine, a habit is not.
@@ -67,7 +68,7 @@ def parsed(module: str) -> ast.Module:
 def imported(module: str, *, anywhere: bool) -> Iterator[str]:
     """The modules of ours that a module imports, at its top only or `anywhere` in it."""
     tree = parsed(module)
-    inside = [] if module != "index" else ["index"]
+    inside = [module] if modules()[module].name == "__init__.py" and module != "__init__" else []
     package = [*inside, *module.split(".")[:-1]]
     guarded = {
         id(node)

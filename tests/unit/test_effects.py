@@ -363,3 +363,26 @@ def test_a_full_disk_is_one_message_with_a_hint() -> None:
     error = effects.as_workspace_error(OSError(28, "No space left on device", "/build/tree"))
     assert error.what == "/build/tree: No space left on device"
     assert "free some space" in str(error.hint)
+
+
+# --- bytes in and out
+
+
+def test_bytes_go_through_a_program_as_they_are(tmp_path: Path) -> None:
+    done = effects.pipe(["cat"], cwd=tmp_path, env=effects.clean_environment(), stdin=b"\xff\r\n\0")
+    assert done.stdout == b"\xff\r\n\0"
+
+
+def test_a_status_that_is_not_expected_is_an_error_with_what_was_said(tmp_path: Path) -> None:
+    words = ["sh", "-c", "echo why >&2; exit 3"]
+    env = effects.clean_environment()
+    assert effects.pipe(words, cwd=tmp_path, env=env, statuses=(0, 3)).returncode == 3
+    with pytest.raises(CommandFailed, match=r"sh ended with status 3\n.*\n  why"):
+        effects.pipe(words, cwd=tmp_path, env=env)
+
+
+def test_a_program_or_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentMissing, match="program not found: no-such-program"):
+        effects.pipe(["no-such-program"], cwd=tmp_path, env=effects.clean_environment())
+    with pytest.raises(CommandFailed, match="no such folder: "):
+        effects.pipe(["cat"], cwd=tmp_path / "gone", env=effects.clean_environment())

@@ -1,0 +1,215 @@
+"""Two revisions of a release -> what changed, as people read it; and the step from one revision to the next.
+
+Writes patches/X.Y.Z/CHANGELOG.md, revisions.json and, last, the revision in release.toml. What people wrote stays.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from astronomer_certified import manifest, revisions, series
+from astronomer_certified.artifacts import Distribution, Manifest, Release
+from astronomer_certified.effects import write_atomic
+from astronomer_certified.errors import ManifestError, PublishError
+from astronomer_certified.revisions import Revision
+from astronomer_certified.series import Patch
+from astronomer_certified.workspace import Workspace
+
+SECTIONS = ("Security", "Bug fixes", "Improvements")
+_CATEGORIES = {"security": "Security", "bug fix": "Bug fixes", "improvement": "Improvements"}
+_REVISION = re.compile(r"^(revision\s*=\s*)(\d+)", re.MULTILINE)
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+
+Entries = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """A release as it is stated now, with its patches and what is recorded of its revisions."""
+
+    manifest: Manifest
+    patches: Mapping[NormalizedName, tuple[Patch, ...]]
+    recorded: tuple[Revision, ...]
+
+    @property
+    def now(self) -> Revision:
+        """The revision as it is now, dated today."""
+        return revisions.present(self.manifest, self.patches, f"{datetime.now(UTC):%Y-%m-%d}")
+
+    def before(self, number: int) -> Revision | None:
+        """The last recorded revision below a number."""
+        return max((item for item in self.recorded if item.number < number), key=lambda r: r.number, default=None)
+
+    @property
+    def changelog(self) -> Path:
+        """Where the changes of its revisions are told."""
+        return self.manifest.path.with_name("CHANGELOG.md")
+
+
+def load(workspace: Workspace, version: Version) -> Stated:
+    """The release that patches/VERSION states. Raises `ManifestError` or `SeriesError`."""
+    stated = manifest.load(workspace, version)
+    return Stated(
+        manifest=stated,
+        patches={item.name: series.read(item.folder) for item in stated.distributions},
+        recorded=revisions.read(revisions.path_of(stated)),
+    )
+
+
+def section(stated: Stated) -> str:
+    """What changed since the revision before, in the form of the changelog."""
+    now = stated.now
+    return _text(stated.manifest.release, now.date, _entries(stated, stated.before(now.number), now))
+
+
+def write(workspace: Workspace, version: Version) -> Path:
+    """The changelog and the record say what the stated revision is made of. Raises for one that is published."""
+    stated = load(workspace, version)
+    now, release = stated.now, stated.manifest.release
+    known = next((item for item in stated.recorded if item.number == now.number), None)
+    published = list(workspace.store.glob(f"apache_airflow-{release.patched}-*.whl"))
+    if known is not None and published and not known.same_as(now):
+        raise PublishError(
+            f"{release.tag} is on the index, so its record does not change",
+            details=[path.name for path in published],
+            hint=f"certified bump {version}",
+        )
+    now = replace(now, date=known.date) if known is not None else now
+    return _record(stated, release, now, stated.before(now.number))
+
+
+def bump(workspace: Workspace, version: Version, *, force: bool = False) -> Release:
+    """The next revision of a release is stated, recorded and told of in its changelog.
+
+    Raises `ManifestError` when nothing changed since the present one, unless `force`, or when that is not recorded.
+    """
+    stated = load(workspace, version)
+    now, release = stated.now, stated.manifest.release
+    known = next((item for item in stated.recorded if item.number == now.number), None)
+    if known is None:
+        raise ManifestError(
+            f"{release.tag} is not recorded, so nobody can say what is new in the next one",
+            hint=f"certified changelog {version} --write records it as it is now",
+        )
+    if known.same_as(now) and not force:
+        raise ManifestError(
+            f"nothing changed since {release.tag}: neither series, overrides nor repairs",
+            hint="--force raises the revision nevertheless (for new pins, say)",
+        )
+    following = Release(release.upstream, release.revision + 1)
+    raised = _raised(stated.manifest.path, release.revision)
+    _record(stated, following, replace(now, number=following.revision), known)
+    write_atomic(stated.manifest.path, raised)
+    return following
+
+
+def _raised(path: Path, revision: int) -> bytes:
+    """The manifest's text with the next revision, and nothing else changed."""
+    text = path.read_text(encoding="utf-8")
+    raised, count = _REVISION.subn(lambda found: f"{found[1]}{revision + 1}", text, count=1)
+    if count != 1 or tomllib.loads(raised) != {**tomllib.loads(text), "revision": revision + 1}:
+        raise ManifestError(f"{path}: cannot find the line 'revision = {revision}'", hint="raise it by hand")
+    return raised.encode()
+
+
+def _record(stated: Stated, release: Release, now: Revision, before: Revision | None) -> Path:
+    entries = _entries(stated, before, now)
+    old = stated.changelog.read_text(encoding="utf-8") if stated.changelog.is_file() else ""
+    write_atomic(stated.changelog, _merged(old, release, now.date, entries).encode())
+    kept = [item for item in stated.recorded if item.number != now.number]
+    revisions.write(revisions.path_of(stated.manifest), sorted([*kept, now], key=lambda item: item.number))
+    return stated.changelog
+
+
+# --- what changed
+
+
+def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
+    entries: Entries = {name: [] for name in SECTIONS}
+    old = before.patches if before else {}
+    for name, entry in _of_patches(stated.patches[stated.manifest.core.name], old, now.patches):
+        entries[name].append(entry)
+    known = before.overrides if before else {}
+    for requirement, reason in now.overrides.items():
+        if requirement not in known:
+            section = "Security" if _CVE.search(reason) else "Improvements"
+            entries[section].append(f"{requirement.replace('==', ' ')}: {reason}")
+    entries["Improvements"] += [f"{item.replace('==', ' ')} is not overridden any more" for item in known
+                                if item not in now.overrides]  # fmt: skip
+    for item in stated.manifest.repairs:
+        entries["Bug fixes"] += _of_repair(item, stated.patches[item.name], before)
+    return entries
+
+
+def _of_patches(
+    patches: tuple[Patch, ...], old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    slugs = {re.sub(r"^\d+-|\.patch$", "", name): digest for name, digest in old.items()}
+    for patch in patches:
+        if slugs.get(patch.slug) == new[patch.name]:
+            continue
+        cves = f" ({', '.join(patch.cves)})" if patch.cves else ""
+        notice = patch.fields.get("Notice", "").replace("\n ", " ").strip()
+        again = "; revised" if patch.slug in slugs else ""
+        yield _section_of(patch), f"{patch.subject}{cves}{again}{f'. {notice}' if notice else ''}"
+    present = {patch.slug for patch in patches}
+    for slug in slugs:
+        if slug not in present:
+            yield "Improvements", f"Not carried any more: {slug.replace('-', ' ')}"
+
+
+def _section_of(patch: Patch) -> str:
+    if "Category" in patch.fields:
+        return _CATEGORIES.get(patch.fields["Category"].strip().lower(), "Improvements")
+    return "Security" if patch.cves else "Bug fixes"
+
+
+def _of_repair(item: Distribution, patches: tuple[Patch, ...], before: Revision | None) -> list[str]:
+    title = f"{item.name}=={item.release.patched}"
+    if before is not None and title in before.repairs:
+        return []
+    return [f"{item.name} {item.release.patched}: {patch.subject}" for patch in patches]
+
+
+# --- as text
+
+
+def _text(release: Release, date: str, entries: Entries) -> str:
+    lines = [f"## Astronomer Certified {release.tag}, {date}"]
+    for name in SECTIONS:
+        if entries[name]:
+            lines += ["", name, "", *(f"- {entry}" for entry in entries[name])]
+    if not any(entries.values()):
+        lines += ["", "No change of series, overrides or repairs."]
+    return "\n".join(lines) + "\n"
+
+
+def _merged(old: str, release: Release, date: str, entries: Entries) -> str:
+    """The changelog with a section for the release. One that is there keeps its words and gets what it lacks."""
+    title = f"# Astronomer Certified of Apache Airflow {release.upstream}\n"
+    body = old.removeprefix(title).lstrip("\n")
+    found = re.search(rf"^## Astronomer Certified {re.escape(release.tag)},.*?(?=^## |\Z)", body, re.M | re.S)
+    if found is None:
+        return f"{title}\n{_text(release, date, entries)}\n{body}".rstrip("\n") + "\n"
+    kept = found[0]
+    lacking = {
+        name: [entry for entry in items if entry.split("; revised")[0].split(". ")[0] not in kept]
+        for name, items in entries.items()
+    }
+    for name in SECTIONS:
+        if not lacking[name]:
+            continue
+        lines = "".join(f"- {entry}\n" for entry in lacking[name])
+        if f"\n{name}\n\n" in kept:
+            kept = kept.replace(f"\n{name}\n\n", f"\n{name}\n\n{lines}", 1)
+        else:
+            kept = f"{kept.rstrip()}\n\n{name}\n\n{lines}\n"
+    return f"{title}\n{body[: found.start()]}{kept}{body[found.end() :]}".rstrip("\n") + "\n"

@@ -1,0 +1,196 @@
+"""A patch folder -> a git repository to work in: the verified upstream source, then one commit for each patch.
+
+Writes one folder, whole or not at all. The engineer uses plain git there; `export` writes the series back.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astronomer_certified import series
+from astronomer_certified.artifacts import Distribution, Offset
+from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
+from astronomer_certified.errors import SeriesError, WorkspaceError
+from astronomer_certified.series import Patch
+from astronomer_certified.workspace import Workspace
+
+from . import backup, history, sources
+from .repository import Repository
+from .sources import Source
+
+_STATE = "certified.json"
+_FORMAT = 1
+BRANCH = "patches"
+UPSTREAM = "upstream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a checkout was made of: the distribution, its source's commit, and each patch's commit and sha256.
+
+    `port` is the patch whose three-way merge waits there for a human; empty where none does.
+    """
+
+    title: str
+    base: str
+    commits: Mapping[str, str]
+    digests: Mapping[str, str]
+    port: Mapping[str, str]
+
+    @property
+    def tip(self) -> str:
+        """The commit of the last patch, as it was checked out or exported."""
+        return [self.base, *self.commits][-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A checkout that was made now; `left` are patches that did not apply and lie in it as files."""
+
+    folder: Path
+    state: State
+    offsets: tuple[Offset, ...]
+    left: tuple[str, ...]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a series, the `series` file among them."""
+    files = [folder / name for name in series.names(folder)]
+    listed = folder / "series"
+    return {path.name: sha256_of(path) for path in [*files, *([listed] if listed.is_file() else [])]}
+
+
+def make(
+    workspace: Workspace, distribution: Distribution, folder: Path, *, also: Sequence[Source] = (), partly: bool = False
+) -> Checkout:
+    """The checkout, now in `folder`; `also` are further sources whose commits it holds.
+
+    With `partly`, patches that do not apply lie in it as files, and no export is possible until they are dealt with.
+    Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
+    """
+    backup.restore(distribution.folder)
+    patches = series.read(distribution.folder)
+    title = sources.title(distribution)
+    _refuse_to_overwrite(folder)
+    source = sources.imported(workspace, distribution)
+    with atomic_folder(folder) as beside:
+        repository = Repository.of(beside)
+        repository.create(BRANCH)
+        for item in (source, *also):
+            borrow(repository, item)
+        _configure(repository)
+        applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
+        made = _written(repository, source, applied, title)
+        repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
+        repository.git("read-tree", "--reset", "-u", made.tip)
+        left = [patch.name for patch in patches if patch not in applied]
+        for name in left:
+            shutil.copyfile(distribution.folder / name, beside / name)
+        state = State(
+            title=title,
+            base=source.commit,
+            commits=dict(zip(made.commits, (patch.name for patch in applied), strict=True)),
+            digests=digests(distribution.folder),
+            port={},
+        )
+        write_state(beside, state)
+    return Checkout(folder=folder, state=state, offsets=made.offsets, left=tuple(left))
+
+
+def _written(repository: Repository, source: Source, patches: Sequence[Patch], title: str) -> history.History:
+    try:
+        return history.write(repository, source.commit, patches, against=title, ref=f"refs/heads/{BRANCH}")
+    except SeriesError as err:
+        hint = f"certified patch checkout {title} --partly leaves out what does not apply, as a file to work from"
+        raise SeriesError(err.what, details=err.details, hint=hint) from err
+
+
+def borrow(repository: Repository, source: Source) -> None:
+    """The objects of a source are in the repository too, as a pack of its own."""
+    target = repository.git_folder / "objects" / "pack"
+    target.mkdir(parents=True, exist_ok=True)
+    # The index of a pack comes last: git believes in a pack that has one.
+    for pack in sorted((source.objects / "pack").iterdir(), key=lambda path: path.suffix == ".idx"):
+        if not (target / pack.name).exists():
+            shutil.copyfile(pack, target / pack.name)
+
+
+def _configure(repository: Repository) -> None:
+    """What plain git must know here: files stay as they are byte for byte, and `#` begins no comment."""
+    lines = (
+        "[core]\n\tautocrlf = false\n\tsafecrlf = false\n\tfileMode = true\n"
+        "[commit]\n\tcleanup = scissors\n[merge]\n\trenames = true\n"
+    )
+    with (repository.git_folder / "config").open("a", encoding="utf-8") as stream:
+        stream.write(lines)
+    attributes = repository.git_folder / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    # Before what a source's own .gitattributes says.
+    attributes.write_text("* -text -ident -filter -working-tree-encoding\n", encoding="utf-8")
+
+
+def _refuse_to_overwrite(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if (folder / ".git" / _STATE).is_file():
+        if not unexported(folder):
+            return
+        raise WorkspaceError(
+            f"{folder} is a checkout with work that is not exported",
+            details=unexported(folder),
+            hint=f"certified patch export {folder}, or remove the folder",
+        )
+    raise WorkspaceError(f"{folder} is there already, and no checkout", hint="name another folder")
+
+
+def unexported(folder: Path) -> list[str]:
+    """What would be lost with the checkout; empty when nothing would."""
+    repository, state = Repository.of(folder), read_state(folder)
+    found = [f"uncommitted: {line}" for line in uncommitted(repository)]
+    if repository.resolve("HEAD") != state.tip:
+        found.append("commits that differ from the series that was checked out")
+    if state.port:
+        found.append(f"a port of {state.port['name']} that waits for you")
+    return found
+
+
+def uncommitted(repository: Repository) -> list[str]:
+    """The paths that differ from the last commit, as `git status --short` shows them."""
+    out = repository.git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    return [item.decode("utf-8", "replace") for item in out.split(b"\0") if item]
+
+
+def write_state(folder: Path, state: State) -> None:
+    """The checkout remembers what it was made of."""
+    values = {
+        "format": _FORMAT,
+        "title": state.title,
+        "base": state.base,
+        "commits": list(state.commits.items()),
+        "digests": dict(state.digests),
+        "port": dict(state.port),
+    }
+    write_atomic(folder / ".git" / _STATE, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def read_state(folder: Path) -> State:
+    """What a checkout was made of. Raises `WorkspaceError` for a folder that is none."""
+    try:
+        values = json.loads((folder / ".git" / _STATE).read_bytes())
+        if values["format"] != _FORMAT:
+            raise ValueError("another format")
+        return State(
+            title=values["title"],
+            base=values["base"],
+            commits=dict(values["commits"]),
+            digests=values["digests"],
+            port=values["port"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise WorkspaceError(
+            f"{folder} is not a checkout of a series", hint="certified patch checkout VERSION [DIR] makes one"
+        ) from err

@@ -1,0 +1,193 @@
+"""`certified patch …`, `certified bump`, `certified changelog`: argv -> one operation -> what it made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from astronomer_certified.errors import UsageError
+from astronomer_certified.progress import Quiet
+from astronomer_certified.workspace import Workspace
+
+if TYPE_CHECKING:
+    from .export import Exported
+
+Act = Callable[[argparse.Namespace, Quiet, Workspace], int]
+Verbs = Any  # argparse has no public name for what add_subparsers gives
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as err:
+        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
+    return int(text)
+
+
+def _move(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip("/") for part in text.partition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"not OLD=NEW: {text!r}")
+    return old, new
+
+
+def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -> None:
+    """The verbs of the workbench are among the verbs of the command line."""
+
+    def verb(among: Verbs, name: str, act: Act, text: str) -> argparse.ArgumentParser:
+        own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
+        own.set_defaults(act=lambda args, progress: act(args, progress, workspace_of(args)))
+        return own
+
+    own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
+    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--force", action="store_true", help="even if series, overrides and repairs are as they were")
+    own = verb(verbs, "changelog", _changelog, "Show what changed since the revision before.")
+    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--write", action="store_true", help="write it to patches/VERSION/, and record the revision")
+
+    text = "Make, port and keep patches with ordinary git."
+    patch = verbs.add_parser("patch", help=text, description=text)
+    words = patch.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    own = verb(words, "checkout", _checkout, "Make a git repository of a source and its series.")
+    own.add_argument("title", metavar="VERSION", help="like 2.1.0, or NAME==VERSION for a repair")
+    own.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="default: checkouts/VERSION")
+
+    own.add_argument("--partly", action="store_true", help="leave patches that do not apply as files in it")
+
+    own = verb(words, "export", _export, "Write the commits of a checkout back as a series.")
+    own.add_argument("folder", metavar="DIR", type=Path, help="what certified patch checkout made, or its VERSION")
+    own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    own = verb(words, "lint", _lint, "Check every patch: header, references, proof, whitespace, exactness, order.")
+    own.add_argument("titles", metavar="VERSION", nargs="*", help="like 2.1.0 or NAME==VERSION; all by default")
+
+    own = verb(words, "list", _list, "Show the carry matrix: what each version carries, has, does not need, or lacks.")
+    own.add_argument("titles", metavar="VERSION", nargs="*", help="show the patches of these series instead")
+    own.add_argument("--cve", metavar="ID", help="only this vulnerability or patch; all: without patches of no CVE")
+    form = own.add_mutually_exclusive_group()
+    form.add_argument("--count", action="store_true", help="only how many affected pairs are fixed")
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--page", action="store_true", help="print docs/carry-matrix.md")
+
+    own = verb(words, "port", _port, "Carry a patch over to other versions by a three-way merge.")
+    own.add_argument("name", metavar="NAME", nargs="?", help="its name without number, or a CVE id")
+    own.add_argument("--from", dest="origin", metavar="VERSION", help="where it is; default: the nearest that has it")
+    own.add_argument("--to", dest="targets", action="append", default=[], metavar="VERSION", help="can be repeated")
+    own.add_argument("--all", action="store_true", help="to all other versions; without NAME: all patches")
+    text = "the target has folder OLD as NEW, like airflow/www=airflow/www_rbac; can be repeated"
+    own.add_argument("--as", dest="moves", action="append", default=[], metavar="OLD=NEW", type=_move, help=text)
+    own.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
+    own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
+    own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _bump(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import changelog
+
+    release = changelog.bump(workspace, args.version, force=args.force)
+    print(release.tag)
+    return 0
+
+
+def _changelog(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import changelog
+
+    if args.write:
+        print(changelog.write(workspace, args.version))
+    else:
+        print(changelog.section(changelog.load(workspace, args.version)), end="")
+    return 0
+
+
+def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import checkout, sources
+
+    distribution = sources.named(workspace, args.title)
+    folder = args.folder or workspace.checkout(sources.title(distribution).replace("==", "-"))
+    made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
+    for offset in made.offsets:
+        print(f"offset: {offset}", file=sys.stderr)
+    for name in made.left:
+        print(f"does not apply: {name}; git apply --reject {name}, repair it, remove the file, commit", file=sys.stderr)
+    print(made.folder)
+    return 0
+
+
+def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import export
+
+    progress.close()
+    # A version means its checkout in the usual place.
+    usual = workspace.checkout(str(args.folder).replace("==", "-"))
+    folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
+    done = export.export(workspace, folder, _asked if sys.stdin.isatty() else export.nobody)
+    if args.json:
+        print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))
+    else:
+        _print_exported(done)
+    return 0
+
+
+def _asked(subject: str, field: str, what: str) -> str | None:
+    """What the person at the terminal says."""
+    print(f"{subject}\n  {field} ({what}): ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or None
+
+
+def _print_exported(done: Exported) -> None:
+    for word in ("added", "changed", "removed"):
+        for name in getattr(done, word):
+            print(f"{word:8} {name}")
+    count = len(done.unchanged)
+    print(f"{done.folder}: {count} {'patch' if count == 1 else 'patches'} unchanged")
+
+
+def _lint(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import lint, sources
+
+    chosen = [sources.named(workspace, title) for title in args.titles] or list(sources.everything(workspace))
+    print(lint.lint(workspace, chosen))
+    return 0
+
+
+def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import matrix
+
+    if args.titles:
+        for title in args.titles:
+            print(matrix.listing(workspace, title))
+        return 0
+    shown = matrix.load(workspace)
+    if args.cve:
+        shown = shown.chosen(args.cve)
+        if not shown.rows:
+            raise UsageError(f"neither a patch nor a vulnerability of advisories/: {args.cve}")
+    if args.json:
+        print(json.dumps(matrix.values(shown), indent=1))
+    else:
+        form = matrix.counts if args.count else matrix.page if args.page else matrix.table
+        print(form(shown).rstrip("\n"))
+    return 0
+
+
+def _port(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import port_command
+
+    return port_command.run(args, progress, workspace)

@@ -1,0 +1,345 @@
+"""A checkout -> the series in patches/: one patch for each commit, canonical, verified before anything is replaced.
+
+What is replaced is kept beside until the new series is in place and applies; a killed export is undone by the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astronomer_certified import series
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects import write_atomic
+from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
+from astronomer_certified.series import Patch
+from astronomer_certified.workspace import Workspace
+
+from . import backup, checkout, history, messages, sources
+from .checkout import State
+from .repository import Repository
+
+# Asked for the value of a field that a patch lacks: the patch's subject, the field, what may stand in it.
+Ask = Callable[[str, str, str], str | None]
+Fields = dict[str, str]
+
+_CAUGHT_UP = "refs/certified/series"
+_LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B%x00%x01"
+_NEEDED = {
+    "Origin": "vendor, or where the change comes from",
+    "Bug or Applied-Upstream": "Bug: apache/airflow#NNN, or Applied-Upstream: X.Y.Z",
+    "Proof": "a file of patches/proofs/, or 'none: REASON'",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export did to a patch folder, by file name."""
+
+    folder: Path
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Commit:
+    """One commit on top of the source, as git shows it."""
+
+    id: str
+    parents: tuple[str, ...]
+    author: str
+    committed: str
+    fields: Mapping[str, str]
+
+    @property
+    def subject(self) -> str:
+        return self.fields["Description"].split("\n")[0]
+
+
+def nobody(subject: str, field: str, what: str) -> None:
+    """The `Ask` of a program: nobody answers."""
+
+
+def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
+    """The series of the checkout's distribution is what its commits say.
+
+    Raises `SeriesError` or `WorkspaceError`, and leaves the series as it was.
+    """
+    state = checkout.read_state(folder)
+    repository = Repository.of(folder)
+    distribution = sources.named(workspace, state.title)
+    backup.restore(distribution.folder)
+    _refuse_unfinished(folder, repository, state)
+    if checkout.digests(distribution.folder) != state.digests:
+        state = _caught_up(folder, repository, state, distribution)
+    if repository.resolve("HEAD") == state.tip:
+        return Exported(
+            folder=distribution.folder, added=(), changed=(), removed=(), unchanged=tuple(state.commits.values())
+        )
+    commits = _commits(repository, state.base)
+    written = _rendered(repository, state, distribution, commits, ask)
+    _verify(repository, state, distribution, written)
+    exported = replace_series(distribution, written)
+    names = dict(zip((commit.id for commit in commits), written, strict=True))
+    checkout.write_state(
+        folder,
+        State(
+            title=state.title, base=state.base, commits=names, digests=checkout.digests(distribution.folder), port={}
+        ),
+    )
+    return exported
+
+
+def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> None:
+    """Raises for everything that is not a straight line of commits from the source that patches/ states now."""
+    busy = [name for name in ("rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "MERGE_HEAD", "REVERT_HEAD")
+            if (repository.git_folder / name).exists()]  # fmt: skip
+    if busy:
+        raise WorkspaceError(
+            f"{folder}: git is in the middle of something ({busy[0]})", hint="finish or abort it first"
+        )
+    if dirty := checkout.uncommitted(repository):
+        raise WorkspaceError(
+            f"{folder} has changes that are in no commit",
+            details=dirty,
+            hint="commit them (git add, git commit), or stash or ignore them, then export",
+        )
+    if repository.resolve("HEAD") is None or not repository.contains("HEAD", state.base):
+        raise SeriesError(
+            f"{folder}: HEAD is not on top of the upstream source",
+            hint=f"go to the branch with the patches: git switch {checkout.BRANCH}",
+        )
+
+
+def _caught_up(folder: Path, repository: Repository, state: State, distribution: Distribution) -> State:
+    """The checkout's state after the engineer's own commits were put on top of what patches/ says by now.
+
+    Raises `WorkspaceError` where git cannot do that alone: exporting would undo what somebody else did.
+    """
+    patches = series.read(distribution.folder)
+    made = history.write(repository, state.base, patches, against=state.title, ref=_CAUGHT_UP)
+    old = state.tip
+    if not repository.contains("HEAD", made.tip):
+        identity = {"GIT_COMMITTER_NAME": "certified", "GIT_COMMITTER_EMAIL": "export", "GIT_EDITOR": "true"}
+        moved = (
+            repository.contains("HEAD", old)
+            and not repository.status("rebase", "--quiet", "--onto", made.tip, old, env=identity, statuses=(0, 1, 128))[
+                0
+            ]
+        )
+        if not moved:
+            if (repository.git_folder / "rebase-merge").exists():
+                repository.git("rebase", "--abort")
+            raise WorkspaceError(
+                f"{distribution.folder} was changed since it was checked out to {folder}",
+                details=["your commits do not go on top of what it says now by themselves"],
+                hint=f"there: git rebase --onto {_CAUGHT_UP} {old[:12]}, then export again",
+            )
+    state = State(
+        title=state.title,
+        base=state.base,
+        commits=dict(zip(made.commits, (patch.name for patch in patches), strict=True)),
+        digests=checkout.digests(distribution.folder),
+        port=state.port,
+    )
+    checkout.write_state(folder, state)
+    return state
+
+
+def _commits(repository: Repository, base: str) -> list[_Commit]:
+    out = repository.git("log", "--reverse", "--topo-order", "--encoding=UTF-8", f"--format={_LOG}", f"{base}..HEAD")
+    found, problems = [], []
+    for record in out.decode("utf-8", "replace").split("\x01"):
+        if not record.strip("\n\0"):
+            continue
+        identity, parents, name, address, day, text = record.lstrip("\n").rstrip("\0").split("\0")
+        if len(parents.split()) > 1:
+            problems.append(f"{identity[:12]} {text.splitlines()[0]}: a merge; a series is a line of patches")
+            continue
+        if not text.strip():
+            problems.append(f"{identity[:12]}: no message; its first line is the subject of the patch")
+            continue
+        found.append(
+            _Commit(
+                id=identity,
+                parents=tuple(parents.split()),
+                author=messages.author_field(name, address),
+                committed=day,
+                fields=messages.fields_of(text),
+            )
+        )
+    if problems:
+        raise SeriesError(
+            "these commits cannot become patches", details=problems, hint=f"git rebase -i {checkout.UPSTREAM}"
+        )
+    return found
+
+
+def _rendered(
+    repository: Repository, state: State, distribution: Distribution, commits: Sequence[_Commit], ask: Ask
+) -> dict[str, bytes]:
+    """The patch files by name, in order. A commit that is as it was checked out is the file that it came from."""
+    old = {patch.name: patch for patch in series.read(distribution.folder)}
+    by_subject = {patch.subject: patch for patch in old.values()}
+    changed = [commit for commit in commits if commit.id not in state.commits]
+    diffs = history.diffs_of(repository, [commit.id for commit in changed])
+    names = _names(commits, state, by_subject, [*old])
+    written: dict[str, bytes] = {}
+    problems: list[str] = []
+    for commit, name in zip(commits, names, strict=True):
+        if commit.id in state.commits:
+            written[name] = (distribution.folder / name).read_bytes()
+            continue
+        problems += _refusals(commit, diffs[commit.id])
+        fields, missing = _completed(commit, by_subject.get(commit.subject), ask)
+        problems += [f"{commit.subject}: lacks {field}: {_NEEDED[field]}" for field in missing]
+        if not problems:
+            written[name] = render(fields, diffs[commit.id], by_subject.get(commit.subject))
+    if problems:
+        raise SeriesError(
+            "these commits cannot become patches",
+            details=problems,
+            hint="add trailers (git commit --amend --trailer 'Proof: test_x.py'), or git rebase -i upstream",
+        )
+    return written
+
+
+def _refusals(commit: _Commit, diff: bytes) -> list[str]:
+    if not diff.strip():
+        return [f"{commit.subject}: changes nothing"]
+    found = []
+    if re.search(rb"^(GIT binary patch|Binary files )", diff, re.MULTILINE):
+        found.append(f"{commit.subject}: changes a binary file, which no reviewer can read")
+    if re.search(rb"^(new file|new|old|deleted file) mode 1[26]0000$", diff, re.MULTILINE):
+        found.append(f"{commit.subject}: has a symbolic link or a submodule, which a wheel cannot hold")
+    return found
+
+
+def _completed(commit: _Commit, old: Patch | None, ask: Ask) -> tuple[Fields, list[str]]:
+    """The fields of a patch, and which could not be completed from the old patch or by asking."""
+    # What somebody was asked for at the last export is in the patch, not in the commit.
+    kept = {name: old.fields[name] for name in ("Origin", "Proof", "Bug") if old and name in old.fields}
+    if "Applied-Upstream" in commit.fields or "Bug" in commit.fields:
+        kept.pop("Bug", None)
+    fields: Fields = {"Origin": "vendor", **kept, **commit.fields, "Author": commit.author}
+    fields["Last-Update"] = commit.committed
+    missing = []
+    for field, what in _NEEDED.items():
+        name = field.split(" or ")[0]
+        if any(fields.get(one, "").strip() for one in field.split(" or ")):
+            continue
+        answer = ask(commit.subject, name, what)
+        if answer and answer.strip():
+            fields[name] = answer.strip()
+        else:
+            missing.append(field)
+    return fields, missing
+
+
+def render(fields: Fields, diff: bytes, old: Patch | None = None) -> bytes:
+    """A patch file. Its Last-Update stays that of the old patch when nothing changed but line numbers around it."""
+    name = Path("patch")
+    content = messages.header(fields).encode() + diff
+    if old is not None and "Last-Update" in old.fields:
+        new = series.parse(name, content)
+        same_fields = {**new.fields, "Last-Update": ""} == {**old.fields, "Last-Update": ""}
+        if same_fields and _essence(new) == _essence(old):
+            return messages.header({**fields, "Last-Update": old.fields["Last-Update"]}).encode() + diff
+    return content
+
+
+def _essence(patch: Patch) -> list[object]:
+    """What a patch does, wherever in its files it does it."""
+    return [(file.old, file.new, file.new_mode, [(hunk.old, hunk.new) for hunk in file.hunks]) for file in patch.files]
+
+
+def _names(commits: Sequence[_Commit], state: State, by_subject: Mapping[str, Patch], old: Sequence[str]) -> list[str]:
+    """A file name for each commit: its own of old, or the next number and the subject's slug."""
+    names: list[str] = []
+    for commit in commits:
+        known = by_subject.get(commit.subject)
+        if commit.id in state.commits:
+            names.append(state.commits[commit.id])
+        elif known is not None:
+            names.append(known.name)
+        else:
+            names.append(next_name([*old, *names], slug_of(commit.subject)))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    slugs = [re.sub(r"^\d+-", "", name) for name in names]
+    twice += sorted({name for name in slugs if slugs.count(name) > 1})
+    if twice:
+        raise SeriesError("two commits have the same subject, and so the same name", details=twice,
+                          hint="git rebase -i upstream: reword one, or make them one (fixup)")  # fmt: skip
+    return names
+
+
+def slug_of(subject: str) -> str:
+    """The subject in a file name. Raises `SeriesError` for one without a letter for it."""
+    slug = messages.slug(subject)
+    if not slug:
+        raise SeriesError(f"the subject {subject!r} has no ASCII letter or digit, so it cannot name a file")
+    return slug
+
+
+def next_name(taken: Sequence[str], slug: str) -> str:
+    """`0004-say-what-it-does.patch`, with the number after the highest that is taken."""
+    numbers = [int(name.split("-")[0]) for name in taken if name.split("-")[0].isdigit()]
+    return f"{max(numbers, default=0) + 1:04}-{slug}.patch"
+
+
+def _verify(repository: Repository, state: State, distribution: Distribution, written: Mapping[str, bytes]) -> None:
+    """Raises `SeriesError` unless the patches, applied exactly to the source, give what HEAD has."""
+    patches = [series.parse(distribution.folder / name, content) for name, content in written.items()]
+    verify(repository, state.base, "HEAD", patches, against=state.title)
+
+
+def verify(repository: Repository, base: str, tip: str, patches: Sequence[Patch], *, against: str) -> None:
+    """Raises `SeriesError` unless the patches, applied exactly to `base`, give what `tip` has."""
+    tree = history.overlay(repository, base, patches)
+    for patch in patches:
+        if offsets := tree.apply(patch, against=against):
+            raise SeriesError(f"{patch.name} does not apply exactly to {against}", details=map(str, offsets))
+    touched = {path for patch in patches for path in patch.touched}
+    entries = repository.entries(tip)
+    contents = repository.contents(entries[path].id for path in touched if path in entries)
+    for path in sorted(touched):
+        lines, entry = tree.file(path).lines, entries.get(path)
+        if (b"".join(lines) if lines is not None else None) != (contents[entry.id] if entry else None):
+            raise SeriesError(f"the patches do not give what the commits have in {path}",
+                              hint="this is a bug: please report it with the checkout")  # fmt: skip
+
+
+def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> Exported:
+    """The folder holds exactly these patches, in this order. Raises, everything as it was, when they cannot be read."""
+    folder = distribution.folder
+    backup.restore(folder)
+    old = {name: (folder / name).read_bytes() for name in series.names(folder)}
+    listed = folder / "series"
+    lines = "".join(f"{name}\n" for name in written).encode()
+    with_comments = listed.is_file() and list(series.names(folder)) == list(written)
+    if not (old == dict(written) and with_comments):
+        backup.make(folder, {**old, "series": listed.read_bytes() if listed.is_file() else b""})
+        try:
+            for name, content in written.items():
+                if old.get(name) != content:
+                    write_atomic(folder / name, content)
+            if not with_comments:
+                write_atomic(listed, lines)
+            for name in old.keys() - written.keys():
+                (folder / name).unlink()
+            series.read(folder)
+        except (CertifiedError, OSError):
+            backup.restore(folder)
+            raise
+        backup.drop(folder)
+    return Exported(
+        folder=folder,
+        added=tuple(name for name in written if name not in old),
+        changed=tuple(name for name in written if name in old and old[name] != written[name]),
+        removed=tuple(name for name in old if name not in written),
+        unchanged=tuple(name for name in written if old.get(name) == written[name]),
+    )

@@ -1,0 +1,310 @@
+"""A patch of one version -> the same patch for another, by a three-way merge whose base is the first version's source.
+
+Works in a scratch repository; writes the target's patch folder when it is clean, and a checkout with git's conflict
+markers when it is not. Nothing is written that does not apply exactly afterwards.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from astronomer_certified import effects, series
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
+from astronomer_certified.series import Patch
+from astronomer_certified.workspace import Workspace
+
+from . import checkout, export, history, sources
+from .repository import Repository
+from .sources import Source
+
+_ORIGIN = "refs/certified/origin"
+
+
+class Fate(enum.StrEnum):
+    """What became of a patch on its way to another version."""
+
+    CLEAN = "clean"
+    OFFSET = "offset"
+    MERGED = "merged"
+    CONFLICT = "conflict"
+    NOT_NEEDED = "not needed"
+    NOT_APPLICABLE = "not applicable"
+    THERE = "there already"
+
+
+WRITTEN = (Fate.CLEAN, Fate.OFFSET, Fate.MERGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A patch in the series that has it, with those before it; `moves` are folders that the target has elsewhere."""
+
+    distribution: Distribution
+    patches: tuple[Patch, ...]
+    moves: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def patch(self) -> Patch:
+        """The patch that is to be ported."""
+        return self.patches[-1]
+
+    @property
+    def title(self) -> str:
+        """The name of the series that has it."""
+        return sources.title(self.distribution)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ported:
+    """The fate of one patch in one version; `path` is the patch that was written, or the checkout with conflicts."""
+
+    patch: str
+    origin: str
+    target: str
+    fate: Fate
+    note: str = ""
+    path: Path | None = None
+    proof: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Merge:
+    """The outcome of a merge before anything is written: the tree it gives, and which files conflict."""
+
+    fate: Fate
+    tip: str
+    tree: str
+    note: str = ""
+
+
+def origin_of(distribution: Distribution, name: str) -> Origin | None:
+    """The patch of that name or CVE id in a series; None when it is not there."""
+    patches = series.read(distribution.folder)
+    for number, patch in enumerate(patches, start=1):
+        if name in (patch.name, patch.slug, *patch.cves):
+            return Origin(distribution=distribution, patches=patches[:number])
+    return None
+
+
+def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool = False) -> Ported:
+    """What became of the patch. With `dry` nothing is written. Raises for a series that does not apply as it is."""
+    patch = origin.patch
+    there = series.read(target.folder)
+    report = Ported(
+        patch=patch.slug, origin=origin.title, target=sources.title(target), fate=Fate.THERE, proof=patch.proof
+    )
+    if any(patch.slug == other.slug or patch.subject == other.subject for other in there):
+        return report
+    from_source, to_source = (sources.imported(workspace, item) for item in (origin.distribution, target))
+    with effects.scratch_folder(effects.memory_folder(workspace.root / "build"), "port") as scratch:
+        repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
+        repository.create("port", bare=True)
+        merge = _merge(repository, origin, from_source, target, to_source, there)
+        report = replace(report, fate=merge.fate, note=_notes(merge.note, patch, there))
+        if dry or merge.fate not in (*WRITTEN, Fate.CONFLICT):
+            return report
+        if merge.fate in WRITTEN:
+            return replace(report, path=_write(repository, merge, patch, target, to_source, there))
+    return _leave_conflict(workspace, report, origin, from_source, target)
+
+
+def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
+    known = {name for other in there for name in (other.slug, other.name)}
+    lacking = [item for item in patch.fields.get("Depends", "").replace(",", " ").split() if item not in known]
+    return "; ".join(filter(None, [note, f"depends on {', '.join(lacking)}: port that first" if lacking else ""]))
+
+
+def _merge(
+    repository: Repository, origin: Origin, from_source: Source, target: Distribution, to_source: Source,
+    there: tuple[Patch, ...],
+) -> _Merge:  # fmt: skip
+    before, after = _change(repository, origin, from_source)
+    title = sources.title(target)
+    tip = history.write(repository, to_source.commit, there, against=title, ref="refs/heads/target").tip
+    status, tree, conflicts = _three_way(repository, before, after, tip)
+    if status == 0 and tree == repository.text("rev-parse", f"{tip}^{{tree}}"):
+        return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note="the source has it already")
+    exact = _exact(repository, origin.patch, target, to_source, there) if not origin.moves else None
+    if exact is not None:
+        fate = Fate.OFFSET if exact.offsets else Fate.CLEAN
+        return _Merge(fate=fate, tip=tip, tree=exact.tip, note=f"{len(exact.offsets)} hunks" if exact.offsets else "")
+    if status == 0:
+        return _Merge(fate=Fate.MERGED, tip=tip, tree=tree, note="the context differs: read what was merged")
+    return _conflict(repository, origin, target, tip, tree, conflicts)
+
+
+def _change(repository: Repository, origin: Origin, from_source: Source) -> tuple[str, str]:
+    """The commits before and after the patch in the version that has it, with folders where the target has them."""
+    theirs = history.write(repository, from_source.commit, origin.patches, against=origin.title, ref=_ORIGIN)
+    before = theirs.commits[-2] if len(theirs.commits) > 1 else theirs.base
+    if not origin.moves:
+        return before, theirs.tip
+    before = history.moved(repository, before, origin.moves)
+    after = history.moved(repository, theirs.tip, origin.moves, before)
+    repository.git("update-ref", _ORIGIN, after)
+    return before, after
+
+
+def _three_way(repository: Repository, before: str, after: str, ours: str) -> tuple[int, str, list[str]]:
+    """Status, tree and conflicting files of a merge of two changes of `before`.
+
+    git takes the base of a merge from the commits' ancestors, so each side is made a child of it.
+    """
+    person = {f"GIT_{who}_{what}": "port" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def commit(name: str, *parents: str) -> str:
+        words = [word for parent in parents for word in ("-p", parent)]
+        return repository.git("commit-tree", f"{name}^{{tree}}", *words, "-m", "side", env=person).decode().strip()
+
+    base = commit(before)
+    status, out = repository.status(
+        "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", commit(ours, base), commit(after, base),
+        statuses=(0, 1),
+    )  # fmt: skip
+    tree, *names = out.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+    return status, tree, sorted(set(names))
+
+
+def _exact(
+    repository: Repository, patch: Patch, target: Distribution, to_source: Source, there: tuple[Patch, ...]
+) -> history.History | None:
+    """The target's series with the patch as it is, and the offsets of its hunks; None when it does not apply."""
+    title = sources.title(target)
+    try:
+        made = history.write(repository, to_source.commit, (*there, patch), against=title, ref="refs/heads/exact")
+    except SeriesError:
+        return None
+    return replace(made, offsets=tuple(offset for offset in made.offsets if offset.patch == patch.name))
+
+
+def _conflict(
+    repository: Repository, origin: Origin, target: Distribution, tip: str, tree: str, conflicts: list[str]
+) -> _Merge:
+    present = repository.entries(tip)
+    patch = origin.patch
+    changed = [file.old for file in patch.files if file.old is not None]
+    for old, new in origin.moves.items():
+        changed = [re.sub(f"^{re.escape(old)}/", f"{new}/", path) for path in changed]
+    missing = [path for path in changed if path not in present]
+    if changed and missing == changed:
+        return _Merge(fate=Fate.NOT_APPLICABLE, tip=tip, tree=tree, note=f"no {', '.join(missing)}")
+    since = _upstream_since(patch, target)
+    if since is not None:
+        note = f"its header says upstream has it since {since}"
+        return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note=note)
+    return _Merge(fate=Fate.CONFLICT, tip=tip, tree=tree, note=f"in {', '.join(conflicts)}")
+
+
+def _upstream_since(patch: Patch, target: Distribution) -> Version | None:
+    """The version from which on upstream has it, when the target is not older; None otherwise."""
+    for word in patch.fields.get("Applied-Upstream", "").replace(",", " ").split():
+        try:
+            version = Version(word)
+        except InvalidVersion:
+            continue
+        if version <= target.release.upstream:
+            return version
+    return None
+
+
+def _write(
+    repository: Repository, merge: _Merge, patch: Patch, target: Distribution, to_source: Source,
+    there: tuple[Patch, ...],
+) -> Path:  # fmt: skip
+    """The patch file in the target's folder, at the end of its series."""
+    fields = {**patch.fields, "Last-Update": f"{datetime.now(UTC):%Y-%m-%d}"}
+    content = export.render(fields, history.diff(repository, merge.tip, merge.tree))
+    name = export.next_name([other.name for other in there], patch.slug)
+    new = series.parse(target.folder / name, content)
+    export.verify(repository, to_source.commit, merge.tree, [*there, new], against=sources.title(target))
+    old = {other.name: (target.folder / other.name).read_bytes() for other in there}
+    export.replace_series(target, {**old, name: content})
+    return target.folder / name
+
+
+def _leave_conflict(
+    workspace: Workspace, report: Ported, origin: Origin, from_source: Source, target: Distribution
+) -> Ported:
+    """A checkout of the target in which git stopped in the middle of a cherry-pick."""
+    folder = workspace.checkout(report.target.replace("==", "-"))
+    try:
+        made = checkout.make(workspace, target, folder, also=[from_source])
+    except WorkspaceError as err:
+        return replace(report, note=f"{report.note}; {err.what}: export it or remove it, then port again")
+    repository = Repository.of(folder)
+    after = _change(repository, origin, from_source)[1]
+    repository.status("cherry-pick", after, env=_identity(repository, after), statuses=(0, 1))
+    waits = {"name": origin.patch.slug, "origin": origin.title, "proof": origin.patch.proof or ""}
+    checkout.write_state(folder, replace(made.state, port=waits))
+    return replace(report, path=folder)
+
+
+def _identity(repository: Repository, commit: str) -> dict[str, str]:
+    """The author of a commit as the one who commits: no identity of the engineer's is needed to go on."""
+    name, address = repository.text("show", "-s", "--format=%an%n%ae", commit).split("\n")
+    return {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address or "nobody", "GIT_EDITOR": "true"}
+
+
+def waiting(workspace: Workspace) -> tuple[Path, ...]:
+    """The checkouts in which a port waits for a human."""
+    found = []
+    for folder in sorted(workspace.checkout("*").parent.glob("*")):
+        try:
+            if checkout.read_state(folder).port:
+                found.append(folder)
+        except CertifiedError:
+            continue
+    return tuple(found)
+
+
+def go_on(workspace: Workspace, folder: Path) -> Ported:
+    """The port that waited in a checkout, committed and exported. Raises while conflicts are left."""
+    state = checkout.read_state(folder)
+    repository = Repository.of(folder)
+    head = repository.git_folder / "CHERRY_PICK_HEAD"
+    if head.is_file():
+        if unmerged := sorted(set(repository.text("diff", "--name-only", "--diff-filter=U").split())):
+            raise WorkspaceError(
+                f"{folder} has conflicts left", details=unmerged, hint="resolve them, git add, then --continue"
+            )
+        if left := _markers(repository):
+            raise WorkspaceError(
+                f"{folder} has conflict markers left", details=left, hint="resolve them, git add, then --continue"
+            )
+        picked = head.read_text().strip()
+        if not repository.git("diff", "--cached", "--name-only"):
+            raise WorkspaceError(
+                f"{folder}: after the resolution nothing of the patch is left",
+                hint="if that is right, remove the folder",
+            )
+        repository.git("cherry-pick", "--continue", env=_identity(repository, picked))
+    before = set(series.names(sources.named(workspace, state.title).folder))
+    done = export.export(workspace, folder)
+    [name] = [name for name in done.added if name not in before] or [""]
+    waits: Mapping[str, Any] = state.port
+    return Ported(
+        patch=waits["name"], origin=waits["origin"], target=state.title, fate=Fate.MERGED, note="resolved by hand",
+        path=done.folder / name if name else None, proof=waits["proof"] or None,
+    )  # fmt: skip
+
+
+def _markers(repository: Repository) -> list[str]:
+    staged = repository.git("diff", "--cached", "--name-only", "-z").decode("utf-8", "surrogateescape").split("\0")
+    found = []
+    for path in filter(None, staged):
+        real = repository.folder / path
+        if real.is_file() and any(
+            line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in real.read_bytes().split(b"\n")
+        ):
+            found.append(os.fsencode(path).decode("utf-8", "replace"))
+    return found

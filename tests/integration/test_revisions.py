@@ -1,0 +1,88 @@
+"""What a change asks for: a new revision before it is published, and the runs of proofs that it concerns."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tarfile
+
+from miniature import PROOF, SDIST, Finished, Project, sdist
+
+
+def test_a_changed_series_needs_a_new_revision(project: Project) -> None:
+    project.must("changelog", "--write")
+    project.must("publish")
+    first = project.published()
+    project.edit(project.patch, "html.escape(name)", "html.escape(str(name))")
+
+    refused = project.run("publish")
+
+    assert refused.status == 1
+    assert "9.9.9-1 is not made of what it was recorded with" in refused.stderr
+    assert "hint: raise the revision: certified bump 9.9.9" in refused.stderr
+    assert project.published() == first
+    assert project.must("bump").stdout == "9.9.9-2\n"
+    project.must("publish")
+    assert first.items() < project.published().items()
+    assert "apache_airflow-9.9.9+astro.2-py3-none-any.whl" in project.published()
+    told = (project.manifest.parent / "CHANGELOG.md").read_text().split("## ")[1]
+    assert told.startswith("Astronomer Certified 9.9.9-2, ")
+    assert "\n\nBug fixes\n\n- Escape the name in the greeting; revised\n" in told
+
+
+def ran(finished: Finished) -> set[str]:
+    """Which proofs were run on which side."""
+    return set(re.findall(r"prove: (\S+ on \w+) \(", finished.stderr))
+
+
+def test_a_proof_is_run_again_only_where_something_changed(project: Project) -> None:
+    upstream, patched = f"{PROOF} on upstream", f"{PROOF} on patched"
+    assert ran(project.must("prove")) == {upstream, patched}
+    assert ran(project.must("prove", PROOF)) == set()
+
+    project.edit(project.patch, "html.escape(name)", "html.escape(str(name))")
+    assert ran(project.must("prove")) == {patched}
+    project.edit(project.proof, "'Hello, Ada'", "'Hello, ' 'Ada'")
+    assert ran(project.must("prove", PROOF)) == {upstream, patched}
+    (project.proof.parent / "conftest.py").write_text("")
+    assert ran(project.must("prove")) == {upstream, patched}
+    assert ran(project.must("prove", "--again")) == {upstream, patched}
+
+    # What does not hold is not remembered.
+    project.edit(project.proof, "'Good bye, Ada'", "'Good bye'")
+    assert project.run("prove").status == 1
+    assert ran(project.run("prove")) == {upstream, patched}
+
+
+def test_a_ported_patch_is_proven_at_once(project: Project) -> None:
+    """From a 9.9.8 that has the patch to the 9.9.9 that lost it, and whose source is the same."""
+    name = "apache-airflow-9.9.8.tar.gz"
+    with tarfile.open(next(project.cache.glob(f"astronomer-certified/files/*/*/{SDIST}"))) as tar:
+        members = {
+            member.name.partition("/")[2]: stream.read()
+            for member in tar
+            if (stream := tar.extractfile(member)) is not None
+        }
+    source = sdist("apache-airflow", "9.9.8", members)
+    digest = hashlib.sha256(source).hexdigest()
+    cached = project.cache / "astronomer-certified" / "files" / digest[:2] / digest / name
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(source)
+    older = project.root / "patches" / "9.9.8"
+    shutil.copytree(project.manifest.parent, older)
+    text = (older / "release.toml").read_text().replace("9.9.9", "9.9.8")
+    known = re.search(rf'{re.escape(name)}"\nsha256 = "(\w+)"', text)
+    assert known is not None
+    (older / "release.toml").write_text(text.replace(known[1], digest))
+    project.patch.unlink()
+    (project.manifest.parent / "series").write_text("")
+
+    words = project.argv("patch", "port", "escape-the-name-in-the-greeting", "--to", "9.9.9")
+    done = subprocess.run(words, env=project.environment(), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("9.9.9    clean          escape-the-name-in-the-greeting from 9.9.8")
+    assert f"9.9.9    proven         {PROOF} (" in done.stderr
+    assert project.patch.is_file()

@@ -1,0 +1,215 @@
+"""port: what becomes of a patch in another version, and the way through a conflict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench import TRAILERS, Engineer, add, project, written
+
+from astronomer_certified import cli
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.errors import WorkspaceError
+from astronomer_certified.series import read
+from astronomer_certified.workbench import export, port, sources
+from astronomer_certified.workbench.port import Fate
+from astronomer_certified.workspace import Workspace
+
+TEXT = "".join(f"line {number}\n" for number in range(1, 21))
+FIXED = TEXT.replace("line 10\n", "line 10\nfixed\n")
+
+# demo/jobs.py (or another file) of the version that is ported to, and what is expected.
+TARGETS: dict[str, tuple[dict[str, str | bytes], Fate, str]] = {
+    "the same": ({"demo/jobs.py": TEXT}, Fate.CLEAN, ""),
+    "longer above": ({"demo/jobs.py": "new\nnew\n" + TEXT}, Fate.OFFSET, "1 hunks"),
+    "another context": (
+        {"demo/jobs.py": TEXT.replace("line 12\n", "line twelve\n")}, Fate.MERGED, "the context differs",
+    ),
+    "moved away": ({"demo/moved.py": TEXT}, Fate.MERGED, "the context differs"),
+    "changed there": ({"demo/jobs.py": TEXT.replace("line 10\n", "ten\n")}, Fate.CONFLICT, "in demo/jobs.py"),
+    "fixed": ({"demo/jobs.py": FIXED}, Fate.NOT_NEEDED, "the source has it already"),
+    "fixed among other changes": (
+        {"demo/jobs.py": "new\n" + FIXED.replace("line 9\n", "")}, Fate.NOT_NEEDED, "the source has it already",
+    ),
+    "without the file": ({"demo/other.py": "x\n"}, Fate.NOT_APPLICABLE, "no demo/jobs.py"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return project(tmp_path / "project")
+
+
+@pytest.fixture
+def fixed(place: Workspace, tmp_path: Path) -> Distribution:
+    """demo 1.0 with a patch."""
+    return with_fix(place, "1.0", tmp_path)
+
+
+def with_fix(place: Workspace, version: str, tmp_path: Path, trailers: str = TRAILERS) -> Distribution:
+    demo = add(place, version, {"demo/jobs.py": TEXT})
+    engineer = Engineer(place, demo, tmp_path / f"engineer-{version}")
+    engineer.commit("Fix the tenth", {"demo/jobs.py": FIXED}, trailers)
+    export.export(place, engineer.folder)
+    return demo
+
+
+def ported(place: Workspace, fixed: Distribution, target: Distribution, *, dry: bool = False) -> port.Ported:
+    origin = port.origin_of(fixed, "fix-the-tenth")
+    assert origin is not None
+    return port.port(place, origin, target, dry=dry)
+
+
+@pytest.mark.parametrize("kind", ["sdist", "wheel"])
+@pytest.mark.parametrize("case", TARGETS)
+def test_what_becomes_of_a_patch(place: Workspace, fixed: Distribution, case: str, kind: str) -> None:
+    files, fate, note = TARGETS[case]
+    target = add(place, "0.9", files, kind=kind)
+
+    assert ported(place, fixed, target, dry=True).fate is fate
+    assert written(target) == {"series": b""}
+    done = ported(place, fixed, target)
+
+    assert (done.fate, done.note) == (fate, done.note if note and done.note.startswith(note) else note)
+    if fate in port.WRITTEN:
+        [patch] = read(target.folder)
+        assert done.path == target.folder / "0001-fix-the-tenth.patch"
+        assert patch.fields["Author"] == "Ada Ång <ada@example.invalid>"
+        assert {path for path in files if path.startswith("demo/")} == set(patch.touched)
+        assert ported(place, fixed, target).fate is Fate.THERE
+    else:
+        assert written(target) == {"series": b""}
+
+
+def test_a_header_that_says_since_when_upstream_has_it_spares_the_conflict(place: Workspace, tmp_path: Path) -> None:
+    fixed = with_fix(place, "1.0", tmp_path, TRAILERS + "Applied-Upstream: 1.2\n")
+    files, _, _ = TARGETS["changed there"]
+
+    assert ported(place, fixed, add(place, "1.1", files)).fate is Fate.CONFLICT
+    later = ported(place, fixed, add(place, "1.3", files))
+    assert (later.fate, later.note) == (Fate.NOT_NEEDED, "its header says upstream has it since 1.2")
+
+
+def test_a_folder_that_the_target_has_elsewhere_is_said(place: Workspace, fixed: Distribution) -> None:
+    origin = port.origin_of(fixed, "fix-the-tenth")
+    assert origin is not None
+    moving = replace(origin, moves={"demo": "demo_rbac"})
+    # An older file of the same name must not be mistaken for it.
+    both = {"demo/jobs.py": "old\n", "demo_rbac/jobs.py": "new\n" + TEXT}
+    target = add(place, "0.9", both)
+
+    assert port.port(place, origin, target, dry=True).fate is Fate.CONFLICT
+    done = port.port(place, moving, target)
+
+    assert done.fate is Fate.MERGED
+    assert read(target.folder)[0].touched == {"demo_rbac/jobs.py"}
+    other = add(place, "0.8", {"demo_rbac/jobs.py": TEXT.replace("line 10\n", "ten\n")})
+    folder = port.port(place, moving, other).path
+    assert folder is not None
+    assert "<<<<<<< HEAD\nten\n" in (folder / "demo_rbac/jobs.py").read_text()
+    nowhere = port.port(place, moving, add(place, "0.7", {"demo/other.py": "x\n"}))
+    assert (nowhere.fate, nowhere.note) == (Fate.NOT_APPLICABLE, "no demo_rbac/jobs.py")
+
+
+def test_only_the_patch_is_ported_not_those_before_it(place: Workspace, fixed: Distribution, tmp_path: Path) -> None:
+    engineer = Engineer(place, fixed, tmp_path / "more")
+    engineer.commit(
+        "Second", {"demo/jobs.py": FIXED.replace("line 19\n", "LINE 19\n")}, TRAILERS + "CVE: CVE-2021-0001"
+    )
+    export.export(place, engineer.folder)
+    target = add(place, "0.9", {"demo/jobs.py": TEXT})
+    origin = port.origin_of(fixed, "CVE-2021-0001")
+    assert origin is not None
+
+    done = port.port(place, origin, target)
+
+    assert done.path is not None
+    assert b"fixed" not in done.path.read_bytes()
+    assert done.fate is Fate.OFFSET
+
+
+def resolve(folder: Path, text: str) -> None:
+    Engineer.git(_at(folder), "status")
+    (folder / "demo/jobs.py").write_text(text)
+    Engineer.git(_at(folder), "add", "--all")
+
+
+def _at(folder: Path) -> Engineer:
+    engineer = object.__new__(Engineer)
+    engineer.folder, engineer._home = folder, folder.parent
+    return engineer
+
+
+def test_a_conflict_waits_with_gits_markers_and_goes_on(place: Workspace, fixed: Distribution) -> None:
+    target = add(place, "0.9", TARGETS["changed there"][0])
+    folder = ported(place, fixed, target).path
+    assert folder == place.checkout("demo-0.9")
+    text = (folder / "demo/jobs.py").read_text()
+    assert "<<<<<<< HEAD\nten\n" in text
+    assert port.waiting(place) == (folder,)
+
+    with pytest.raises(WorkspaceError, match=r"has conflicts left\n  demo/jobs.py"):
+        port.go_on(place, folder)
+    resolve(folder, text)
+    with pytest.raises(WorkspaceError, match=r"has conflict markers left\n  demo/jobs.py"):
+        port.go_on(place, folder)
+    assert "uncommitted" in str(ported(place, fixed, target).note) or ported(place, fixed, target).path is None
+    resolve(folder, TEXT.replace("line 10\n", "ten\nfixed\n"))
+    done = port.go_on(place, folder)
+
+    assert done.path == target.folder / "0001-fix-the-tenth.patch"
+    [patch] = read(target.folder)
+    assert patch.fields["Author"] == "Ada Ång <ada@example.invalid>"
+    assert "Conflicts" not in patch.fields["Description"]
+    assert port.waiting(place) == ()
+
+
+def test_a_resolution_of_nothing_is_refused(place: Workspace, fixed: Distribution) -> None:
+    files = TARGETS["changed there"][0]
+    folder = ported(place, fixed, add(place, "0.9", files)).path
+    assert folder is not None
+    resolve(folder, str(files["demo/jobs.py"]))
+    with pytest.raises(WorkspaceError, match="nothing of the patch is left"):
+        port.go_on(place, folder)
+
+
+def test_other_ports_may_come_between_a_conflict_and_its_end(
+    place: Workspace, fixed: Distribution, tmp_path: Path
+) -> None:
+    engineer = Engineer(place, fixed, tmp_path / "more")
+    engineer.commit("Second", {"demo/new.py": "x\n"})
+    export.export(place, engineer.folder)
+    target = add(place, "0.9", TARGETS["changed there"][0])
+    folder = ported(place, fixed, target).path
+    assert folder is not None
+    origin = port.origin_of(fixed, "second")
+    assert origin is not None
+    assert port.port(place, origin, target).fate is Fate.CLEAN
+
+    resolve(folder, TEXT.replace("line 10\n", "ten\nfixed\n"))
+    port.go_on(place, folder)
+
+    assert [patch.name for patch in read(target.folder)] == ["0001-second.patch", "0002-fix-the-tenth.patch"]
+
+
+def test_the_verb_ports_to_all_and_says_what_became_of_each(
+    place: Workspace, fixed: Distribution, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CERTIFIED_CACHE_DIR", str(place.cache))
+    for version, case in (("0.8", "without the file"), ("0.9", "longer above"), ("1.1", "the same"), ("1.2", "fixed")):
+        add(place, version, TARGETS[case][0])
+    words = ["-C", str(place.root), "patch", "port"]
+
+    assert cli.main([*words, "fix-the-tenth", "--all", "--no-prove"]) == 0
+    rows = sorted(line.split("  ")[0] + line[9:24].rstrip() for line in capsys.readouterr().out.splitlines())
+    assert len(rows) == 4
+    assert [len(read(sources.named(place, f"demo=={v}").folder)) for v in ("0.8", "0.9", "1.1", "1.2")] == [0, 1, 1, 0]
+    add(place, "2.0", TARGETS["changed there"][0])
+    assert cli.main([*words, "--all", "--to", "demo==2.0", "--no-prove"]) == 1
+    assert "conflicts wait for you" in capsys.readouterr().err
+    assert cli.main([*words, "--continue"]) == 1
+    assert "has conflicts left" in capsys.readouterr().err
+    assert cli.main([*words, "no-such", "--all"]) == 1
+    assert "no patch is called no-such\n  fix-the-tenth\n  hint: " in capsys.readouterr().err
+    assert cli.main([*words]) == 2

@@ -1,0 +1,494 @@
+"""checkout and export: ordinary git in between, nothing lost, and a table of what is refused."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from bench import TRAILERS, Engineer, add, project, written
+from factories import ROOT, diff_of, patch, series, write_tree
+
+from astronomer_certified import cli
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
+from astronomer_certified.series import read
+from astronomer_certified.workbench import backup, checkout, export, lint, messages, sources
+from astronomer_certified.workspace import Workspace
+
+TEXT = "".join(f"line {number}\n" for number in range(1, 21))
+FILES: dict[str, str | bytes] = {
+    "setup.py": "version = '1.0'\n",
+    "demo/jobs.py": TEXT,
+    "demo/dos.txt": "a\r\nb\r\nc\r\n",
+    "demo/with blank.py": TEXT,
+    "demo/ärger.py": TEXT,
+    "demo/picture.bin": bytes(range(256)),
+    ".gitattributes": "* text=auto eol=crlf\n*.py ident\n",
+    ".gitignore": "*.ignored\n",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return project(tmp_path / "project")
+
+
+@pytest.fixture
+def demo(place: Workspace) -> Distribution:
+    return add(place, "1.0", FILES)
+
+
+@pytest.fixture
+def engineer(place: Workspace, demo: Distribution, tmp_path: Path) -> Engineer:
+    return Engineer(place, demo, tmp_path / "checkout")
+
+
+def changed(text: str = TEXT, line: int = 3) -> str:
+    return text.replace(f"line {line}\n", f"LINE {line}\n")
+
+
+# --- there and back
+
+
+@pytest.mark.parametrize("kind", ["sdist", "wheel"])
+def test_a_checkout_has_the_source_and_each_patch_as_a_commit(place: Workspace, tmp_path: Path, kind: str) -> None:
+    demo = add(place, "1.0", FILES, kind=kind)
+    diff = diff_of({"demo/jobs.py": TEXT}, {"demo/jobs.py": changed()}, tmp_path / "diff")
+    fix = patch(diff, CVE="CVE-2021-0001")
+    series(demo.folder, {"0001-fix-the-demo.patch": fix})
+
+    engineer = Engineer(place, demo, tmp_path / "checkout")
+
+    assert engineer.git("status", "--short") == ""
+    assert engineer.git("log", "--format=%s|%an|%ae|%ad", "--date=short").splitlines() == [
+        "Fix the demo|A Person|person@example.invalid|2026-11-22",
+        "demo 1.0|demo|upstream|2021-05-21",
+    ]
+    assert engineer.git("log", "-1", "--format=%b").splitlines() == [
+        "It was broken.", "", "Origin: vendor", "Bug: demo#1", "CVE: CVE-2021-0001", "Proof: test_demo.py",
+    ]  # fmt: skip
+    assert (engineer.folder / "demo/jobs.py").read_text() == changed()
+    assert (engineer.folder / "demo/dos.txt").read_bytes() == b"a\r\nb\r\nc\r\n"
+    assert {path: (engineer.folder / path).is_file() for path in FILES} == dict.fromkeys(FILES, True)
+
+
+@pytest.mark.parametrize("item", sources.everything(Workspace.at(ROOT)), ids=sources.title)
+def test_every_header_of_this_project_survives_the_way_through_a_commit(item: Distribution) -> None:
+    for one in read(item.folder):
+        author = messages.person(one.fields, one.name)
+        back = messages.fields_of(messages.message(one.fields))
+        back |= {"Author": messages.author_field(author.name, author.address)}
+        back |= {"Last-Update": one.fields["Last-Update"]}
+
+        assert back == dict(one.fields)
+        assert (item.folder / one.name).read_bytes().startswith(messages.header(back).encode())
+
+
+def test_export_after_checkout_changes_nothing(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    engineer.commit("Change the jobs", {"demo/jobs.py": changed()})
+    engineer.commit("Change them again", {"demo/jobs.py": changed(changed(), 15)})
+    export.export(place, engineer.folder)
+    before = written(demo)
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+
+    assert export.export(place, again.folder).unchanged == tuple(sorted(before.keys() - {"series"}))
+    assert written(demo) == before
+    # Every commit anew, with another committer and another day: what they say is the same, so the files are.
+    again.git("rebase", "--quiet", "--force-rebase", "upstream", GIT_COMMITTER_DATE="2031-01-01T00:00:00Z")
+    assert export.export(place, again.folder).changed == ()
+    assert written(demo) == before
+
+
+def test_a_new_commit_becomes_a_patch_with_a_whole_header(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.write({"demo/jobs.py": changed()})
+    message = "Say it: «ärger» isn't 100% nice!\n\nA reason.\n\n  indented\n# not a comment\n\nCVE: CVE-2021-0001\n"
+    message += "Proof: none: a test\nBug: demo/demo#2\nSigned-off-by: Ada\n"
+    engineer.git("commit", "-a", "-m", message, GIT_COMMITTER_DATE="2026-12-24T00:00:00Z")
+
+    done = export.export(place, engineer.folder)
+
+    assert done.added == ("0001-say-it-arger-isnt-100-nice.patch",)
+    text = (demo.folder / done.added[0]).read_text()
+    assert text.startswith(
+        "Description: Say it: «ärger» isn't 100% nice!\n A reason.\n .\n   indented\n # not a comment\n"
+        "Author: Ada Ång <ada@example.invalid>\nOrigin: vendor\nBug: demo/demo#2\nLast-Update: 2026-12-24\n"
+        "CVE: CVE-2021-0001\nProof: none: a test\nSigned-off-by: Ada\n---\ndiff --git a/demo/jobs.py b/demo/jobs.py\n"
+    )
+    assert (demo.folder / "series").read_text() == f"{done.added[0]}\n"
+    assert export.export(place, engineer.folder).unchanged == done.added
+
+
+def test_names_stay_when_patches_are_reordered_dropped_and_added(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    for number, subject in ((3, "First"), (9, "Second"), (15, "Third")):
+        engineer.commit(subject, {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
+    export.export(place, engineer.folder)
+    order = "sed -i -e '1{h;d}' -e '2G' -e '3d'"  # the second, then the first; the third goes
+
+    engineer.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR=order)
+    engineer.commit("Fourth", {"demo/new.py": "new\n"})
+    done = export.export(place, engineer.folder)
+
+    assert (demo.folder / "series").read_text().split() == [
+        "0002-second.patch", "0001-first.patch", "0004-fourth.patch",
+    ]  # fmt: skip
+    assert (done.added, done.removed) == (("0004-fourth.patch",), ("0003-third.patch",))
+
+
+def test_last_update_is_the_day_of_the_change_and_stays_when_only_line_numbers_move(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    day = {"GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z"}
+    for line, subject in ((3, "Upper"), (17, "Lower")):
+        engineer.write({"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), line)})
+        engineer.git("commit", "-a", "-m", f"{subject}\n\n{TRAILERS}", **day)
+    export.export(place, engineer.folder)
+    engineer.git("checkout", "--quiet", "--detach", "HEAD~")
+    engineer.write({"demo/jobs.py": "new\n" + changed()})
+    engineer.git("commit", "-a", "--amend", "--no-edit", GIT_COMMITTER_DATE="2026-02-02T00:00:00Z")
+    engineer.git("cherry-pick", "patches", GIT_COMMITTER_DATE="2026-03-03T00:00:00Z")
+
+    assert export.export(place, engineer.folder).changed == ("0001-upper.patch", "0002-lower.patch")
+    assert b"Last-Update: 2026-02-02\n" in written(demo)["0001-upper.patch"]
+    lower = written(demo)["0002-lower.patch"]
+    assert b"Last-Update: 2026-01-01\n" in lower
+    assert b"@@ -15,7 +15,7 @@" in lower
+
+
+# --- odd files
+
+
+ODD: dict[str, Mapping[str, str | bytes | None]] = {
+    "a CRLF file": {"demo/dos.txt": "a\r\nB\r\nc\r\n"},
+    "a name with a blank": {"demo/with blank.py": changed()},
+    "a name that is not ASCII": {"demo/ärger.py": changed()},
+    "a new name with a quote": {'demo/"quoted" ü.py': "x\n"},
+    "a new empty file": {"demo/sub/__init__.py": ""},
+    "a file that goes": {"demo/jobs.py": None},
+    "a renamed file": {"demo/jobs.py": None, "demo/moved.py": changed()},
+    "a file that becomes a folder": {"demo/jobs.py": None, "demo/jobs.py/__init__.py": "x\n"},
+    "no newline at the end": {"demo/jobs.py": TEXT.rstrip("\n")},
+    "Latin-1": {"demo/latin.py": b"# \xe4rger\n"},
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_files_go_there_and_back(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path, case: str
+) -> None:
+    for name, content in ODD[case].items():
+        if content is None:
+            (engineer.folder / name).unlink()
+    engineer.write({name: content for name, content in ODD[case].items() if content is not None})
+    engineer.git("add", "--all", "--force")
+    engineer.git("commit", "--quiet", "-m", f"Odd\n\n{TRAILERS}")
+    export.export(place, engineer.folder)
+    before = written(demo)
+    again = Engineer(place, demo, tmp_path / "again")
+
+    for name, content in ODD[case].items():
+        path = again.folder / name
+        assert path.read_bytes() == (content.encode() if isinstance(content, str) else content) if content is not None \
+            else not path.is_file()  # fmt: skip
+    again.git("commit", "--amend", "--quiet", "--no-edit", "--reset-author")
+    export.export(place, again.folder)
+    assert written(demo).keys() == before.keys()
+    assert read(demo.folder)[0].files
+
+
+def test_a_mode_goes_there_and_back(place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path) -> None:
+    engineer.write({"run": "#!/bin/sh\n"})
+    for name in ("run", "demo/jobs.py"):
+        (engineer.folder / name).chmod(0o755)
+    engineer.git("add", "--all")
+    engineer.git("commit", "-m", f"Run it\n\n{TRAILERS}")
+    export.export(place, engineer.folder)
+
+    again = Engineer(place, demo, tmp_path / "again")
+    assert [(again.folder / name).stat().st_mode & 0o111 for name in ("run", "demo/jobs.py")] == [0o111, 0o111]
+
+
+# --- what is refused
+
+
+def dirty(engineer: Engineer) -> None:
+    engineer.write({"demo/jobs.py": "changed\n"})
+
+
+def untracked(engineer: Engineer) -> None:
+    engineer.write({"demo/forgotten.py": "x\n"})
+
+
+def merge(engineer: Engineer) -> None:
+    engineer.git("switch", "--quiet", "-c", "side")
+    engineer.commit("Side", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "patches")
+    engineer.commit("Main", {"demo/jobs.py": changed()})
+    engineer.git("merge", "--quiet", "side", "-m", "Merge them")
+
+
+def empty(engineer: Engineer) -> None:
+    engineer.commit("Nothing", {})
+
+
+def binary(engineer: Engineer) -> None:
+    engineer.commit("Picture", {"demo/picture.bin": bytes(range(255, -1, -1))})
+
+
+def link(engineer: Engineer) -> None:
+    (engineer.folder / "demo/link.py").symlink_to("jobs.py")
+    engineer.commit("Link", {})
+
+
+def twins(engineer: Engineer) -> None:
+    engineer.commit("Same", {"demo/jobs.py": changed()})
+    engineer.commit("Same", {"demo/new.py": "x\n"})
+
+
+def no_trailers(engineer: Engineer) -> None:
+    engineer.commit("Bare", {"demo/jobs.py": changed()}, "")
+
+
+def no_letters(engineer: Engineer) -> None:
+    engineer.commit("…", {"demo/jobs.py": changed()})
+
+
+def two_line_subject(engineer: Engineer) -> None:
+    engineer.commit("One\nTwo", {"demo/jobs.py": changed()})
+
+
+def lone_dot(engineer: Engineer) -> None:
+    engineer.commit("Dot\n\na\n.\nb", {"demo/jobs.py": changed()})
+
+
+def not_a_cve(engineer: Engineer) -> None:
+    engineer.commit("Number", {"demo/jobs.py": changed()}, TRAILERS + "CVE: 2021-1\n")
+
+
+def in_the_middle(engineer: Engineer) -> None:
+    engineer.commit("A", {"demo/jobs.py": changed()})
+    engineer.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR="sed -i s/^pick/edit/")
+
+
+def elsewhere(engineer: Engineer) -> None:
+    engineer.git("checkout", "--quiet", "--orphan", "other")
+    engineer.git("commit", "--quiet", "-m", "Other")
+
+
+REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
+    "dirty": (dirty, "has changes that are in no commit\n   M demo/jobs.py\n  hint: commit them"),
+    "untracked": (untracked, "has changes that are in no commit\n  ?? demo/forgotten.py"),
+    "merge": (merge, "Merge them: a merge; a series is a line of patches\n  hint: git rebase -i upstream"),
+    "empty": (empty, "Nothing: changes nothing"),
+    "binary": (binary, "Picture: changes a binary file, which no reviewer can read"),
+    "link": (link, "Link: has a symbolic link or a submodule"),
+    "twins": (twins, "two commits have the same subject, and so the same name\n  same.patch"),
+    "no trailers": (no_trailers, "Bare: lacks Bug or Applied-Upstream: "),
+    "no letters": (no_letters, "has no ASCII letter or digit"),
+    "subject of two lines": (two_line_subject, "the subject must be one line"),
+    "a lone dot": (lone_dot, "a line that is a lone dot means an empty line"),
+    "not a CVE": (not_a_cve, "missing: a CVE id in '2021-1'"),
+    "in the middle of a rebase": (in_the_middle, "git is in the middle of something (rebase-merge)"),
+    "on another branch": (elsewhere, "HEAD is not on top of the upstream source\n  hint: go to the branch"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_series_is_refused_and_leaves_everything_as_it_was(
+    place: Workspace, engineer: Engineer, demo: Distribution, case: str
+) -> None:
+    do, words = REFUSED[case]
+    do(engineer)
+    before, head = written(demo), engineer.git("log", "--format=%H")
+
+    with pytest.raises(CertifiedError) as refused:
+        export.export(place, engineer.folder)
+
+    assert words in str(refused.value)
+    assert written(demo) == before
+    assert engineer.git("log", "--format=%H") == head
+
+
+def test_somebody_at_a_terminal_is_asked_for_what_is_missing_and_once_only(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("Bare", {"demo/jobs.py": changed()}, "")
+    asked = []
+
+    def ask(subject: str, field: str, what: str) -> str:
+        asked.append((subject, field))
+        return {"Bug": "demo/demo#7", "Proof": "none: asked"}[field]
+
+    export.export(place, engineer.folder, ask)
+    engineer.git("commit", "--amend", "--quiet", "-m", "Bare\n\nNow with a reason.")
+    export.export(place, engineer.folder)
+
+    assert asked == [("Bare", "Bug"), ("Bare", "Proof")]
+    assert {"Bug": "demo/demo#7", "Proof": "none: asked", "Origin": "vendor"}.items() <= read(demo.folder)[
+        0
+    ].fields.items()
+    assert "Now with a reason." in read(demo.folder)[0].fields["Description"]
+
+
+def test_a_patch_that_stopped_applying_is_refused_at_checkout(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    other = TEXT.replace("line 3", "another")
+    diff = diff_of({"demo/jobs.py": other}, {"demo/jobs.py": changed(other, 4)}, tmp_path / "diff")
+    series(demo.folder, {"0001-fix.patch": patch(diff)})
+
+    with pytest.raises(SeriesError, match=r"0001-fix.patch does not apply to demo==1.0\n.*hunk 1 at line 3"):
+        checkout.make(place, demo, tmp_path / "checkout")
+    assert not (tmp_path / "checkout").exists()
+
+
+def test_a_patch_that_stopped_applying_can_be_repaired_with_git(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    other = TEXT.replace("line 3", "another")
+    stale = diff_of({"demo/jobs.py": other}, {"demo/jobs.py": changed(other, 4)}, tmp_path / "stale")
+    good = diff_of({"demo/ärger.py": TEXT}, {"demo/ärger.py": changed()}, tmp_path / "good")
+    two = {"0001-stale.patch": patch(stale, Description="Stale"), "0002-good.patch": patch(good, Description="Good")}
+    series(demo.folder, two)
+    with pytest.raises(SeriesError, match=r"hint: certified patch checkout demo==1\.0 --partly"):
+        checkout.make(place, demo, tmp_path / "checkout")
+
+    engineer = Engineer(place, demo, tmp_path / "checkout", partly=True)
+
+    assert engineer.made.left == ("0001-stale.patch",)
+    assert engineer.git("log", "--format=%s").splitlines() == ["Good", "demo 1.0"]
+    with pytest.raises(WorkspaceError, match=r"0001-stale\.patch"):
+        export.export(place, engineer.folder)  # or the patch would be lost
+    (engineer.folder / "0001-stale.patch").unlink()
+    engineer.commit("Stale", {"demo/jobs.py": changed(TEXT, 4)})
+    done = export.export(place, engineer.folder)
+    assert (done.changed, done.unchanged) == (("0001-stale.patch",), ("0002-good.patch",))
+
+
+# --- nothing is lost
+
+
+def test_a_checkout_with_work_is_not_overwritten(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    checkout.make(place, demo, engineer.folder)  # nothing to lose: it is made anew
+    engineer.commit("Work", {"demo/jobs.py": changed()})
+    with pytest.raises(WorkspaceError, match=r"is a checkout with work that is not exported"):
+        checkout.make(place, demo, engineer.folder)
+    export.export(place, engineer.folder)
+    checkout.make(place, demo, engineer.folder)
+    dirty(engineer)
+    with pytest.raises(WorkspaceError, match=r"uncommitted:  M demo/jobs.py"):
+        checkout.make(place, demo, engineer.folder)
+
+
+def test_a_folder_with_other_things_is_not_overwritten(place: Workspace, demo: Distribution, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "mine", {"notes": "mine\n"})
+    with pytest.raises(WorkspaceError, match="is there already, and no checkout"):
+        checkout.make(place, demo, folder)
+
+
+def test_what_somebody_else_exported_meanwhile_is_kept(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    other = Engineer(place, demo, tmp_path / "other")
+    other.commit("Theirs", {"demo/ärger.py": changed()})
+    export.export(place, other.folder)
+    engineer.commit("Ours", {"demo/jobs.py": changed()})
+
+    done = export.export(place, engineer.folder)
+
+    assert (demo.folder / "series").read_text().split() == ["0001-theirs.patch", "0002-ours.patch"]
+    assert done.unchanged == ("0001-theirs.patch",)
+
+
+def test_what_somebody_else_exported_in_the_same_place_is_for_a_human(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    other = Engineer(place, demo, tmp_path / "other")
+    other.commit("Theirs", {"demo/jobs.py": changed()})
+    export.export(place, other.folder)
+    engineer.commit("Ours", {"demo/jobs.py": TEXT.replace("line 3", "ours")})
+    before, head = written(demo), engineer.git("rev-parse", "HEAD")
+
+    with pytest.raises(WorkspaceError, match="was changed since it was checked out") as refused:
+        export.export(place, engineer.folder)
+
+    assert written(demo) == before
+    assert engineer.git("rev-parse", "HEAD") == head
+    [hint] = [line for line in str(refused.value).splitlines() if "hint: there: " in line]
+    engineer.git(*hint.split("git ")[1].split(",")[0].split(), status=1)
+    engineer.write({"demo/jobs.py": TEXT.replace("line 3", "both")})
+    engineer.git("add", "--all")
+    engineer.git("rebase", "--continue")
+    assert export.export(place, engineer.folder).added == ("0002-ours.patch",)
+
+
+def test_an_export_that_was_killed_is_undone_by_the_next(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("One", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    before = written(demo)
+    engineer.commit("Two", {"demo/new.py": "x\n"})
+    # As after a kill in the middle: the backup is there, one file was replaced, another one is new.
+    shutil.copytree(demo.folder, demo.folder / backup.NAME, ignore=shutil.ignore_patterns("*.toml"))
+    (demo.folder / "0001-one.patch").write_text("half")
+    (demo.folder / "0002-two.patch").write_text("half")
+
+    with pytest.raises(SeriesError, match="an export was killed"):
+        lint.lint(place, [demo])
+    done = export.export(place, engineer.folder)
+
+    assert done.unchanged == ("0001-one.patch",)
+    assert written(demo)["0001-one.patch"] == before["0001-one.patch"]
+    assert sorted(path.name for path in demo.folder.iterdir()) == [
+        "0001-one.patch", "0002-two.patch", "distribution.toml", "series",
+    ]  # fmt: skip
+
+
+def test_an_export_that_is_killed_at_any_moment_loses_nothing(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    words = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", "export"]
+    env = {**os.environ, "CERTIFIED_CACHE_DIR": str(place.cache)}
+    subjects = []
+    for number in range(1, 7):
+        subjects.append(f"Change {number}")
+        engineer.commit(subjects[-1], {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
+        process = subprocess.Popen([*words, str(engineer.folder)], env=env, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.1, 0.4))
+        process.kill()
+        process.wait()
+
+        export.export(place, engineer.folder)
+
+        assert [patch.subject for patch in read(demo.folder)] == subjects
+        assert not list(demo.folder.glob(f"{backup.NAME}"))
+
+
+# --- the command line
+
+
+def test_the_verbs_print_what_they_made(
+    place: Workspace, demo: Distribution, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CERTIFIED_CACHE_DIR", str(place.cache))
+    words = ["-C", str(place.root), "patch"]
+    assert cli.main([*words, "checkout", "demo==1.0"]) == 0
+    folder = capsys.readouterr().out.strip()
+    assert folder == str(place.root / "checkouts" / "demo-1.0")
+    assert cli.main([*words, "export", folder]) == 0
+    assert capsys.readouterr().out == f"{demo.folder}: 0 patches unchanged\n"
+    assert cli.main([*words, "export", "demo==1.0"]) == 0
+    assert cli.main([*words, "checkout", "demo"]) == 2
+    assert cli.main([*words, "export", str(place.root)]) == 1
+    assert "is not a checkout of a series\n  hint: certified patch checkout" in capsys.readouterr().err
