@@ -398,12 +398,22 @@ def test_eight_racing_uploads_of_one_new_name_have_one_winner(desk: Desk, index:
     assert desk.left_over() == []
 
 
-def test_a_file_copied_into_the_store_by_hand_is_listed(desk: Desk, index: Server, tmp_path: Path) -> None:
-    assert requests.get(f"{index.simple_url}tiny/", timeout=10).status_code == 404
+def test_a_file_copied_into_the_store_by_hand_is_checked_and_listed_at_the_next_start(
+    desk: Desk, tmp_path: Path
+) -> None:
     wheel = make_wheel(tmp_path)
+    desk.store.mkdir()
     (desk.store / wheel.name).write_bytes(wheel.read_bytes())
+    (desk.store / "torn-1.0-py3-none-any.whl").write_bytes(wheel.read_bytes()[:-10])
 
-    assert sha256(wheel) in requests.get(f"{index.simple_url}tiny/", timeout=10).text
+    with desk.server() as index:
+        assert sha256(wheel) in requests.get(f"{index.simple_url}tiny/", timeout=10).text
+        assert requests.get(f"{index.simple_url}torn/", timeout=10).status_code == 404
+
+    assert [(finding.filename, finding.served) for finding in index.findings] == [
+        (wheel.name, True),
+        ("torn-1.0-py3-none-any.whl", False),
+    ]
 
 
 # --- the fallback ---

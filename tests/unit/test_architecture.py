@@ -32,18 +32,22 @@ STAGES_THAT_MEET = {
 }
 DOORS = {
     "subprocess": {"effects"},
-    "socket": {"effects", "index.server"},  # the index listens; waitress wants the socket that was bound
+    "socket": {"effects", "index.server", "index.front", "index.back"},  # the index listens, answers, hands over
     # the store is locked across processes that publish and serve, a login while it is made
     "fcntl": {"effects", "index.store", "index.credentials"},
 }
 RENAMES = {
     "effects",
     "index.store",  # a published file appears by link(2), which refuses a name that is taken
+    "index.metrics",  # counts for the other workers: read as a whole, and worth no fsync
     "index.credentials",  # the password file is renamed while its own lock is held
     "upstream",  # a download becomes the cached file after its digest was checked
     "wheel_files",  # a wheel becomes the published one in one step
 }
-SOCKETS_IN_LIBRARIES = {"upstream", "upstream_index", "index.publish"}  # through `requests`
+SOCKETS_IN_LIBRARIES = {
+    "upstream", "upstream_index", "index.publish",  # through `requests`
+    "index.app", "index.front", "index.grammar",  # http.HTTPStatus: the names of the numbers, no socket
+}  # fmt: skip
 # assert for what the code itself guarantees: one is fine, a habit is not.
 ASSERTS = 6
 

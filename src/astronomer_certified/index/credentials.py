@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import secrets
@@ -111,22 +112,32 @@ class Htpasswd:
         from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
 
         self._accepted.clear()
-        self._users = None if stamp is None else HtpasswdFile(self._path)
+        self._users = None if stamp is None else HtpasswdFile(self._path, context=_schemes())
         self._stamp = stamp
 
     def _check(self, user: str, password: str) -> bool:
         if self._users is None or len(password.encode("utf-8", "surrogatepass")) > _BCRYPT_BYTES:
             return False
         try:
-            return bool(self._users.check_password(user, password))
+            right = self._users.check_password(user, password)
+            if right is None:
+                # Nobody of that name: as slow as a wrong password, or names could be guessed with a clock.
+                _schemes().dummy_verify()
+            return bool(right)
         except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
             return False
 
 
-def _hash(password: str) -> str:
-    from passlib.hash import bcrypt  # type: ignore[import-untyped]
+@functools.cache
+def _schemes() -> Any:
+    """The hashes that count. The older ones of htpasswd (MD5, SHA-1, crypt) are no protection any more."""
+    from passlib.context import CryptContext  # type: ignore[import-untyped]
 
-    return str(bcrypt.hash(password))
+    return CryptContext(["bcrypt", "argon2"])
+
+
+def _hash(password: str, scheme: str = "bcrypt") -> str:
+    return str(_schemes().handler(scheme).hash(password))
 
 
 def _create_once(path: Path, text: str, *, mode: int) -> None:
