@@ -8,6 +8,7 @@ else), and nothing is removed. Importing this imports pypiserver, so `server` im
 from __future__ import annotations
 
 import errno
+import itertools
 import sys
 import threading
 import warnings
@@ -28,8 +29,10 @@ from .distributions import Refused
 from .logins import Logins, Refusal
 from .metrics import Counters
 from .provenance import provenance_object
+from .proxy import Passing, UpstreamSilent
 from .site import Answer, Site
 from .store import NameTaken, Store, Upload
+from .upstream import Upstream
 
 with warnings.catch_warnings():
     # Its copy of Bottle imports `cgi`, which warns since Python 3.11 (PEP 594), and adds an import hook for
@@ -64,6 +67,7 @@ class Parts:
     log: Log
     metrics_folder: Any = None
     max_upload: int | None = None
+    upstream: Upstream | None = None
 
 
 class Application:
@@ -113,8 +117,24 @@ class Application:
             with self._answering:
                 answer = self._parts.site.answer(target, _headers(environ))
         if answer is None:
-            return _text(404, "There is nothing here.", start_response)
+            return self._elsewhere(path.removeprefix(self._parts.site.prefix), environ, start_response)
         return _send(answer, environ, start_response)
+
+    def _elsewhere(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """What upstream has, if it may be passed on."""
+        if self._parts.upstream is not None:
+            try:
+                found = self._parts.upstream.answer(path, _headers(environ))
+                first = next(found.pieces, b"") if isinstance(found, Passing) else b""
+            except UpstreamSilent as err:
+                return _text(502, err.what, start_response)
+            if isinstance(found, Passing):
+                sizes = [("Content-Length", str(found.size))] if found.size is not None else []
+                start_response("200 OK", [("Content-Type", "application/octet-stream"), *sizes])
+                return itertools.chain([first], found.pieces)
+            if found is not None:
+                return _send(found, environ, start_response)
+        return _text(404, "There is nothing here.", start_response)
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from .logins import Logins
 from .metrics import Counters
 from .site import Site
 from .store import Store
+from .upstream import Upstream
 
 if TYPE_CHECKING:
     from .server import Options
@@ -42,13 +43,13 @@ class Back:
     """Run `run` in a thread of its own; `take` gives it a connection, from any thread."""
 
     def __init__(
-        self, store: Store, site: Site, logins: Logins, counters: Counters, log: Log, options: Options,
-        listening: socket.socket,
+        self, store: Store, site: Site, upstream: Upstream | None, logins: Logins, counters: Counters, log: Log,
+        options: Options, listening: socket.socket,
     ) -> None:  # fmt: skip
         application = Application(
             Parts(
                 store=store, site=site, logins=logins, counters=counters, log=log,
-                metrics_folder=options.metrics_folder, max_upload=options.max_upload,
+                metrics_folder=options.metrics_folder, max_upload=options.max_upload, upstream=upstream,
             )
         )  # fmt: skip
         self._channels: dict[int, Any] = {}

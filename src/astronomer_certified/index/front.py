@@ -12,6 +12,7 @@ it, and given again as long as the file that it was made from has not changed: o
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import select
 import socket
@@ -243,6 +244,9 @@ class Front:
                 return
             request = grammar.parse(data)
             answer = self._site.answer(request.target, request.headers) if request is not None else None
+            if request is None and not grammar.passable(data):
+                self._refuse(connection, HTTPStatus.BAD_REQUEST)
+                return
             if request is None or answer is None:
                 self._pass_on(connection)
                 return
@@ -268,8 +272,12 @@ class Front:
                     self._refuse(connection, HTTPStatus.GONE)
                     return
                 if answer.length <= _SMALL:
-                    rest += os.pread(file, answer.length, answer.span[0])
+                    body = os.pread(file, answer.length, answer.span[0])
                     os.close(file)
+                    if answer.sha256 is not None and hashlib.sha256(body).hexdigest() != answer.sha256:
+                        self._refuse(connection, HTTPStatus.GONE)  # `certified index verify` says more
+                        return
+                    rest += body
                     file = None
         if file is None:
             self._keep(asked, request, answer, first, rest)

@@ -18,6 +18,8 @@ _HEAD = re.compile(
     rb"(GET|HEAD) (/[!-~]*) HTTP/1\.([01])\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}:[\t\x20-\x7e\x80-\xff]*\r\n){0,100})\r\n"
 )
+_LINE = re.compile(rb"[A-Z]{1,20} [!-~]+ HTTP/1\.([01])")
+_HOST = re.compile(rb"[\r\n]host[ \t]*:", re.IGNORECASE)
 _WITH_BODY = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection"))
 
 
@@ -42,6 +44,15 @@ def head(answer: Answer, *, keep_alive: bool) -> tuple[bytes, bytes]:
         lines.append("Connection: close")
     first = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
     return first.encode("ascii"), "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def passable(data: bytes) -> bool:
+    """Whether a head is at least clear about what it asks for, and of whom: two servers could not differ on that."""
+    before_body = data[: data.index(b"\r\n\r\n") + 2]
+    first, _, lines = before_body.partition(b"\r\n")
+    line = _LINE.fullmatch(first)
+    hosts = len(_HOST.findall(b"\r\n" + lines))
+    return line is not None and hosts <= 1 and (hosts == 1 or line[1] == b"0") and b"\0" not in before_body
 
 
 def parse(data: bytes) -> Request | None:

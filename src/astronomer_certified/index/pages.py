@@ -32,6 +32,8 @@ class Places:
     files: str = "../../packages/"
     provenance: str | None = None
     """Whole, with scheme and host; None to leave provenance out."""
+    tracks: str | None = None
+    """The upstream project that a page passes on (PEP 708)."""
 
 
 def project_json(project: ProjectRecord, places: Places) -> bytes:
@@ -40,7 +42,7 @@ def project_json(project: ProjectRecord, places: Places) -> bytes:
     if project.reason:
         status["reason"] = project.reason
     page = {
-        "meta": {"api-version": _VERSION},
+        "meta": {"api-version": _VERSION} | ({"tracks": [places.tracks]} if places.tracks else {}),
         "name": project.name,
         "project-status": status,
         "versions": list(dict.fromkeys(file.version for file in project.served)),
@@ -55,12 +57,15 @@ def _file_json(file: FileRecord, places: Places) -> dict[str, Any]:
         "filename": file.filename,
         "url": places.files + quote(file.filename),
         "hashes": {"sha256": file.sha256},
-        "size": file.size,
-        "upload-time": file.uploaded,
         "core-metadata": metadata,
         "data-dist-info-metadata": metadata,
         "yanked": (file.yanked or True) if file.yanked is not None else False,
     }
+    # What passes through from an upstream that does not say so has neither.
+    if file.size >= 0:
+        values["size"] = file.size
+    if file.uploaded:
+        values["upload-time"] = file.uploaded
     if file.requires_python is not None:
         values["requires-python"] = file.requires_python
     if file.provenance_sha256 is not None and places.provenance is not None:
@@ -73,6 +78,8 @@ def project_html(project: ProjectRecord, places: Places) -> bytes:
     status = f'<meta name="pypi:project-status" content="{project.status.value}">\n'
     if project.reason:
         status += f'<meta name="pypi:project-status-reason" content="{escape(project.reason)}">\n'
+    if places.tracks:
+        status += f'<meta name="pypi:tracks" content="{escape(places.tracks)}">\n'
     links = "".join(_link(file, places) for file in project.served)
     return _page(f"Links for {project.name}", status, links)
 

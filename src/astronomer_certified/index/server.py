@@ -28,6 +28,7 @@ from .logins import Logins
 from .metrics import Counters
 from .site import Address, Site
 from .store import Store
+from .upstream import Upstream
 
 PROTECTED = ("astronomer-certified", "apache-airflow")
 """The distributions that must come from us or not at all, whatever the fallback has under their names."""
@@ -48,6 +49,8 @@ class Options:
     trusted_proxy: str | None = None
     metrics_folder: Path | None = None
     """Where the workers of one index leave their counts for each other."""
+    kept: Path | None = None
+    """Where the proxy keeps what it passed on; beside the store by default. It may be thrown away."""
     reconciled: bool = False
     """Somebody else has looked over the store already: the supervisor does it once for its workers."""
 
@@ -117,8 +120,9 @@ class Server:
         counters = Counters(self._options.metrics_folder)
         address = Address(public_url=self._options.public_url or _url(self._socket), accel=self._options.accel)
         fallback = self._resolved()
+        upstream = Upstream(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
         self._back = Back(
-            store, Site(store, fallback, address), logins, counters, self._log, self._options, self._socket
+            store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
         )
         site = Site(store, fallback, address)
         self._front = Front(self._socket, site, self._back.take, counters, self._log, limit=self._options.connections)
@@ -145,6 +149,9 @@ class Server:
             self._socket.close()
         self._log.close()
 
+    def _kept(self) -> Path:
+        return self._options.kept or self._store.with_name("upstream")
+
     def _resolved(self) -> Fallback:
         url: str | None = None
         if isinstance(self._fallback, str):
@@ -170,8 +177,12 @@ def listen(host: str, port: int) -> socket.socket:
         ) from err
 
 
-def serve_forever(server: Server, *, ready: Callable[[Server], None]) -> None:
+def serve_forever(
+    server: Server, *, ready: Callable[[Server], None], wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Nothing, after SIGTERM or SIGINT (Ctrl-C) ended the server; `ready` is called once it answers.
+
+    `wanted` is asked once a second; the server ends too when it says no.
 
     Call it in the main thread, before others are started: it takes the two signals out of their usual way.
     """
@@ -181,7 +192,7 @@ def serve_forever(server: Server, *, ready: Callable[[Server], None]) -> None:
     try:
         with server:
             ready(server)
-            while signal.sigtimedwait(ends, 1) is None:
+            while signal.sigtimedwait(ends, 1) is None and wanted():
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
     finally:

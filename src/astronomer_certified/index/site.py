@@ -51,6 +51,8 @@ class Answer:
     body: bytes = b""
     file: Path | None = None
     span: tuple[int, int] = (0, 0)
+    sha256: str | None = None
+    """Of the whole file, when it is sent as a whole: who reads it at once can see that it is right."""
     depends: Path | None = None
     """The file of the store whose change makes this answer old; None for what must not be kept."""
     stamp: int = 0
@@ -154,7 +156,7 @@ class Site:
         stamp = stamp_of(depends)
         if stamp == 0 and project is not None:
             return self._elsewhere(project, depends)
-        wanted = parse_qs(query).get("format", [None])[0] if query else None
+        wanted = _wanted(query)
         media = negotiation.content_type(headers.get("accept", ""), wanted)
         if media is None:
             return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
@@ -216,10 +218,7 @@ class Site:
         depends = self._store.record_file(claimed.project)
         file = record.find(filename) if record else None
         if record is None or file is None:
-            # None of ours: perhaps one of an upstream page that we passed on.
-            return (
-                None if self._fallback.mode is Mode.PROXY and record is None else _text(404, "There is no such file.")
-            )
+            return _text(404, "There is no such file.", "file")
         if file not in record.served:
             return _text(410, f"{filename} is withheld: {file.withheld or record.reason or record.status}.", "file")
         if metadata:
@@ -280,7 +279,16 @@ class Site:
         if span is not None:
             partial = (*base, ("Content-Range", f"bytes {span[0]}-{span[1] - 1}/{there}"))
             return Answer(status=206, headers=partial, file=path, span=span, route=route)
-        return Answer(status=200, headers=base, file=path, span=(0, there), depends=depends, stamp=stamp, route=route)
+        return Answer(
+            status=200,
+            headers=base,
+            file=path,
+            span=(0, there),
+            sha256=sha256,
+            depends=depends,
+            stamp=stamp,
+            route=route,
+        )
 
     def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
         # The last one is kept: an installer asks for a file and its metadata one after the other.
@@ -319,6 +327,11 @@ def compress(body: bytes, encoding: str) -> bytes:
 
         return zstandard.ZstdCompressor(level=3 if large else 12).compress(body)
     return gzip.compress(body, 2 if large else 9, mtime=0)
+
+
+def _wanted(query: str) -> str | None:
+    """What `?format=` says. Its plus is a plus, as PEP 691 writes it, and no space."""
+    return parse_qs(query.replace("+", "%2B")).get("format", [None])[0] if query else None
 
 
 def _http_date(uploaded: str) -> str:
