@@ -155,6 +155,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         raise UsageError(f"{args.workers} workers cannot answer", hint="--workers 2")
     if not (folder / "htpasswd").exists():
         index.ensure_credentials(folder / "htpasswd", folder / "upload-password")
+    _describe(args, folder)
     public = args.public_url.rstrip("/") + "/" if args.public_url else None
     options = Options(
         mode=Mode(args.fallback),
@@ -186,6 +187,19 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         server = setup.server(listen(args.host, args.port))
         index.serve_forever(server, ready=lambda server: ready(server.url, server.findings))
     return 0
+
+
+def _describe(args: argparse.Namespace, folder: Path) -> None:
+    """The pages for people show what this project knows of its releases, when the index is the project's own."""
+    from .workspace import Workspace
+
+    root = Path(args.directory).absolute()
+    if args.index is None and (root / "patches").is_dir():
+        from . import release_notes
+        from .index import notes
+        from .index.store import Store
+
+        notes.write(Store.open(folder / "packages"), release_notes.of(Workspace.at(root)))
 
 
 def _publish(args: argparse.Namespace, progress: Quiet) -> int:
@@ -341,6 +355,7 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
         upstream=args.upstream,
         protected=patterns([*PROTECTED, *args.protect]),
     )
+    _describe(args, _folder(args))
     result = export.export(_store(args), args.target.absolute(), serving)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
     return 0

@@ -19,7 +19,7 @@ from astronomer_certified import errors
 PACKAGE = ROOT / "src" / "astronomer_certified"
 
 # From argv down to the stages; whoever is not here serves the stages and knows none of the above.
-LAYERS = (("cli",), ("index_commands",), ("pipeline",), ("evidence",), ("plan",))
+LAYERS = (("cli",), ("index_commands",), ("release_notes",), ("pipeline",), ("evidence",), ("plan",))
 STAGES = {
     "upstream", "series", "wheels", "resolve", "constraints", "certified_wheel", "wheelhouse", "index", "certify",
     "proofs",

@@ -28,6 +28,7 @@ from .audit import Audit
 from .distributions import Refused
 from .logins import Logins, Refusal
 from .metrics import Counters
+from .people import People
 from .provenance import provenance_object
 from .proxy import Passing, UpstreamSilent
 from .site import Answer, Site
@@ -68,6 +69,7 @@ class Parts:
     metrics_folder: Any = None
     max_upload: int | None = None
     upstream: Upstream | None = None
+    people: People
 
 
 class Application:
@@ -116,6 +118,10 @@ class Application:
                 target += f"?{environ['QUERY_STRING']}"
             with self._answering:
                 answer = self._parts.site.answer(target, _headers(environ))
+        if answer is None:
+            answer = self._parts.people.answer(
+                path.removeprefix(self._parts.site.prefix), environ.get("QUERY_STRING", "")
+            )
         if answer is None:
             return self._elsewhere(path.removeprefix(self._parts.site.prefix), environ, start_response)
         return _send(answer, environ, start_response)

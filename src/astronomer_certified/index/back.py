@@ -24,6 +24,7 @@ from .app import Application, Parts
 from .front import HEAD_LIMIT
 from .logins import Logins
 from .metrics import Counters
+from .people import People
 from .site import Site
 from .store import Store
 from .upstream import Upstream
@@ -50,6 +51,7 @@ class Back:
             Parts(
                 store=store, site=site, logins=logins, counters=counters, log=log,
                 metrics_folder=options.metrics_folder, max_upload=options.max_upload, upstream=upstream,
+                people=People(store, site.address),
             )
         )  # fmt: skip
         self._channels: dict[int, Any] = {}

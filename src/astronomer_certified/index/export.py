@@ -27,7 +27,9 @@ from astronomer_certified.errors import PublishError
 
 from . import integrity, nginx, pages
 from .pages import Places
+from .people import People
 from .records import FileRecord, ProjectRecord
+from .site import Address
 from .store import Store
 
 _STATE = "state.json"
@@ -96,6 +98,7 @@ class _Export:
         names = self._store.names()
         for name in names:
             self._project(tree, name)
+        self._for_people(tree)
         self._page(tree / "simple", pages.list_html(names), pages.list_json(names))
         (tree / "health").write_text("Ok")
         (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}))
@@ -154,6 +157,15 @@ class _Export:
             beside.replace(pool)
         with contextlib.suppress(FileExistsError):
             place.hardlink_to(pool)
+
+    def _for_people(self, tree: Path) -> None:
+        """What is on one page there is on one page here; there is no search, which needs a server."""
+        people = People(self._store, Address(public_url=self._serving.public_url))
+        (tree / "index.html").write_bytes(people.front())
+        for record in self._store.projects():
+            folder = tree / "project" / record.name
+            folder.mkdir(parents=True)
+            (folder / "index.html").write_bytes(people.project(record))
 
     def _note_withheld(self, tree: Path, record: ProjectRecord) -> None:
         """nginx answers 410 for them, as the index does."""

@@ -19,6 +19,7 @@ _HEAD = re.compile(
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}:[\t\x20-\x7e\x80-\xff]*\r\n){0,100})\r\n"
 )
 _LINE = re.compile(rb"[A-Z]{1,20} [!-~]+ HTTP/1\.([01])")
+_FOLDED = re.compile(rb"\r\n[ \t]")
 _HOST = re.compile(rb"[\r\n]host[ \t]*:", re.IGNORECASE)
 _WITH_BODY = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection"))
 
@@ -52,7 +53,9 @@ def passable(data: bytes) -> bool:
     first, _, lines = before_body.partition(b"\r\n")
     line = _LINE.fullmatch(first)
     hosts = len(_HOST.findall(b"\r\n" + lines))
-    return line is not None and hosts <= 1 and (hosts == 1 or line[1] == b"0") and b"\0" not in before_body
+    if line is None or b"\0" in before_body or _FOLDED.search(before_body):
+        return False
+    return hosts == 1 or (hosts == 0 and line[1] == b"0")
 
 
 def parse(data: bytes) -> Request | None:

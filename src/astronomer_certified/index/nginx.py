@@ -35,7 +35,6 @@ server {
     }
     default_type application/octet-stream;
 
-    location = / { return 302 simple/; }
     location = /health { default_type text/plain; }
     location = /simple { return 301 simple/; }
     location = /simple/ {

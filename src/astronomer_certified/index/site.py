@@ -108,7 +108,7 @@ class Site:
     def __init__(self, store: Store, fallback: Fallback, address: Address) -> None:
         self._store = store
         self._fallback = fallback
-        self._address = address
+        self.address = address
         self.prefix = address.prefix
         self._pages = Pages()
         public = address.public_url
@@ -264,8 +264,8 @@ class Site:
             ("Accept-Ranges", "bytes"),
             ("X-Content-Type-Options", "nosniff"),
         )
-        if self._address.accel is not None and route == "file":
-            accel = (("X-Accel-Redirect", self._address.accel + quote(path.name)),)
+        if self.address.accel is not None and route == "file":
+            accel = (("X-Accel-Redirect", self.address.accel + quote(path.name)),)
             return Answer(status=200, headers=base + accel, depends=depends, stamp=stamp, route=route)
         if negotiation.matches(headers.get("if-none-match", ""), etag):
             return Answer(status=304, headers=base[1:], depends=depends, stamp=stamp, route=route)
