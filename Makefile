@@ -53,7 +53,8 @@ publish: $(ready) ## make VERSION and publish it to the local index
 	@$(certified) publish $(VERSION) $(jobs)
 
 bench-index: $(ready) ## the index and its peers under wrk, needs wrk and nginx (long)
-	@$(bin)/python scripts/bench_index.py
+	@$(bin)/python scripts/bench_index.py --peers
+	@$(bin)/python scripts/bench_index.py --alone --files 2000 200000
 
 torture-index: $(ready) ## kill -9 the index at 200 random moments of uploads
 	@$(bin)/python tests/integration/torture.py kill 200

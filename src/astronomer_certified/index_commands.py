@@ -295,8 +295,15 @@ def _user_add(args: argparse.Namespace, progress: Quiet) -> int:
     given = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     password = given or secrets.token_urlsafe(24)
     set_password(_folder(args) / "htpasswd", args.name, password, args.scheme)
+    _note(args, "user added", args.name)
     print(f"{args.name} may upload" + ("" if given else f" with the password {password}"))
     return 0
+
+
+def _note(args: argparse.Namespace, deed: str, name: str) -> None:
+    from .index.audit import Audit, operator
+
+    Audit(_store(args)).note(deed, user=operator(), name=name)
 
 
 def _user_remove(args: argparse.Namespace, progress: Quiet) -> int:
@@ -308,6 +315,7 @@ def _user_remove(args: argparse.Namespace, progress: Quiet) -> int:
     for token in tokens.read(folder / "tokens.json"):
         if token.user == args.name:
             tokens.revoke(folder / "tokens.json", token.name)
+    _note(args, "user removed", args.name)
     print(f"{args.name} may no longer upload")
     return 0
 
@@ -333,7 +341,9 @@ def _token(args: argparse.Namespace, progress: Quiet) -> int:
     expires = time.time() + args.days * 86400 if args.days is not None else None
     projects = patterns(args.project or ["*"])
     path = _folder(args) / "tokens.json"
-    print(tokens.issue(path, name=args.name, user=args.user, projects=projects, expires=expires))
+    text = tokens.issue(path, name=args.name, user=args.user, projects=projects, expires=expires)
+    _note(args, "token made", args.name)
+    print(text)
     return 0
 
 
@@ -341,6 +351,7 @@ def _revoke(args: argparse.Namespace, progress: Quiet) -> int:
     from .index import tokens
 
     tokens.revoke(_folder(args) / "tokens.json", args.name)
+    _note(args, "token revoked", args.name)
     print(f"the token {args.name} lets nobody in any more")
     return 0
 

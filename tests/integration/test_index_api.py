@@ -266,6 +266,17 @@ def test_a_file_behind_our_back_cut_short_is_withheld(shelf: Shelf) -> None:
     assert shelf.get(f"packages/{shelf.wheels[1].name}").status_code == 200
 
 
+def test_a_damaged_record_costs_its_own_project_only(desk: Desk, shelf: Shelf, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "other")
+    assert post(shelf.server.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+    shelf.store.record_file(TINY).write_text("{")
+
+    assert shelf.get("simple/tiny/").status_code == 500
+    assert shelf.get(f"packages/{shelf.wheels[0].name}").status_code == 500
+    assert shelf.get("simple/other/").status_code == 200
+    assert shelf.server.running
+
+
 def test_installers_that_cache_can(shelf: Shelf) -> None:
     page, file = shelf.get("simple/tiny/"), shelf.get(f"packages/{shelf.wheels[0].name}")
     assert page.headers["Cache-Control"] == "no-cache"

@@ -377,6 +377,19 @@ def test_a_list_of_names_that_lost_one_is_written_anew(store: Store) -> None:
     assert store.names() == ["tiny"]
 
 
+def test_a_damaged_record_is_named_and_the_others_are_served(store: Store) -> None:
+    add(store, NAME, wheel())
+    other = whole(folder="other-1.0.dist-info", metadata=METADATA.replace("tiny", "other"))
+    add(store, "other-1.0-py3-none-any.whl", wheel(other))
+    store.record_file(NormalizedName("tiny")).write_text('{"format": 2}')
+
+    findings = integrity.reconcile(store)
+
+    assert [(finding.filename, finding.served) for finding in findings] == [("tiny.json", False), (NAME, False)]
+    assert "format 2, and this program writes 1" in findings[0].what
+    assert integrity.verify(store) == ()
+
+
 def test_two_states_of_a_project_never_have_the_same_time(store: Store) -> None:
     add(store, NAME, wheel())
     project = NormalizedName("tiny")

@@ -22,7 +22,7 @@ from packaging.utils import NormalizedName
 
 from astronomer_certified.errors import CertifiedError
 
-from . import distributions, metrics
+from . import distributions, forms, metrics
 from .access import Log
 from .audit import Audit
 from .distributions import Refused
@@ -222,6 +222,10 @@ def _read_form() -> None:
     kind = request.environ.get("CONTENT_TYPE", "")
     if not kind.lower().startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
         raise HTTPError("400 An upload is a form of the type multipart/form-data")
+    if kind.lower().startswith("multipart/"):
+        separator = forms.boundary(kind)
+        if separator is None or not forms.is_sane(request.body, separator):
+            raise HTTPError("400 This form cannot be read: no boundary, or a part with an endless head")
     try:
         form = request.POST
         action, files = form.getall(":action"), form.getall("content")
@@ -279,10 +283,10 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
             raise Refused("Signatures are not kept here; upload the file alone")
         claimed = distributions.parse(filename)
         login.allow(NormalizedName(claimed.project))
-        forms = request.forms
-        announced = forms.get("sha256_digest")
-        _refuse_foreign_form(claimed, forms)
-        attestations = forms.getunicode("attestations") if "attestations" in forms else None
+        fields = request.forms
+        announced = fields.get("sha256_digest")
+        _refuse_foreign_form(claimed, fields)
+        attestations = fields.getunicode("attestations") if "attestations" in fields else None
         upload = Upload(
             filename=filename,
             sha256=announced or None,
@@ -300,12 +304,12 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
         raise HTTPError(f"403 {pkg} is published, and what is published is never removed")
 
 
-def _refuse_foreign_form(claimed: distributions.Distribution, forms: Any) -> None:
+def _refuse_foreign_form(claimed: distributions.Distribution, fields: Any) -> None:
     """twine and uv say which project and version they mean; a form that means another one is a mistake."""
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
-    name, version = forms.get("name"), forms.get("version")
+    name, version = fields.get("name"), fields.get("version")
     try:
         agrees = (not name or canonicalize_name(name) == claimed.project) and (
             not version or Version(version) == claimed.version

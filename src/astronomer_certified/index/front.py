@@ -16,10 +16,13 @@ import hashlib
 import os
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+
+from astronomer_certified.errors import CertifiedError
 
 from . import grammar
 from .access import Log
@@ -201,7 +204,7 @@ class Front:
                 self._receive(connection)
             else:
                 self._close(connection)
-        except (ConnectionError, TimeoutError):
+        except OSError:  # the client is gone, or a file cannot be read: the others go on
             self._close(connection)
 
     def _receive(self, connection: _Connection) -> None:
@@ -243,7 +246,13 @@ class Front:
                     self._refuse(connection, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
             request = grammar.parse(data)
-            answer = self._site.answer(request.target, request.headers) if request is not None else None
+            try:
+                answer = self._site.answer(request.target, request.headers) if request is not None else None
+            except CertifiedError as err:
+                # A damaged record: its project is not served, every other one is.
+                print(f"certified: {err}", file=sys.stderr, flush=True)
+                self._refuse(connection, HTTPStatus.INTERNAL_SERVER_ERROR)
+                return
             if request is None and not grammar.passable(data):
                 self._refuse(connection, HTTPStatus.BAD_REQUEST)
                 return

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.errors import PublishError
+
 from . import distributions
-from .distributions import Refused
 from .records import FileRecord, ProjectRecord
 from .store import Store
 
@@ -37,7 +38,11 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     known: set[str] = set()
     for name in listed:
-        record = store.project(name)
+        try:
+            record = store.project(name)
+        except PublishError as err:
+            findings.append(Finding(filename=store.record_file(name).name, what=str(err), served=False))
+            continue
         for file in record.files if record else ():
             known.add(file.filename)
             if (file.filename in there) != (file.withheld is None):
@@ -49,10 +54,14 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
 def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None) -> tuple[Finding, ...]:
     """Every file read again: what is damaged is withheld from then on, what is whole again is served again."""
     findings: list[Finding] = []
-    for record in list(store.projects()):
-        for file in record.files:
+    for name in store.names():
+        try:
+            record = store.project(name)
+        except PublishError:
+            continue  # `reconcile` names it
+        for file in record.files if record is not None else ():
             on_file(file.filename)
-            findings += _look(store, record, file)
+            findings += _look(store, name, file)
     return tuple(findings)
 
 
@@ -65,10 +74,10 @@ def whole(path: Path, sha256: str) -> bool:
         return False
 
 
-def _look(store: Store, record: ProjectRecord, file: FileRecord) -> Iterator[Finding]:
+def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
     sound = whole(store.file(file.filename), file.sha256)
     if sound != (file.withheld is None):
-        yield _judge(store, record.name, file)
+        yield _judge(store, name, file)
     elif not sound:
         yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
     if sound and file.metadata_sha256 and not whole(store.metadata(file.filename), file.metadata_sha256):
@@ -96,7 +105,7 @@ def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Finding:
 def _adopted(store: Store, filename: str) -> Finding:
     try:
         store.adopt(filename)
-    except Refused as err:
+    except PublishError as err:  # not sound, or its project's record is damaged
         return Finding(filename=filename, what=f"is not listed: {err}", served=False)
     return Finding(filename=filename, what="had no record, is sound, and is published now", served=True)
 

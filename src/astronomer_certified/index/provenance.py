@@ -29,7 +29,7 @@ def provenance_object(filename: str, sha256: str | None, attestations: str) -> b
             _check(attestation, filename, sha256.lower())
     except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise Refused(f"{filename} came with attestations that cannot be kept", details=[str(err)[:300]]) from err
-    bundle = {"publisher": None, "attestations": listed}
+    bundle = {"publisher": {"kind": "certified-index"}, "attestations": listed}
     return json.dumps({"version": 1, "attestation_bundles": [bundle]}, separators=(",", ":")).encode()
 
 
