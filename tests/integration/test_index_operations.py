@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -355,11 +356,8 @@ def test_a_full_disk_refuses_the_upload_and_reading_goes_on(desk: Desk, tmp_path
             assert process.stdout is not None
             assert process.stdout.readline().startswith("serving ")
             assert post(url, desk.credentials, small.name, small.read_bytes()).ok
-            try:
-                status = post(url, desk.credentials, large.name, large.read_bytes()).status_code
-            except requests.ConnectionError:
-                status = 507
-            assert status == 507
+            with contextlib.suppress(requests.ConnectionError):  # what is unread at the end of a connection resets it
+                assert post(url, desk.credentials, large.name, large.read_bytes()).status_code == 507
             assert small.name in requests.get(f"{url}simple/tiny/", timeout=10).text
             assert requests.get(f"{url}packages/{small.name}", timeout=10).content == small.read_bytes()
         finally:

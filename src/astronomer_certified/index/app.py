@@ -51,6 +51,9 @@ _LONGEST_REASON = 1000
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
 _CHUNK = 256 << 10
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the system says when nothing more can be written."""
+
 # pypiserver makes an application by importing its module anew; two threads at it would share one.
 _building = threading.Lock()
 
@@ -213,7 +216,10 @@ def _let_in(parts: Parts, user: str, password: str) -> bool:
         Audit(parts.store).note("login refused", user=user[:100], peer=request.environ.get("REMOTE_ADDR", ""))
         return False
     request.environ["certified.login"] = login
-    _read_form()
+    try:
+        _read_form()
+    except OSError as err:  # large bodies are spooled to TMPDIR
+        raise _no_space(err, "this upload") from err
     return True
 
 
@@ -273,9 +279,7 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
             self._refused(filename, login.name, err)
             raise _http(400, err) from err
         except OSError as err:
-            if err.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
-                raise
-            raise HTTPError(f"507 The index has no space left for {filename}") from err
+            raise _no_space(err, filename) from err
         Audit(self._parts.store).note("uploaded", user=login.name, file=filename, peer=peer)
 
     def _add(self, filename: str, stream: BinaryIO, login: Any) -> None:
@@ -302,6 +306,12 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
 
     def remove_package(self, pkg: Any) -> None:
         raise HTTPError(f"403 {pkg} is published, and what is published is never removed")
+
+
+def _no_space(err: OSError, what: str) -> Exception:
+    """The answer for a disk that is full or may not be written; the error itself for any other."""
+    refusal: Exception = HTTPError(f"507 The index has no space left for {what}")
+    return refusal if err.errno in FULL else err
 
 
 def _refuse_foreign_form(claimed: distributions.Distribution, fields: Any) -> None:

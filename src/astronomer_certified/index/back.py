@@ -7,6 +7,7 @@ and what somebody may have hidden behind the first one is never looked at.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -20,7 +21,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
 from .access import Log
-from .app import Application, Parts
+from .app import FULL, Application, Parts
 from .front import HEAD_LIMIT
 from .logins import Logins
 from .metrics import Counters
@@ -139,7 +140,15 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         # One request is all: what comes after it is not read.
         if self.requests:
             return True
-        return super().received(data)
+        try:
+            return super().received(data)
+        except OSError as err:  # bodies are spooled to TMPDIR while they come
+            if err.errno not in FULL:
+                raise
+            with contextlib.suppress(OSError):
+                self.socket.send(b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.will_close = True
+            return True
 
     def readable(self) -> Any:
         self._give_up_on_the_slow()
