@@ -36,6 +36,7 @@ _PAGES = {
     "project page, 10 files": "simple/project-00042/",
     "project page, 300 files": "simple/many-files/",
     "/simple/": "simple/",
+    "/simple/, gzip": "simple/",
     "1 kB wheel": "packages/project_00042-1.3-py3-none-any.whl",
     "5 MB wheel": "packages/large_file-1.0-py3-none-any.whl",
 }
@@ -114,9 +115,10 @@ def memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def wrk(url: str, seconds: float) -> tuple[float, float]:
-    """Requests per second and the 99th percentile in milliseconds."""
-    words = ["wrk", "-t1", "-c16", f"-d{seconds:g}", "--latency", url]
+def wrk(url: str, seconds: float, *, packed: bool = False) -> tuple[float, float]:
+    """Requests per second and the 99th percentile in milliseconds; `packed` says what pip says of gzip."""
+    words = ["wrk", "-t1", "-c16", f"-d{seconds:g}", "--latency"]
+    words += [*(("-H", "Accept-Encoding: gzip, deflate") if packed else ()), url]
     out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in out:
         raise SystemExit(f"{url} answers with errors:\n{out}")
@@ -147,9 +149,10 @@ def compare(contenders: list[Contender], rounds: int, seconds: float) -> None:
             with running(contender) as (pid, url, started):
                 for title, path in _PAGES.items():
                     target = address(contender, url, path)
-                    wrk(target, 1)  # warm, and a first look by both workers
+                    packed = "gzip" in title
+                    wrk(target, 1, packed=packed)  # warm, and a first look by both workers
                     before = cpu(pid)
-                    rate, slow = wrk(target, seconds)
+                    rate, slow = wrk(target, seconds, packed=packed)
                     spent = (cpu(pid) - before) / max(1.0, rate * seconds) * 1e3
                     results.setdefault((contender.name, title), []).append((rate, slow, spent))
                 print(

@@ -199,9 +199,11 @@ def test_an_upload_that_is_not_what_it_says_is_refused_and_leaves_nothing(
         post(index.url, desk.credentials, wheel.name, b""),
         post(index.url, desk.credentials, foreign.name, foreign.read_bytes()),
         post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), sha256_digest="0" * 64),
+        post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), name="another"),
+        post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), version="\0"),
     ]
 
-    assert [response.status_code for response in refused] == [400] * 4
+    assert [response.status_code for response in refused] == [400] * 6
     assert "holds the metadata of another distribution" in refused[2].reason
     assert desk.published() == set()
     assert desk.left_over() == []

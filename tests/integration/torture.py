@@ -235,6 +235,7 @@ def _send(chance: random.Random, login: Credentials, address: tuple[str, int], r
         with socket.create_connection(address, timeout=20) as wire:
             with contextlib.suppress(ConnectionError):
                 wire.sendall(data)
+            with contextlib.suppress(OSError):  # it may have hung up already
                 wire.shutdown(socket.SHUT_WR)
             received = b""
             with contextlib.suppress(ConnectionError):
@@ -245,9 +246,10 @@ def _send(chance: random.Random, login: Credentials, address: tuple[str, int], r
         result.answers["hang"] += 1
         return
     result.slowest = max(result.slowest, time.monotonic() - start)
-    statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)
+    # 100 is not an answer yet.
+    statuses = [status for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received) if status != b"100"]
     status = statuses[0].decode() if statuses else "closed"
-    if status.startswith("5") and status not in ("501", "505"):
+    if status.startswith("5"):
         result.worst.append(f"{status}: {data[:500]!r}")
     result.answers[status] += 1
 

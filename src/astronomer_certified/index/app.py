@@ -319,7 +319,7 @@ def _refuse_foreign_form(claimed: distributions.Distribution, fields: Any) -> No
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
-    name, version = fields.get("name"), fields.get("version")
+    name, version = fields.get("name") or "", fields.get("version") or ""
     try:
         agrees = (not name or canonicalize_name(name) == claimed.project) and (
             not version or Version(version) == claimed.version

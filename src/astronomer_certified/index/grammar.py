@@ -21,6 +21,7 @@ _HEAD = re.compile(
 _LINE = re.compile(rb"[A-Z]{1,20} [!-~]+ HTTP/1\.([01])")
 _FOLDED = re.compile(rb"\r\n[ \t]")
 _HOST = re.compile(rb"[\r\n]host[ \t]*:", re.IGNORECASE)
+_CODING = re.compile(rb"[\r\n]transfer-encoding[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _WITH_BODY = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection"))
 
 
@@ -55,6 +56,8 @@ def passable(data: bytes) -> bool:
     hosts = len(_HOST.findall(b"\r\n" + lines))
     if line is None or b"\0" in before_body or _FOLDED.search(before_body):
         return False
+    if any(coding.strip().lower() != b"chunked" for coding in _CODING.findall(before_body)):
+        return False  # the only one that everybody reads alike
     return hosts == 1 or (hosts == 0 and line[1] == b"0")
 
 
