@@ -19,7 +19,7 @@ certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
-	check format bench system-packages lock clean
+	check format bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,16 @@ wheelhouse: $(ready) ## make the wheels that upstream lacks
 
 publish: $(ready) ## make VERSION and publish it to the local index
 	@$(certified) publish $(VERSION) $(jobs)
+
+bench-index: $(ready) ## the index and its peers under wrk, needs wrk and nginx (long)
+	@$(bin)/python scripts/bench_index.py --peers
+	@$(bin)/python scripts/bench_index.py --alone --files 2000 200000
+
+torture-index: $(ready) ## kill -9 the index at 200 random moments of uploads
+	@$(bin)/python tests/integration/torture.py kill 200
+
+fuzz-index: $(ready) ## send the index 10,000 malformed requests
+	@$(bin)/python tests/integration/torture.py fuzz 10000
 
 serve: $(ready) ## serve the local index on 127.0.0.1:PORT
 	@$(certified) serve --port $(PORT)

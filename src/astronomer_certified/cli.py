@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
+from . import index_commands
 from .effects import as_workspace_error
 from .errors import CertifiedError, EnvironmentMissing, UsageError, WorkspaceError
 from .progress import Quiet, watcher
@@ -137,11 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
     verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
-    serve = verb("serve", _serve, "Serve the local index on 127.0.0.1.")
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
-    serve.add_argument("--no-fallback", action="store_true", help="do not send clients to the upstream index")
     workbench.add(verbs, _workspace)
+    index_commands.add_to(verbs)
     return parser
 
 
@@ -291,27 +289,6 @@ def _releases(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     print(pipeline.releases_page(_workspace(args)), end="")
-    return 0
-
-
-def _serve(args: argparse.Namespace, progress: Quiet) -> int:
-    from . import index
-    from .upstream_index import shown_url
-
-    workspace = _workspace(args)
-    index.ensure_credentials(workspace.htpasswd, workspace.upload_secret)
-    fallback: bool | str = False if args.no_fallback else shown_url()
-
-    def ready(server: index.Server) -> None:
-        print(
-            f"serving {workspace.store} at {server.simple_url}; uploads need the user in {workspace.htpasswd}",
-            flush=True,
-        )
-
-    server = index.Server(
-        workspace.store, host=args.host, port=args.port, credentials=workspace.htpasswd, fallback=fallback
-    )
-    index.serve_forever(server, ready=ready)
     return 0
 
 

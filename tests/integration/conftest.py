@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desks import desk, index, login, spawn  # noqa: F401
 from miniature import Finished, Project, Upstream, uploads, write_project
 
 
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     """The upstream index in good weather. A test that wants other weather starts an index of its own."""
-    with Upstream(uploads(tmp_path_factory.mktemp("upstream"))) as index:
-        yield index
+    with Upstream(uploads(tmp_path_factory.mktemp("upstream"))) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

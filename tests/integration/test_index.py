@@ -2,157 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-from wheel.wheelfile import WheelFile
+from desks import Desk, make_wheel, multipart, pip_download, post, run, sha256
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index import Credentials, PublishedFile, Server, ensure_credentials, publish, serve_forever
-
-SERVE = """
-import sys
-from pathlib import Path
-from astronomer_certified.index import Server, serve_forever
-server = Server(Path(sys.argv[1]), credentials=Path(sys.argv[2]), fallback=False)
-serve_forever(server, ready=lambda server: print(server.url, flush=True))
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What a release engineer has on the desk: a store, a login to it and a place to build wheels in."""
-
-    root: Path
-    credentials: Credentials
-
-    @property
-    def store(self) -> Path:
-        return self.root / "store"
-
-    @property
-    def htpasswd(self) -> Path:
-        return self.root / "htpasswd"
-
-    def server(self, *, fallback: bool | str = False) -> Server:
-        return Server(self.store, credentials=self.htpasswd, fallback=fallback)
-
-    def published(self) -> set[str]:
-        return {path.name for path in self.store.iterdir() if not path.name.startswith(".")}
-
-    def left_over(self) -> list[str]:
-        return [path.name for path in (self.store / ".incoming").iterdir()]
-
-
-@pytest.fixture(scope="session")
-def login(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the two files of a login, made once: bcrypt is slow on purpose."""
-    folder = tmp_path_factory.mktemp("login")
-    ensure_credentials(folder / "htpasswd", folder / "secret")
-    return folder
-
-
-@pytest.fixture
-def desk(tmp_path: Path, login: Path) -> Desk:
-    (tmp_path / "htpasswd").write_bytes((login / "htpasswd").read_bytes())
-    password = (login / "secret").read_text().strip()
-    return Desk(root=tmp_path, credentials=Credentials(user="certified", password=password))
-
-
-@pytest.fixture
-def index(desk: Desk) -> Iterator[Server]:
-    with desk.server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def spawn() -> Iterator[Callable[[Desk], tuple[subprocess.Popen[str], str]]]:
-    """Starts an index in a process of its own; the process and its URL come back."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(desk: Desk) -> tuple[subprocess.Popen[str], str]:
-        argv = [sys.executable, "-c", SERVE, str(desk.store), str(desk.htpasswd)]
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        return process, process.stdout.readline().strip()
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def run(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-
-
-def make_wheel(
-    folder: Path,
-    name: str = "tiny",
-    version: str = "1.0",
-    *,
-    content: str = "",
-    requires: Sequence[str] = (),
-    filename: str | None = None,
-    described: bool = True,
-) -> Path:
-    """A wheel that pip installs; `content` makes its bytes differ, `filename` makes it lie."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
-    metadata += ["Description-Content-Type: text/markdown", "", "What it is."] if described else []
-    with WheelFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", content)
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(metadata) + "\n")
-        archive.writestr(
-            f"{name}-{version}.dist-info/WHEEL",
-            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        )
-    return path.rename(folder / filename) if filename else path
-
-
-def post(url: str, login: Credentials, filename: str, content: bytes, **fields: str) -> requests.Response:
-    return requests.post(
-        url,
-        data={":action": "file_upload", **fields},
-        files={"content": (filename, content)},
-        auth=(login.user, login.password),
-        timeout=30,
-    )
-
-
-def multipart(filename: str, content: bytes) -> tuple[dict[str, str], bytes]:
-    prepared = requests.Request(
-        "POST", "http://x/", data={":action": "file_upload"}, files={"content": (filename, content)}
-    ).prepare()
-    assert isinstance(prepared.body, bytes)
-    return dict(prepared.headers), prepared.body
-
-
-def pip_download(simple_url: str, requirement: str, into: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    # Nothing of this machine's pip settings: they may name other places to find packages.
-    env = {"PATH": os.defpath, "PIP_CONFIG_FILE": os.devnull, "HOME": str(into)}
-    argv = [sys.executable, "-m", "pip", "download", "--isolated", "--disable-pip-version-check"]
-    argv += ["--no-cache-dir", "--dest", str(into), "--index-url", simple_url, *more, requirement]
-    return run(argv, env=env)
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
 
 # --- publishing ---
 
@@ -336,9 +199,11 @@ def test_an_upload_that_is_not_what_it_says_is_refused_and_leaves_nothing(
         post(index.url, desk.credentials, wheel.name, b""),
         post(index.url, desk.credentials, foreign.name, foreign.read_bytes()),
         post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), sha256_digest="0" * 64),
+        post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), name="another"),
+        post(index.url, desk.credentials, wheel.name, wheel.read_bytes(), version="\0"),
     ]
 
-    assert [response.status_code for response in refused] == [400] * 4
+    assert [response.status_code for response in refused] == [400] * 6
     assert "holds the metadata of another distribution" in refused[2].reason
     assert desk.published() == set()
     assert desk.left_over() == []
@@ -398,12 +263,22 @@ def test_eight_racing_uploads_of_one_new_name_have_one_winner(desk: Desk, index:
     assert desk.left_over() == []
 
 
-def test_a_file_copied_into_the_store_by_hand_is_listed(desk: Desk, index: Server, tmp_path: Path) -> None:
-    assert requests.get(f"{index.simple_url}tiny/", timeout=10).status_code == 404
+def test_a_file_copied_into_the_store_by_hand_is_checked_and_listed_at_the_next_start(
+    desk: Desk, tmp_path: Path
+) -> None:
     wheel = make_wheel(tmp_path)
+    desk.store.mkdir()
     (desk.store / wheel.name).write_bytes(wheel.read_bytes())
+    (desk.store / "torn-1.0-py3-none-any.whl").write_bytes(wheel.read_bytes()[:-10])
 
-    assert sha256(wheel) in requests.get(f"{index.simple_url}tiny/", timeout=10).text
+    with desk.server() as index:
+        assert sha256(wheel) in requests.get(f"{index.simple_url}tiny/", timeout=10).text
+        assert requests.get(f"{index.simple_url}torn/", timeout=10).status_code == 404
+
+    assert [(finding.filename, finding.served) for finding in index.findings] == [
+        (wheel.name, True),
+        ("torn-1.0-py3-none-any.whl", False),
+    ]
 
 
 # --- the fallback ---

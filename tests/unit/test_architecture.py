@@ -19,7 +19,9 @@ from astronomer_certified import errors
 PACKAGE = ROOT / "src" / "astronomer_certified"
 
 # From argv down to the stages; whoever is not here serves the stages and knows none of the above.
-LAYERS = (("cli",), ("workbench",), ("pipeline",), ("evidence",), ("plan",))
+LAYERS = (
+    ("cli",), ("index_commands",), ("release_notes",), ("workbench",), ("pipeline",), ("evidence",), ("plan",)
+)  # fmt: skip
 STAGES = {
     "upstream", "series", "wheels", "resolve", "constraints", "certified_wheel", "wheelhouse", "index", "certify",
     "proofs", "revisions",
@@ -31,20 +33,31 @@ STAGES_THAT_MEET = {
     ("wheelhouse", "steps"),  # only for `digest`, the one way in which inputs are hashed
 }
 DOORS = {
-    "subprocess": {"effects"},
-    "socket": {"effects", "index.server"},  # the index listens; waitress wants the socket that was bound
+    "subprocess": {"effects", "index.workers"},  # the workers inherit the listening socket
+    "socket": {
+        "effects",
+        "index.server",
+        "index.front",
+        "index.back",
+        "index.workers",
+    },  # the index listens, answers, hands over
     # the store is locked across processes that publish and serve, a login while it is made
-    "fcntl": {"effects", "index.store", "index.credentials"},
+    "fcntl": {"effects", "index.store", "index.credentials", "index.export"},
 }
 RENAMES = {
     "effects",
     "index.store",  # a published file appears by link(2), which refuses a name that is taken
+    "index.export",  # files are linked from export to export; the whole is switched by one rename of a link
+    "index.metrics",  # counts for the other workers: read as a whole, and worth no fsync
     "index.credentials",  # the password file is renamed while its own lock is held
     "upstream",  # a download becomes the cached file after its digest was checked
     "wheel_files",  # a wheel becomes the published one in one step
     "workbench.backup",  # a backup goes in one step, before its files do
 }
-SOCKETS_IN_LIBRARIES = {"upstream", "upstream_index", "index.publish"}  # through `requests`
+SOCKETS_IN_LIBRARIES = {
+    "upstream", "upstream_index", "index.publish", "index.mirror", "index.proxy",  # through `requests`
+    "index.app", "index.front", "index.grammar",  # http.HTTPStatus: the names of the numbers, no socket
+}  # fmt: skip
 # assert for what the code itself guarantees: one is fine, a habit is not.
 ASSERTS = 6
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.utils import NormalizedName
 
+from astronomer_certified.index import integrity
 from astronomer_certified.index.distributions import Refused
-from astronomer_certified.index.store import NameTaken, Store
+from astronomer_certified.index.integrity import Finding
+from astronomer_certified.index.records import Status
+from astronomer_certified.index.store import NameTaken, Store, Upload
 
 NAME = "tiny-1.0-py3-none-any.whl"
+RECORD = "tiny-1.0.dist-info/RECORD"
 
 METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
 
 ADD_AND_HANG = """
 import sys
 from pathlib import Path
-from astronomer_certified.index.store import Store
+from astronomer_certified.index.store import Store, Upload
 
 class Stuck:
     def read(self, size):
@@ -36,16 +45,30 @@ class Stuck:
         print("writing", flush=True)
         sys.stdin.read()
 
-Store(Path(sys.argv[1])).add(sys.argv[2], Stuck())
+Store(Path(sys.argv[1])).add(Upload(filename=sys.argv[2]), Stuck())
 """
 
 
-def wheel(members: dict[str, str] | None = None, *, content: str = "") -> bytes:
+def wheel(members: dict[str, str] | None = None, *, content: str = "", but: str = "") -> bytes:
+    """A zip of these members; an empty RECORD among them is filled in."""
+    members = members or whole(content=content)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in (members or whole(content=content)).items():
-            archive.writestr(name, text)
+        for name, text in members.items():
+            archive.writestr(
+                name,
+                text
+                or (record({n: t for n, t in members.items() if n != but}, name) if name.endswith("/RECORD") else ""),
+            )
     return buffer.getvalue()
+
+
+def record(members: dict[str, str], itself: str) -> str:
+    def line(name: str, text: str) -> str:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        return f"{name},sha256={digest},{len(text.encode())}\n"
+
+    return "".join(line(name, text) for name, text in members.items() if name != itself) + f"{itself},,\n"
 
 
 def whole(*, content: str = "", metadata: str = METADATA, folder: str = "tiny-1.0.dist-info") -> dict[str, str]:
@@ -74,6 +97,17 @@ def doubled() -> bytes:
     return buffer.getvalue()
 
 
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in whole().items():
+            archive.writestr(name, text)
+        with archive.open("tiny.bin", "w") as member:
+            for _ in range(300):
+                member.write(bytes(1 << 20))
+    return buffer.getvalue()
+
+
 def one_bit_flipped() -> bytes:
     content = bytearray(wheel(content="a = 1"))
     content[content.index(b"a = 1")] ^= 1
@@ -85,8 +119,12 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store")
 
 
+def add(store: Store, filename: str, content: bytes, **more: Any) -> bool:
+    return store.add(Upload(filename=filename, **more), io.BytesIO(content))
+
+
 def listed(store: Store) -> list[str]:
-    return [file.filename for files in store.projects().values() for file in files]
+    return [file.filename for project in store.projects() for file in project.served]
 
 
 def incoming(store: Store) -> list[str]:
@@ -96,12 +134,11 @@ def incoming(store: Store) -> list[str]:
 def test_an_added_wheel_is_there_as_it_came_and_readable_by_a_web_server(store: Store) -> None:
     content = wheel()
 
-    assert store.add(NAME, io.BytesIO(content)) is True
+    assert add(store, NAME, content) is True
 
     assert (store.root / NAME).read_bytes() == content
     assert (store.root / NAME).stat().st_mode & 0o777 == 0o644
     assert (store.root / NAME).stat().st_nlink == 1
-    assert store.sha256(NAME) == hashlib.sha256(content).hexdigest()
     assert listed(store) == [NAME]
     assert incoming(store) == []
 
@@ -109,23 +146,23 @@ def test_an_added_wheel_is_there_as_it_came_and_readable_by_a_web_server(store: 
 def test_an_added_sdist_is_there(store: Store) -> None:
     content = sdist({"tiny-1.0/PKG-INFO": METADATA, "tiny-1.0/tiny.py": ""})
 
-    assert store.add("tiny-1.0.tar.gz", io.BytesIO(content)) is True
+    assert add(store, "tiny-1.0.tar.gz", content) is True
     assert listed(store) == ["tiny-1.0.tar.gz"]
 
 
 def test_the_same_bytes_again_change_nothing(store: Store) -> None:
-    store.add(NAME, io.BytesIO(wheel()))
+    add(store, NAME, wheel())
     before = (store.root / NAME).stat()
 
-    assert store.add(NAME, io.BytesIO(wheel())) is False
+    assert add(store, NAME, wheel()) is False
     assert (store.root / NAME).stat() == before
 
 
 def test_other_bytes_are_refused_with_both_hashes(store: Store) -> None:
-    store.add(NAME, io.BytesIO(wheel(content="a = 1")))
+    add(store, NAME, wheel(content="a = 1"))
 
     with pytest.raises(NameTaken) as caught:
-        store.add(NAME, io.BytesIO(wheel(content="a = 2")))
+        add(store, NAME, wheel(content="a = 2"))
 
     assert [hashlib.sha256(wheel(content=c)).hexdigest() in str(caught.value) for c in ("a = 1", "a = 2")]
     assert (store.root / NAME).read_bytes() == wheel(content="a = 1")
@@ -133,10 +170,10 @@ def test_other_bytes_are_refused_with_both_hashes(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["Tiny-1.0-py3-none-any.whl", "tiny-1.0.0-py3-none-any.whl"])
 def test_another_spelling_of_a_published_file_is_refused(store: Store, name: str) -> None:
-    store.add(NAME, io.BytesIO(wheel()))
+    add(store, NAME, wheel())
 
     with pytest.raises(NameTaken, match="is published already as tiny-1"):
-        store.add(name, io.BytesIO(wheel()))
+        add(store, name, wheel())
     assert listed(store) == [NAME]
 
 
@@ -144,9 +181,9 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
     for name, version in [(NAME, "1.0"), ("tiny-1.0.post1-py3-none-any.whl", "1.0.post1")]:
         folder = f"tiny-{version}.dist-info"
         content = wheel(whole(metadata=METADATA.replace("1.0", version), folder=folder))
-        store.add(name, io.BytesIO(content))
-    store.add("tiny-1.0-1-py3-none-any.whl", io.BytesIO(wheel()))
-    store.add("tiny-1.0-py2.py3-none-any.whl", io.BytesIO(wheel()))
+        add(store, name, content)
+    add(store, "tiny-1.0-1-py3-none-any.whl", wheel())
+    add(store, "tiny-1.0-py2.py3-none-any.whl", wheel())
 
     assert len(listed(store)) == 4
 
@@ -185,6 +222,22 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
             id="foreign version",
         ),
         pytest.param(NAME, lambda: wheel(whole(metadata="")), "metadata of another", id="no metadata"),
+        pytest.param(
+            NAME, lambda: wheel(whole() | {"more.py": ""}, but="more.py"), "does not list more.py", id="unlisted"
+        ),
+        pytest.param(NAME, lambda: wheel(whole() | {RECORD: "tiny.py"}), "RECORD that is none", id="no record"),
+        pytest.param(
+            NAME, lambda: wheel(whole() | {RECORD: record(whole(content="a"), RECORD)}), "another hash", id="forged"
+        ),
+        pytest.param(
+            NAME,
+            lambda: wheel(whole() | {RECORD: record(whole() | {"b": ""}, RECORD)}),
+            "lists b",
+            id="listed, not there",
+        ),
+        pytest.param(NAME, lambda: wheel(whole() | {"../a": ""}), "outside", id="path trick"),
+        pytest.param(NAME, lambda: wheel(whole() | {"a\\..\\b": ""}), "outside", id="backslash"),
+        pytest.param(NAME, bomb, "unpacks to more", id="zip bomb"),
         pytest.param("tiny-1.0.tar.gz", lambda: b"no gzip", "not a sound archive", id="not a gzip"),
         pytest.param("tiny-1.0.tar.gz", lambda: gzip.compress(b"no tar"), "not a sound", id="not a tar"),
         pytest.param(
@@ -218,16 +271,16 @@ def test_what_is_not_a_sound_distribution_is_refused_and_leaves_nothing(
     store: Store, filename: str, make: Callable[[], bytes], why: str
 ) -> None:
     with pytest.raises(Refused, match=why):
-        store.add(filename, io.BytesIO(make()))
+        add(store, filename, make())
 
     assert listed(store) == []
-    assert [path.name for path in store.root.iterdir()] == [".incoming"]
+    assert sorted(path.name for path in store.root.iterdir()) == [".incoming", ".records"]
     assert incoming(store) == []
 
 
 def test_bytes_other_than_announced_are_refused(store: Store) -> None:
     with pytest.raises(Refused, match="damaged on its way"):
-        store.add(NAME, io.BytesIO(wheel()), sha256="0" * 64)
+        add(store, NAME, wheel(), sha256="0" * 64)
     assert listed(store) == []
 
 
@@ -237,7 +290,7 @@ def test_a_client_that_goes_away_leaves_nothing(store: Store) -> None:
             raise ConnectionResetError("gone")
 
     with pytest.raises(ConnectionResetError):
-        store.add(NAME, Gone())
+        store.add(Upload(filename=NAME), Gone())
     assert (listed(store), incoming(store)) == ([], [])
 
 
@@ -255,40 +308,125 @@ def test_only_the_partial_files_of_dead_writers_are_swept(store: Store) -> None:
     assert listed(store) == []
     assert store.sweep() == tuple(torn)
     assert incoming(store) == []
-    assert store.add(NAME, io.BytesIO(wheel())) is True
+    assert add(store, NAME, wheel()) is True
 
 
-def test_a_writer_killed_between_naming_and_cleaning_leaves_a_whole_file(store: Store) -> None:
-    store.add(NAME, io.BytesIO(wheel()))
-    os.link(store.root / NAME, store.root / ".incoming" / "second-name.part")
+def test_what_a_writer_killed_before_its_record_left_is_published_at_the_next_start(store: Store) -> None:
+    (store.root / NAME).write_bytes(wheel())
+    assert listed(store) == []
 
-    store.sweep()
+    assert integrity.reconcile(store) == (
+        Finding(filename=NAME, what="had no record, is sound, and is published now", served=True),
+    )
+    assert listed(store) == [NAME]
 
+
+def test_what_lies_there_without_a_record_was_never_published(store: Store) -> None:
+    (store.root / NAME).write_bytes(b"torn")
+
+    assert add(store, NAME, wheel()) is True
     assert (store.root / NAME).read_bytes() == wheel()
-    assert incoming(store) == []
 
 
-def test_files_that_come_and_go_by_other_hands_are_seen(store: Store) -> None:
-    assert listed(store) == []
-    for path, text in [(NAME, "1"), ("readme.txt", ""), (".hidden-1.0-py3-none-any.whl", "")]:
-        (store.root / path).write_text(text)
-    assert listed(store) == [NAME]
-    first = store.sha256(NAME)
-    os.utime(store.root, (1, 1))  # long settled, so the listing is remembered now
-    assert listed(store) == [NAME]
-    assert store.projects() is store.projects()
-
-    (store.root / NAME).write_text("11")
-    assert store.sha256(NAME) != first
+def test_a_name_is_taken_for_ever(store: Store) -> None:
+    add(store, NAME, wheel(content="a = 1"))
     (store.root / NAME).unlink()
+    integrity.reconcile(store)
     assert listed(store) == []
 
-
-def test_a_change_within_one_tick_of_the_clock_is_seen(store: Store) -> None:
-    now = time.time_ns()
-    os.utime(store.root, ns=(now, now))
-    assert listed(store) == []
-
-    (store.root / NAME).write_text("")
-    os.utime(store.root, ns=(now, now))
+    with pytest.raises(NameTaken):
+        add(store, NAME, wheel(content="a = 2"))
+    assert add(store, NAME, wheel(content="a = 1")) is True
     assert listed(store) == [NAME]
+
+
+def test_a_flipped_byte_is_found_and_its_file_withheld_until_it_is_whole_again(store: Store) -> None:
+    other = wheel(whole(folder="tiny-1.1.dist-info", metadata=METADATA.replace("1.0", "1.1")))
+    add(store, NAME, wheel())
+    add(store, NAME.replace("1.0", "1.1"), other)
+    content = bytearray(wheel())
+    content[40] ^= 1
+    (store.root / NAME).write_bytes(content)
+
+    [finding] = integrity.verify(store)
+    assert (finding.filename, finding.served) == (NAME, False)
+    assert listed(store) == [NAME.replace("1.0", "1.1")]
+
+    (store.root / NAME).write_bytes(wheel())
+    [finding] = integrity.verify(store)
+    assert (finding.filename, finding.served) == (NAME, True)
+    assert integrity.verify(store) == ()
+
+
+def test_damaged_metadata_is_made_anew_from_its_wheel(store: Store) -> None:
+    add(store, NAME, wheel())
+    store.metadata(NAME).write_text("not it")
+
+    [finding] = integrity.verify(store)
+
+    assert finding.served
+    assert store.metadata(NAME).read_text() == METADATA
+
+
+def test_a_list_of_names_that_lost_one_is_written_anew(store: Store) -> None:
+    add(store, NAME, wheel())
+    store.names_file.write_text("")
+
+    integrity.reconcile(store)
+
+    assert store.names() == ["tiny"]
+
+
+def test_a_damaged_record_is_named_and_the_others_are_served(store: Store) -> None:
+    add(store, NAME, wheel())
+    other = whole(folder="other-1.0.dist-info", metadata=METADATA.replace("tiny", "other"))
+    add(store, "other-1.0-py3-none-any.whl", wheel(other))
+    store.record_file(NormalizedName("tiny")).write_text('{"format": 2}')
+
+    findings = integrity.reconcile(store)
+
+    assert [(finding.filename, finding.served) for finding in findings] == [("tiny.json", False), (NAME, False)]
+    assert "format 2, and this program writes 1" in findings[0].what
+    assert integrity.verify(store) == ()
+
+
+def test_two_states_of_a_project_never_have_the_same_time(store: Store) -> None:
+    add(store, NAME, wheel())
+    project = NormalizedName("tiny")
+    far_ahead = time.time_ns() + 10**12
+    os.utime(store.record_file(project), ns=(far_ahead, far_ahead))
+
+    store.change(project, lambda record: replace(record, reason="a reason"))
+
+    assert store.record_file(project).stat().st_mtime_ns > far_ahead
+
+
+def test_a_copy_of_the_folder_made_while_it_is_written_is_a_store(store: Store, tmp_path: Path) -> None:
+    add(store, NAME, wheel())
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    # What a slow copy may have seen: the files before the last upload, its record after it, and what was half there.
+    shutil.copytree(store.records, copy / ".records")
+    shutil.copytree(store.incoming, copy / ".incoming")
+    (copy / ".incoming" / "half.part").write_bytes(b"half")
+
+    restored = Store.open(copy)
+    [finding] = integrity.reconcile(restored)
+
+    assert (finding.filename, finding.served) == (NAME, False)
+    assert listed(restored) == []
+    assert add(restored, NAME, wheel()) is True
+
+
+def test_a_file_larger_than_allowed_is_refused(store: Store) -> None:
+    with pytest.raises(Refused, match="larger than the 100 bytes"):
+        add(store, NAME, wheel(), limit=100)
+
+
+def test_a_quarantined_project_serves_nothing_and_takes_nothing(store: Store) -> None:
+    add(store, NAME, wheel())
+    store.change(NormalizedName("tiny"), lambda record: replace(record, status=Status.QUARANTINED, reason="bad"))
+
+    assert listed(store) == []
+    with pytest.raises(Refused, match="tiny is quarantined"):
+        add(store, "tiny-1.0-2-py3-none-any.whl", wheel())

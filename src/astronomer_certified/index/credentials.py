@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import secrets
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astronomer_certified.effects import lock, write_atomic
 from astronomer_certified.errors import PublishError
 
 _BCRYPT_BYTES = 72
@@ -111,22 +113,69 @@ class Htpasswd:
         from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
 
         self._accepted.clear()
-        self._users = None if stamp is None else HtpasswdFile(self._path)
+        self._users = None if stamp is None else HtpasswdFile(self._path, context=_schemes())
         self._stamp = stamp
 
     def _check(self, user: str, password: str) -> bool:
         if self._users is None or len(password.encode("utf-8", "surrogatepass")) > _BCRYPT_BYTES:
             return False
         try:
-            return bool(self._users.check_password(user, password))
+            right = self._users.check_password(user, password)
+            if right is None:
+                # Nobody of that name: as slow as a wrong password, or names could be guessed with a clock.
+                _schemes().dummy_verify()
+            return bool(right)
         except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
             return False
 
 
-def _hash(password: str) -> str:
-    from passlib.hash import bcrypt  # type: ignore[import-untyped]
+@functools.cache
+def _schemes() -> Any:
+    """The hashes that count. The older ones of htpasswd (MD5, SHA-1, crypt) are no protection any more."""
+    from passlib.context import CryptContext  # type: ignore[import-untyped]
 
-    return str(bcrypt.hash(password))
+    return CryptContext(["bcrypt", "argon2"])
+
+
+def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
+    """The user may upload with this password. PublishError for a name or password that htpasswd cannot hold."""
+    if not user or any(sign in user for sign in ":\n\r\0") or user == "__token__":
+        raise PublishError(f"{user!r} cannot be the name of a user", hint="no colon, no line break, not __token__")
+    if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
+        raise PublishError(f"bcrypt takes no password of more than {_BCRYPT_BYTES} bytes", hint="--scheme argon2")
+    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+        lines = [line for line in _lines(htpasswd) if line.partition(":")[0] != user]
+        _rewrite(htpasswd, [*lines, f"{user}:{_hash(password, scheme)}"])
+
+
+def remove_user(htpasswd: Path, user: str) -> None:
+    """The user may no longer upload. PublishError when there is none of that name."""
+    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+        lines = _lines(htpasswd)
+        left = [line for line in lines if line.partition(":")[0] != user]
+        if len(left) == len(lines):
+            raise PublishError(f"there is no user {user}", details=user_names(htpasswd))
+        _rewrite(htpasswd, left)
+
+
+def user_names(htpasswd: Path) -> list[str]:
+    return [line.partition(":")[0] for line in _lines(htpasswd)]
+
+
+def _lines(htpasswd: Path) -> list[str]:
+    try:
+        return [line for line in htpasswd.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return []
+
+
+def _rewrite(htpasswd: Path, lines: list[str]) -> None:
+    write_atomic(htpasswd, "".join(f"{line}\n" for line in lines).encode())
+    htpasswd.chmod(0o640)
+
+
+def _hash(password: str, scheme: str = "bcrypt") -> str:
+    return str(_schemes().handler(scheme).hash(password))
 
 
 def _create_once(path: Path, text: str, *, mode: int) -> None:

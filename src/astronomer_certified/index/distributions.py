@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import lzma
+import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -11,8 +14,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from installer.records import InvalidRecordEntry, RecordEntry, parse_record_file
 from packaging.metadata import parse_email
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import (
     BuildTag,
@@ -28,13 +34,27 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.errors import PublishError
 
-_UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+_UNREADABLE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError,
+    # A password, an unknown compression, and numbers or text that no archive has: bytes that were made to hurt.
+    RuntimeError, NotImplementedError, ValueError, OverflowError, struct.error,
+)  # fmt: skip
 """What the standard library raises for damaged archives; a short read is an EOFError or an OSError."""
+
+_UNPACKED_ALWAYS = 256 << 20
+_UNPACKED_RATIO = 200
+_MEMBERS = 200_000
+_METADATA_BYTES = 16 << 20
+"""More than any distribution has: 6,000 pins are half a megabyte."""
+
+_STRONG = ("sha256", "sha384", "sha512")
 
 _CHUNK = 1 << 20
 
-_LONGEST = 255
-"""What file systems take as one name."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+
+_LONGEST = 240
+"""What file systems take as one name, with room for what is written beside it."""
 
 
 class Refused(PublishError):
@@ -56,12 +76,20 @@ class Distribution:
         return self.project, self.version, self.wheel
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a sound file says of itself."""
+
+    metadata: bytes
+    requires_python: str | None
+
+
 def parse(filename: str) -> Distribution:
     """What `filename` claims to be, by the wheel and sdist formats; Refused for anything else."""
-    if filename.startswith(".") or Path(filename).name != filename or len(filename) > _LONGEST:
+    if not _NAME.fullmatch(filename) or len(filename) > _LONGEST:
         raise Refused(
-            f"{filename} is no distribution's name",
-            details=[f"it must not start with a dot, name a folder or be longer than {_LONGEST} characters"],
+            f"{filename[:_LONGEST]!a} is no distribution's name",
+            details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {_LONGEST} characters"],
         )
     try:
         if filename.endswith(".whl"):
@@ -75,45 +103,86 @@ def parse(filename: str) -> Distribution:
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz)")
 
 
-def verify(path: Path, claimed: Distribution) -> None:
-    """Nothing; Refused unless `path` is a whole archive whose own metadata agrees with its filename."""
+def verify(path: Path, claimed: Distribution) -> Contents:
+    """What `path` says of itself; Refused unless it is a whole archive whose metadata agrees with its filename."""
     try:
-        metadata = _sdist_metadata(path) if claimed.wheel is None else _wheel_metadata(path, claimed)
+        metadata = _sdist_metadata(path, claimed) if claimed.wheel is None else _wheel_metadata(path, claimed)
     except _UNREADABLE as err:
         raise Refused(
             f"{claimed.filename} is not a sound archive",
             details=[f"{type(err).__name__}: {err}"],
             hint="build the file again",
         ) from err
-    _compare(metadata, claimed)
+    raw, _ = parse_email(metadata)
+    _compare(raw.get("name", "nothing"), raw.get("version", "nothing"), claimed)
+    return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python")))
 
 
 def _wheel_metadata(path: Path, claimed: Distribution) -> bytes:
     with zipfile.ZipFile(path) as archive:
-        _refuse_ambiguous(archive.namelist(), claimed)
-        broken = archive.testzip()
-        if broken is not None:
-            raise zipfile.BadZipFile(f"bad CRC-32 for {broken}")
-        folders = {top for top in map(_top, archive.namelist()) if top.endswith(".dist-info")}
+        names = archive.namelist()
+        _refuse_bomb(sum(member.file_size for member in archive.infolist()), len(names), path, claimed)
+        _refuse_ambiguous(names, claimed)
+        _refuse_outside(names, claimed)
+        folders = {top for top in map(_top, names) if top.endswith(".dist-info")}
         if len(folders) != 1:
             raise Refused(
                 f"{claimed.filename} must hold exactly one .dist-info folder",
                 details=sorted(folders) or ["it holds none"],
             )
         folder = folders.pop()
-        missing = {f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")} - set(archive.namelist())
+        missing = {f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")} - set(names)
         if missing:
             raise Refused(f"{claimed.filename} is not a whole wheel", details=[f"no {m}" for m in sorted(missing)])
+        _check_record(archive, folder, claimed)
+        if archive.getinfo(f"{folder}/METADATA").file_size > _METADATA_BYTES:
+            raise Refused(f"{claimed.filename} has more than {_METADATA_BYTES} bytes of metadata")
         return archive.read(f"{folder}/METADATA")
 
 
-def _sdist_metadata(path: Path) -> bytes:
+def _check_record(archive: zipfile.ZipFile, folder: str, claimed: Distribution) -> None:
+    """Every member is whole, and RECORD lists it with its sha256; what RECORD lists is there."""
+    try:
+        with archive.open(f"{folder}/RECORD") as stream:
+            entries = parse_record_file(line.decode() for line in stream)
+            listed = {path: RecordEntry.from_elements(path, digest, size) for path, digest, size in entries}
+    except (InvalidRecordEntry, ValueError, csv.Error) as err:
+        raise Refused(f"{claimed.filename} has a RECORD that is none", details=[str(err)]) from err
+    members = {name for name in archive.namelist() if not name.endswith("/")}
+    wrong = [f"lists {name}, which is not in the wheel" for name in sorted(listed.keys() - members)]
+    unsigned = {f"{folder}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
+    for name in archive.namelist():
+        entry = listed.get(name)
+        with archive.open(name) as member:
+            if name in unsigned or name.endswith("/"):
+                while member.read(_CHUNK):  # reading to the end is what checks the CRC
+                    pass
+            elif entry is None:
+                wrong.append(f"does not list {name}")
+            elif entry.hash_ is None or entry.hash_.name not in _STRONG:
+                wrong.append(f"has no sha256 of {name}")
+            elif not entry.validate_stream(cast(BinaryIO, member)):
+                wrong.append(f"has another hash or size of {name}")
+    if wrong:
+        raise Refused(
+            f"{claimed.filename} is not what its RECORD says",
+            details=[f"RECORD {line}" for line in wrong[:10]],
+            hint="build the wheel again instead of changing it",
+        )
+
+
+def _sdist_metadata(path: Path, claimed: Distribution) -> bytes:
+    unpacked = 0
     with gzip.open(path) as stream:
         # tarfile stops at its own end mark, before the CRC and the length of what it read.
-        while stream.read(_CHUNK):
-            pass
+        while chunk := stream.read(_CHUNK):
+            unpacked += len(chunk)
+            _refuse_bomb(unpacked, 0, path, claimed)
     with tarfile.open(path, "r:gz") as archive:
-        folders = {_top(member.name) for member in archive.getmembers()}
+        names = archive.getnames()
+        _refuse_bomb(0, len(names), path, claimed)
+        _refuse_outside(names, claimed)
+        folders = set(map(_top, names))
         if len(folders) != 1:
             raise tarfile.TarError(f"an sdist holds one folder, this one {len(folders)}")
         try:
@@ -122,7 +191,24 @@ def _sdist_metadata(path: Path) -> bytes:
             raise tarfile.TarError("no PKG-INFO in it") from err
         if member is None:
             raise tarfile.TarError("PKG-INFO is not a file")
-        return member.read()
+        return member.read(_METADATA_BYTES)
+
+
+def _refuse_bomb(unpacked: int, members: int, path: Path, claimed: Distribution) -> None:
+    allowed = max(_UNPACKED_ALWAYS, path.stat().st_size * _UNPACKED_RATIO)
+    if unpacked > allowed or members > _MEMBERS:
+        raise Refused(
+            f"{claimed.filename} unpacks to more than an installer should be given",
+            details=[f"allowed: {allowed} bytes in {_MEMBERS} members"],
+        )
+
+
+def _refuse_outside(names: Iterable[str], claimed: Distribution) -> None:
+    outside = [
+        name for name in names if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/")
+    ]
+    if outside:
+        raise Refused(f"{claimed.filename} holds a member outside of its folder", details=map(ascii, outside[:10]))
 
 
 def _top(name: str) -> str:
@@ -136,9 +222,7 @@ def _refuse_ambiguous(names: Iterable[str], claimed: Distribution) -> None:
         raise Refused(f"{claimed.filename} holds a member more than once", details=twice[:10])
 
 
-def _compare(metadata: bytes, claimed: Distribution) -> None:
-    raw, _ = parse_email(metadata)
-    name, version = raw.get("name", "nothing"), raw.get("version", "nothing")
+def _compare(name: str, version: str, claimed: Distribution) -> None:
     try:
         agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
     except (InvalidName, InvalidVersion):
@@ -152,3 +236,11 @@ def _compare(metadata: bytes, claimed: Distribution) -> None:
             ],
             hint="build the file again instead of renaming it",
         )
+
+
+def _requires_python(text: str | None) -> str | None:
+    """None also for what no installer understands: each would pass over such a file with a warning of its own."""
+    try:
+        return text if text is None else str(SpecifierSet(text)) and text.strip()
+    except InvalidSpecifier:
+        return None

@@ -1,4 +1,8 @@
-"""Store -> an index that answers on a port, in a thread of this process. Writes nothing but the store."""
+"""Store -> an index that answers on a port, in two threads of this process. Writes nothing but the store.
+
+front      accepts every connection; sends known pages and files itself
+waitress   gets the connections with anything else: uploads, logins, metrics, what is malformed
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,21 +19,49 @@ from packaging.utils import canonicalize_name
 
 from astronomer_certified.errors import PublishError
 
-from .credentials import Htpasswd
+from . import integrity
+from .access import Log
+from .fallback import Fallback, Mode, patterns
+from .front import Front
+from .integrity import Finding
+from .logins import Logins
+from .metrics import Counters
+from .site import Address, Site
 from .store import Store
+from .upstream import Upstream
 
 PROTECTED = ("astronomer-certified", "apache-airflow")
 """The distributions that must come from us or not at all, whatever the fallback has under their names."""
 
-_THREADS = 8
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What an operator may choose beyond where and what."""
+
+    mode: Mode = Mode.REDIRECT
+    public_url: str | None = None
+    accel: str | None = None
+    max_upload: int = 2 << 30
+    connections: int = 4000
+    access_log: Path | None = None
+    trusted_proxy: str | None = None
+    metrics_folder: Path | None = None
+    """Where the workers of one index leave their counts for each other."""
+    kept: Path | None = None
+    """Where the proxy keeps what it passed on; beside the store by default. It may be thrown away."""
+    reconciled: bool = False
+    """Somebody else has looked over the store already: the supervisor does it once for its workers."""
 
 
 class Server:
     """An index for the length of a `with` block: `with Server(store) as server: server.url`.
 
-    Reading needs no login; uploading needs a user of the htpasswd file `credentials`, and is off without
-    one. Unknown projects are sent to the `fallback` (True: pypiserver's default, False: 404, or a URL), but
-    for the `protected` names. Port 0 takes a free one. PublishError when the store or the port cannot be had.
+    Reading needs no login; uploading needs a user of the htpasswd file `credentials` or a token of the
+    tokens.json beside it, and is off without one. For unknown projects, `fallback` is the upstream's simple API
+    (False: 404); the `protected` names never go there. Port 0 takes a free one. PublishError when the store or
+    the port cannot be had.
     """
 
     def __init__(
@@ -37,26 +70,33 @@ class Server:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        listening: socket.socket | None = None,
         credentials: Path | None = None,
         fallback: bool | str = True,
         protected: Collection[str] = PROTECTED,
+        options: Options = Options(),
     ) -> None:
         self._store = store
         self._host = host
         self._port = port
+        self._socket = listening
         self._credentials = credentials
         self._fallback = fallback
-        self._protected = frozenset(map(canonicalize_name, protected))
-        self._waitress: Any = None
-        self._channels: dict[int, Any] = {}
-        self._thread: threading.Thread | None = None
+        self._protected = patterns(map(_normal, protected))
+        self._options = options
+        self._front: Front | None = None
+        self._back: Any = None
+        self._threads: tuple[threading.Thread, ...] = ()
+        self._log = Log()
+        self.findings: tuple[Finding, ...] = ()
+        """What was not in order in the store when it was opened."""
 
     @property
     def url(self) -> str:
         """The root of the running index, where twine uploads to; it ends in a slash."""
-        host, port = self._waitress.effective_host, self._waitress.effective_port
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a wildcard cannot be connected to
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        if self._options.public_url:
+            return self._options.public_url
+        return _url(self._socket) if self._socket is not None else ""
 
     @property
     def simple_url(self) -> str:
@@ -65,63 +105,84 @@ class Server:
 
     @property
     def running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def __enter__(self) -> Self:
-        # Imported here: pypiserver and waitress take most of a second, and most commands serve nothing.
-        from . import app
+        # Imported here: pypiserver and waitress take half a second, and most commands serve nothing.
+        from .back import Back
 
-        application = app.build(
-            Store.open(self._store),
-            auther=Htpasswd(self._credentials) if self._credentials else _nobody,
-            fallback=self._fallback,
-            protected=self._protected,
+        logins = Logins(self._credentials)
+        store = Store.open(self._store)
+        if not self._options.reconciled:
+            self.findings = integrity.reconcile(store)
+        self._socket = self._socket or listen(self._host, self._port)
+        self._log = Log.to(self._options.access_log)
+        counters = Counters(self._options.metrics_folder)
+        address = Address(public_url=self._options.public_url or _url(self._socket), accel=self._options.accel)
+        fallback = self._resolved()
+        upstream = Upstream(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
+        self._back = Back(
+            store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
         )
-        self._waitress = self._listen(application)
-        # A daemon, so that an index never outlives the command that started it.
-        self._thread = threading.Thread(target=self._waitress.run, name="index", daemon=True)
-        self._thread.start()
+        site = Site(store, fallback, address)
+        self._front = Front(self._socket, site, self._back.take, counters, self._log, limit=self._options.connections)
+        # Daemons, so that an index never outlives the command that started it.
+        self._threads = tuple(
+            threading.Thread(target=run, name=f"index {name}", daemon=True)
+            for name, run in (("back", self._back.run), ("front", self._front.run))
+        )
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from waitress import wasyncore
+        # First nobody new is let in and what is being sent is sent; then uploads that are being stored end.
+        back, front = self._threads
+        if self._front is not None:
+            self._front.stop()
+            front.join()
+        self._back.stop()
+        back.join()
+        if self._socket is not None:
+            self._socket.close()
+        self._log.close()
 
-        # Uploads that are being stored end first. Then the loop closes its sockets itself, in its own thread:
-        # closing them under it would leave it polling numbers that may be somebody else's files by then.
-        self._waitress.task_dispatcher.shutdown()
-        trigger = self._waitress.trigger
-        with trigger.lock:  # a loop that is awake for another reason would close the pipe before it is written to
-            trigger.thunks.append(lambda: wasyncore.close_all(self._channels, ignore_all=True))
-            trigger.pull_trigger()
-        if self._thread is not None:
-            self._thread.join()
+    def _kept(self) -> Path:
+        return self._options.kept or self._store.with_name("upstream")
 
-    def _listen(self, application: Any) -> Any:
-        import waitress
+    def _resolved(self) -> Fallback:
+        url: str | None = None
+        if isinstance(self._fallback, str):
+            url = self._fallback.rstrip("/") + "/"
+        elif self._fallback:
+            from .back import default_fallback
 
-        try:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            listening = socket.create_server((self._host, self._port), family=family)
-        except (OSError, OverflowError) as err:
-            raise PublishError(
-                f"the index cannot listen on {self._host} port {self._port}",
-                details=[str(err)],
-                hint="stop what uses that port, or take another one (0 finds a free one)",
-            ) from err
-        return waitress.create_server(
-            application,
-            map=self._channels,
-            sockets=[listening],
-            threads=_THREADS,
-            ident=None,
-            asyncore_use_poll=True,  # select() fails in a process with more than 1,024 open files
-        )
+            url = default_fallback()
+        mode = self._options.mode if url else Mode.NONE
+        return Fallback(mode=mode, url=url, protected=self._protected)
 
 
-def serve_forever(server: Server, *, ready: Callable[[Server], None]) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; PublishError when it cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as err:
+        raise PublishError(
+            f"the index cannot listen on {host} port {port}",
+            details=[str(err)],
+            hint="stop what uses that port, or take another one (0 finds a free one)",
+        ) from err
+
+
+def serve_forever(
+    server: Server, *, ready: Callable[[Server], None], wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Nothing, after SIGTERM or SIGINT (Ctrl-C) ended the server; `ready` is called once it answers.
+
+    `wanted` is asked once a second; the server ends too when it says no.
 
     Call it in the main thread, before others are started: it takes the two signals out of their usual way.
     """
@@ -131,12 +192,18 @@ def serve_forever(server: Server, *, ready: Callable[[Server], None]) -> None:
     try:
         with server:
             ready(server)
-            while signal.sigtimedwait(ends, 1) is None:
+            while signal.sigtimedwait(ends, 1) is None and wanted():
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _nobody(user: str, password: str) -> bool:
-    return False
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a wildcard cannot be connected to
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _normal(name: str) -> str:
+    return name if "*" in name or "?" in name else canonicalize_name(name)

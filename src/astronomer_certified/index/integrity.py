@@ -1,0 +1,122 @@
+"""Store -> what in it is not as its records say, and the store put right as far as it can be. No network.
+
+`reconcile` is quick and runs at each start: it looks at names only. `verify` reads every byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.errors import PublishError
+
+from . import distributions
+from .records import FileRecord, ProjectRecord
+from .store import Store
+
+_MISSING = "the file is gone from the store"
+_DAMAGED = "the file no longer has the bytes that were published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A file, and what became of it: `served` says whether installers get it."""
+
+    filename: str
+    what: str
+    served: bool
+
+
+def reconcile(store: Store) -> tuple[Finding, ...]:
+    """What was found and done so that every file that is listed is there, and every sound file is listed."""
+    there = {path.name for path in store.root.iterdir() if not path.name.startswith(".")}
+    listed = _list_names(store)
+    findings: list[Finding] = []
+    known: set[str] = set()
+    for name in listed:
+        try:
+            record = store.project(name)
+        except PublishError as err:
+            findings.append(Finding(filename=store.record_file(name).name, what=str(err), served=False))
+            continue
+        for file in record.files if record else ():
+            known.add(file.filename)
+            if (file.filename in there) != (file.withheld is None):
+                findings.append(_judge(store, name, file))
+    findings += [_adopted(store, filename) for filename in sorted(there - known)]
+    return tuple(findings)
+
+
+def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None) -> tuple[Finding, ...]:
+    """Every file read again: what is damaged is withheld from then on, what is whole again is served again."""
+    findings: list[Finding] = []
+    for name in store.names():
+        try:
+            record = store.project(name)
+        except PublishError:
+            continue  # `reconcile` names it
+        for file in record.files if record is not None else ():
+            on_file(file.filename)
+            findings += _look(store, name, file)
+    return tuple(findings)
+
+
+def whole(path: Path, sha256: str) -> bool:
+    """Whether the file at `path` has these bytes; no when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    sound = whole(store.file(file.filename), file.sha256)
+    if sound != (file.withheld is None):
+        yield _judge(store, name, file)
+    elif not sound:
+        yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
+    if sound and file.metadata_sha256 and not whole(store.metadata(file.filename), file.metadata_sha256):
+        # Made from the wheel, which is whole: so can it be again.
+        contents = distributions.verify(store.file(file.filename), distributions.parse(file.filename))
+        store.write(store.metadata(file.filename), contents.metadata)
+        yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
+    if file.provenance_sha256 and not whole(store.provenance(file.filename), file.provenance_sha256):
+        yield Finding(filename=file.filename, what="its provenance is damaged: restore it from a backup", served=True)
+
+
+def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Finding:
+    """The file is served if and only if it has the bytes that were published."""
+    path = store.file(file.filename)
+    reason = None if whole(path, file.sha256) else _DAMAGED if path.exists() else _MISSING
+
+    def withhold(record: ProjectRecord) -> ProjectRecord:
+        current = record.find(file.filename)
+        return record if current is None else record.holding(replace(current, withheld=reason))
+
+    store.change(name, withhold)
+    return Finding(filename=file.filename, what=reason or "the file is whole again", served=reason is None)
+
+
+def _adopted(store: Store, filename: str) -> Finding:
+    try:
+        store.adopt(filename)
+    except PublishError as err:  # not sound, or its project's record is damaged
+        return Finding(filename=filename, what=f"is not listed: {err}", served=False)
+    return Finding(filename=filename, what="had no record, is sound, and is published now", served=True)
+
+
+def _list_names(store: Store) -> Iterable[NormalizedName]:
+    """Every project that has a record; the list of names is written anew when it has another opinion."""
+    recorded = {
+        NormalizedName(path.name.removesuffix(".json"))
+        for path in (store.records / "projects").iterdir()
+        if path.name.endswith(".json")
+    }
+    if recorded != set(store.names()):
+        store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
+    return sorted(recorded)

@@ -1,0 +1,90 @@
+"""Request headers -> which of several representations to send: type, encoding, range. Touches nothing.
+
+RFC 9110, sections 12 to 14. What a header says that it may not say counts as if it were not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .pages import HTML, JSON, LEGACY
+
+_OFFERED = {
+    JSON: JSON,
+    "application/vnd.pypi.simple.latest+json": JSON,
+    HTML: HTML,
+    "application/vnd.pypi.simple.latest+html": HTML,
+    "text/html": LEGACY,
+}
+_ANY = {"*/*": LEGACY, "text/*": LEGACY, "application/*": JSON}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+def content_type(accept: str, wanted: str | None = None) -> str | None:
+    """The media type to answer with; None when the client takes none of ours (406).
+
+    `wanted` is what `?format=` says (PEP 691); it goes before the header.
+    """
+    if wanted is not None:
+        return _OFFERED.get(wanted)
+    best: tuple[float, bool, int] = (0.0, False, 0)
+    chosen = None
+    for place, (name, quality) in enumerate(_weighted(accept or "text/html")):
+        offer = _OFFERED.get(name)
+        # Of equals, what is named goes before what a wildcard covers, and then what comes first.
+        rank = (quality, offer is not None, -place)
+        if (offer or name in _ANY) and quality > 0 and rank > best:
+            best, chosen = rank, offer or _ANY[name]
+    return chosen
+
+
+def encoding(accept: str, offered: Sequence[str]) -> str | None:
+    """The content encoding to use, one of `offered` with the best first; None for the bytes as they are."""
+    weights = dict(_weighted(accept))
+    best = max(offered, key=lambda name: weights.get(name, weights.get("*", 0.0)), default=None)
+    if best is None or weights.get(best, weights.get("*", 0.0)) <= weights.get("identity", 0.0):
+        return None
+    return best
+
+
+def matches(condition: str, etag: str) -> bool:
+    """Whether an If-None-Match header names this entity tag, compared weakly."""
+    names = (name.strip().removeprefix("W/") for name in condition.split(","))
+    return condition.strip() == "*" or etag in names
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """First byte and one after the last; None to send everything. ValueError when no byte is in it (416).
+
+    Several ranges at once are answered with everything, which RFC 9110 allows: they are a way to make a server
+    work, and no installer asks for them.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or match.group() == "bytes=-":
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= end:
+        raise ValueError(f"no byte of {size} is in the range")
+    return start, end
+
+
+def _weighted(header: str) -> list[tuple[str, float]]:
+    found = []
+    for part in header.split(",")[:50]:
+        name, *words = (word.strip() for word in part.lower().split(";"))
+        quality = 1.0
+        for word in words:
+            if word.startswith("q="):
+                try:
+                    quality = min(1.0, max(0.0, float(word[2:])))
+                except ValueError:
+                    quality = 0.0
+        found.append((name, quality if quality == quality else 0.0))
+    return found

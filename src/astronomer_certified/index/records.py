@@ -1,0 +1,127 @@
+"""JSON bytes <-> what the index knows of a project and its files. Touches nothing.
+
+A record is the only thing that makes a file visible; pages, lists and exports are all rendered from it. It also
+remembers what is no longer served, so that a published name never comes back with other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from astronomer_certified.errors import PublishError
+
+_FORMAT = 1
+"""The version of these files. A record of a later one is refused rather than misread."""
+
+
+class Status(StrEnum):
+    """What becomes of a project, by PEP 792."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    QUARANTINED = "quarantined"
+    DEPRECATED = "deprecated"
+
+    @property
+    def takes_uploads(self) -> bool:
+        return self in (Status.ACTIVE, Status.DEPRECATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """A published file. `uploaded` is the publication date, UTC, as PEP 700 writes it."""
+
+    filename: str
+    version: str
+    sha256: str
+    size: int
+    uploaded: str
+    uploader: str
+    requires_python: str | None = None
+    metadata_sha256: str | None = None
+    """Of the wheel's METADATA, which is then served beside it (PEP 658); None for sdists."""
+    provenance_sha256: str | None = None
+    """Of the provenance object (PEP 740) that came with the upload."""
+    yanked: str | None = None
+    """The reason, perhaps empty; None when it is not yanked (PEP 592)."""
+    withheld: str | None = None
+    """Why the file is not served: its bytes are damaged or gone. None for a file that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectRecord:
+    """Everything ever published under one name; `files` are in the order of their versions."""
+
+    name: NormalizedName
+    files: tuple[FileRecord, ...] = ()
+    status: Status = Status.ACTIVE
+    reason: str | None = None
+
+    @property
+    def served(self) -> tuple[FileRecord, ...]:
+        """What installers may have: nothing of a quarantined project (PEP 792), nothing damaged."""
+        if self.status is Status.QUARANTINED:
+            return ()
+        return tuple(file for file in self.files if file.withheld is None)
+
+    def find(self, filename: str) -> FileRecord | None:
+        return next((file for file in self.files if file.filename == filename), None)
+
+    def holding(self, file: FileRecord) -> Self:
+        """This record with `file` in it, in place of one of the same name."""
+        others = [known for known in self.files if known.filename != file.filename]
+        return replace(self, files=_in_order([*others, file]))
+
+    def to_json(self) -> bytes:
+        values = {
+            "format": _FORMAT,
+            "name": self.name,
+            "status": self.status.value,
+            "reason": self.reason,
+            "files": [_plain(file) for file in self.files],
+        }
+        return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """The record; PublishError when it is none, so that nothing is served from a guess."""
+        try:
+            values = json.loads(content)
+            if values["format"] != _FORMAT:
+                raise ValueError(f"format {values['format']}, and this program writes {_FORMAT}")
+            return cls(
+                name=values["name"],
+                files=tuple(FileRecord(**file) for file in values["files"]),
+                status=Status(values["status"]),
+                reason=values["reason"],
+            )
+        except (ValueError, KeyError, TypeError) as err:
+            raise PublishError(
+                "a record of the index cannot be read",
+                details=[str(err)],
+                hint="restore it from a backup; the files themselves are untouched",
+            ) from err
+
+
+def timestamp(seconds: float) -> str:
+    """As PEP 700 writes a time: UTC, microseconds, Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _plain(file: FileRecord) -> dict[str, Any]:
+    return {name: value for name in _FIELDS if (value := getattr(file, name)) is not None}
+
+
+def _in_order(files: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
+    return tuple(sorted(files, key=lambda file: (Version(file.version), file.filename)))
+
+
+_FIELDS = tuple(field.name for field in fields(FileRecord))

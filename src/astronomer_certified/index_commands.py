@@ -1,0 +1,389 @@
+"""argv of `certified index …` -> one operation on an index. Like `cli`, it parses, calls and prints; `cli` alone exits.
+
+An index is a folder: `packages/` with the files and their records, `htpasswd` and `tokens.json` with who may upload.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import PublishError, UsageError
+
+if TYPE_CHECKING:
+    from .index.integrity import Finding
+    from .index.store import Store
+    from .progress import Quiet
+
+Act = Callable[[argparse.Namespace, "Quiet"], int]
+
+
+def add_to(verbs: Any) -> None:
+    """`certified index` and its own verbs, and `certified serve`, which is `certified index serve`."""
+    serve_arguments(verbs.add_parser("serve", help="Serve the local index (= index serve).", description=_SERVE))
+    parser = verbs.add_parser(
+        "index", help="Serve and look after an index.", description="Serve and look after an index."
+    )
+    own = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    serve_arguments(own.add_parser("serve", help=_SERVE, description=_SERVE))
+
+    publish = _verb(
+        own, "publish", _publish, "Put wheels and sdists into the index without a server; checked like uploads."
+    )
+    publish.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    yank = _verb(own, "yank", _yank, "Yank a version (PEP 592): only who pins it exactly still gets it.")
+    yank.add_argument("project")
+    yank.add_argument("version")
+    yank.add_argument("--reason", default="", help="shown to who installs it all the same")
+    yank.add_argument("--undo", action="store_true", help="take the yank back")
+    status = _verb(own, "status", _status, "Say what becomes of a project (PEP 792).")
+    status.add_argument("project")
+    status.add_argument("status", choices=("active", "archived", "deprecated", "quarantined"))
+    status.add_argument("--reason", default=None)
+    _verb(own, "verify", _verify, "Read every file again; withhold what is damaged, serve again what is whole again.")
+    _users(own)
+    export = _verb(own, "export", _export, "Write the index as static files that any web server can serve.")
+    export.add_argument("target", type=Path, metavar="DIR")
+    export.add_argument("--url", default=None, help="where it will be served; for links to provenance")
+    export.add_argument("--listen", default="127.0.0.1:8081", help="for its nginx.conf (default: 127.0.0.1:8081)")
+    export.add_argument("--upstream", metavar="URL", help="for its nginx.conf: where other people's projects come from")
+    export.add_argument("--protect", metavar="NAME", action="append", default=[], help="never from upstream")
+    mirror = _verb(own, "mirror", _mirror, "Copy projects from another index into this one, each file checked.")
+    mirror.add_argument("url", help="the other index's simple API")
+    mirror.add_argument("projects", nargs="+", metavar="PROJECT")
+
+
+_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers."
+
+
+def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.add_argument(
+        "--index", type=Path, metavar="DIR", help="the index (default: the project's, or CERTIFIED_INDEX_DIR)"
+    )
+    parser.set_defaults(act=act)
+    return parser
+
+
+def serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(act=_serve)
+    add = parser.add_argument
+    add("--index", type=Path, metavar="DIR", help="the index (default: the project's, or CERTIFIED_INDEX_DIR)")
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=8080, help="0 takes a free one")
+    add("--workers", type=int, default=1, help="processes that answer (default: 1)")
+    add(
+        "--fallback",
+        choices=("redirect", "proxy", "none"),
+        default="redirect",
+        help="what is done for other people's projects",
+    )
+    add("--no-fallback", dest="fallback", action="store_const", const="none", help="the same as --fallback none")
+    add("--upstream", metavar="URL", help="where they come from (default: pip's index)")
+    add(
+        "--protect",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="never from upstream; a pattern like 'acme-*' too",
+    )
+    add("--public-url", metavar="URL", help="the index as clients see it; its path is the sub-path behind a proxy")
+    add("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
+    add("--accel", metavar="PREFIX", help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name")
+    add("--max-upload", type=_size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
+    add("--access-log", type=Path, metavar="FILE", help="one line of JSON for each request")
+
+
+def _users(own: Any) -> None:
+    text = "Say who may upload: users with a password, tokens with a scope and an end."
+    users = own.add_parser("users", help=text, description=text)
+    deeds = users.add_subparsers(title="verbs", metavar="VERB", required=True)
+    add = _verb(
+        deeds, "add", _user_add, "Add a user, or change a password; it is read from stdin, or made and printed."
+    )
+    add.add_argument("name")
+    add.add_argument("--scheme", choices=("bcrypt", "argon2"), default="bcrypt")
+    _verb(deeds, "remove", _user_remove, "Remove a user and the user's tokens.").add_argument("name")
+    _verb(deeds, "list", _user_list, "List users and tokens.")
+    token = _verb(deeds, "token", _token, "Make a token and print it, this once. Clients give the user name __token__.")
+    token.add_argument("name", help="the token's own name, to revoke it by")
+    token.add_argument("--user", required=True, help="who it stands for in the audit log")
+    token.add_argument(
+        "--project", action="append", metavar="NAME", help="only for this project or pattern (repeatable)"
+    )
+    token.add_argument("--days", type=float, default=None, help="how long it is valid (default: for ever)")
+    _verb(deeds, "revoke", _revoke, "Revoke a token.").add_argument("name")
+
+
+# --- acts
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    if args.index is not None:
+        return Path(args.index).absolute()
+    from .workspace import Workspace
+
+    root = Path(args.directory).absolute()
+    if "CERTIFIED_INDEX_DIR" not in os.environ and not (root / "patches").is_dir():
+        raise UsageError(f"{root} is not a project, so it has no index", hint="name the index: --index DIR")
+    return Workspace.at(root).index
+
+
+def _store(args: argparse.Namespace) -> Store:
+    from .index.store import Store
+
+    return Store.open(_folder(args) / "packages")
+
+
+def _serve(args: argparse.Namespace, progress: Quiet) -> int:
+    from . import index
+    from .index.fallback import Mode
+    from .index.server import Options
+    from .index.workers import Setup, supervise
+    from .upstream_index import shown_url
+
+    folder = _folder(args)
+    if args.workers < 1:
+        raise UsageError(f"{args.workers} workers cannot answer", hint="--workers 2")
+    if not (folder / "htpasswd").exists():
+        index.ensure_credentials(folder / "htpasswd", folder / "upload-password")
+    _describe(args, folder)
+    public = args.public_url.rstrip("/") + "/" if args.public_url else None
+    options = Options(
+        mode=Mode(args.fallback),
+        public_url=public,
+        accel=args.accel,
+        max_upload=args.max_upload,
+        access_log=args.access_log.absolute() if args.access_log else None,
+        trusted_proxy=args.trusted_proxy,
+    )
+    fallback: bool | str = False if args.fallback == "none" else args.upstream or shown_url()
+    setup = Setup(
+        store=folder / "packages",
+        credentials=folder / "htpasswd",
+        fallback=fallback,
+        protected=(*index.PROTECTED, *args.protect),
+        options=options,
+    )
+
+    def ready(url: str, findings: tuple[Finding, ...]) -> None:
+        for finding in findings:
+            print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
+        print(f"serving {setup.store} at {url}simple/; uploads need a user in {setup.credentials}", flush=True)
+
+    if args.workers > 1:
+        supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
+    else:
+        from .index.server import listen
+
+        server = setup.server(listen(args.host, args.port))
+        index.serve_forever(server, ready=lambda server: ready(server.url, server.findings))
+    return 0
+
+
+def _describe(args: argparse.Namespace, folder: Path) -> None:
+    """The pages for people show what this project knows of its releases, when the index is the project's own."""
+    from .workspace import Workspace
+
+    root = Path(args.directory).absolute()
+    if args.index is None and (root / "patches").is_dir():
+        from . import release_notes
+        from .index import notes
+        from .index.store import Store
+
+        notes.write(Store.open(folder / "packages"), release_notes.of(Workspace.at(root)))
+
+
+def _publish(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index.audit import Audit, operator
+    from .index.store import Upload
+
+    store = _store(args)
+    for path in args.files:
+        try:
+            with path.open("rb") as stream:
+                new = store.add(Upload(filename=path.name, uploader=operator()), stream)
+        except OSError as err:
+            raise PublishError(f"{path} cannot be published", details=[str(err)]) from err
+        Audit(store).note("uploaded", user=operator(), file=path.name)
+        print(f"{path.name}  {'published' if new else 'was there already'}")
+    return 0
+
+
+def _yank(args: argparse.Namespace, progress: Quiet) -> int:
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    from .index.audit import Audit, operator
+    from .index.records import ProjectRecord
+
+    try:
+        version = Version(args.version)
+    except InvalidVersion as err:
+        raise UsageError(f"not a version: {args.version!r}") from err
+    reason = None if args.undo else args.reason
+    done: list[str] = []
+
+    def change(record: ProjectRecord) -> ProjectRecord:
+        for file in record.files:
+            if Version(file.version) == version:
+                done.append(file.filename)
+                record = record.holding(replace(file, yanked=reason))
+        if not done:
+            raise PublishError(
+                f"{record.name} {version} is not published here",
+                details=[f"there are: {', '.join(dict.fromkeys(file.version for file in record.files))}"],
+            )
+        return record
+
+    store = _store(args)
+    store.change(canonicalize_name(args.project), change)
+    for filename in done:
+        Audit(store).note("yank undone" if args.undo else "yanked", user=operator(), file=filename, why=reason)
+        print(f"{filename}  {'no longer yanked' if args.undo else 'yanked'}")
+    return 0
+
+
+def _status(args: argparse.Namespace, progress: Quiet) -> int:
+    from packaging.utils import canonicalize_name
+
+    from .index.audit import Audit, operator
+    from .index.records import Status
+
+    store = _store(args)
+    status = Status(args.status)
+    name = canonicalize_name(args.project)
+    store.change(name, lambda record: replace(record, status=status, reason=args.reason))
+    Audit(store).note(f"status {status}", user=operator(), project=name, why=args.reason)
+    print(f"{name} is {status}")
+    return 0
+
+
+def _verify(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import integrity
+
+    store = _store(args)
+    seen: list[str] = []
+    progress.started("verify", str(store.root))
+    findings = [*integrity.reconcile(store), *integrity.verify(store, seen.append)]
+    for finding in findings:
+        print(f"{finding.filename}  {'served' if finding.served else 'WITHHELD'}: {finding.what}")
+    withheld = [finding.filename for finding in findings if not finding.served]
+    print(f"{len(seen)} files read, {len(withheld)} withheld")
+    if withheld:
+        raise PublishError(
+            f"{len(withheld)} files of {store.root} are not as they were published",
+            details=withheld[:20],
+            hint="copy them back from a backup, or publish the very same bytes again; then verify again",
+        )
+    return 0
+
+
+def _user_add(args: argparse.Namespace, progress: Quiet) -> int:
+    import secrets
+
+    from .index.credentials import set_password
+
+    given = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    password = given or secrets.token_urlsafe(24)
+    set_password(_folder(args) / "htpasswd", args.name, password, args.scheme)
+    _note(args, "user added", args.name)
+    print(f"{args.name} may upload" + ("" if given else f" with the password {password}"))
+    return 0
+
+
+def _note(args: argparse.Namespace, deed: str, name: str) -> None:
+    from .index.audit import Audit, operator
+
+    Audit(_store(args)).note(deed, user=operator(), name=name)
+
+
+def _user_remove(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import tokens
+    from .index.credentials import remove_user
+
+    folder = _folder(args)
+    remove_user(folder / "htpasswd", args.name)
+    for token in tokens.read(folder / "tokens.json"):
+        if token.user == args.name:
+            tokens.revoke(folder / "tokens.json", token.name)
+    _note(args, "user removed", args.name)
+    print(f"{args.name} may no longer upload")
+    return 0
+
+
+def _user_list(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import tokens
+    from .index.credentials import user_names
+
+    folder = _folder(args)
+    for name in user_names(folder / "htpasswd"):
+        print(name)
+    for token in tokens.read(folder / "tokens.json"):
+        ends = datetime.fromtimestamp(token.expires, UTC).strftime("%Y-%m-%d %H:%M UTC") if token.expires else "never"
+        over = " (over)" if token.expired else ""
+        print(f"{token.user}  token {token.name}: {', '.join(token.projects)}; ends {ends}{over}")
+    return 0
+
+
+def _token(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import tokens
+    from .index.fallback import patterns
+
+    expires = time.time() + args.days * 86400 if args.days is not None else None
+    projects = patterns(args.project or ["*"])
+    path = _folder(args) / "tokens.json"
+    text = tokens.issue(path, name=args.name, user=args.user, projects=projects, expires=expires)
+    _note(args, "token made", args.name)
+    print(text)
+    return 0
+
+
+def _revoke(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import tokens
+
+    tokens.revoke(_folder(args) / "tokens.json", args.name)
+    _note(args, "token revoked", args.name)
+    print(f"the token {args.name} lets nobody in any more")
+    return 0
+
+
+def _export(args: argparse.Namespace, progress: Quiet) -> int:
+    from .index import PROTECTED, export
+    from .index.fallback import patterns
+
+    serving = export.Serving(
+        listen=args.listen,
+        public_url=args.url,
+        upstream=args.upstream,
+        protected=patterns([*PROTECTED, *args.protect]),
+    )
+    _describe(args, _folder(args))
+    result = export.export(_store(args), args.target.absolute(), serving)
+    print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
+    return 0
+
+
+def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
+    from packaging.utils import canonicalize_name
+
+    from .index import mirror
+
+    for copied in mirror.mirror(_store(args), args.url, [canonicalize_name(name) for name in args.projects]):
+        print(f"{copied.filename}  {'copied' if copied.new else 'was there already'}")
+    return 0
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")
+    return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2).upper()]

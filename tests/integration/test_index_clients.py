@@ -1,0 +1,185 @@
+"""Clients that nobody here wrote, each for real: pip from 19.3.1 to the newest, uv, twine, pip-tools, poetry."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from desks import Desk, make_wheel, run, sha256
+
+from astronomer_certified import interpreters
+from astronomer_certified.artifacts import Python
+from astronomer_certified.effects import clean_environment
+from astronomer_certified.errors import EnvironmentMissing
+from astronomer_certified.index import Server
+from astronomer_certified.index.store import Store, Upload
+
+# Which pip runs on which Python: the oldest that users of Airflow 1.10 and 2.0 have, those between in which the
+# simple API changed for installers (20.3 resolver, 22.2 metadata, 23.2 PEP 714), and the newest.
+PIPS = [
+    ("19.3.1", Python(3, 8)), ("20.3.4", Python(3, 8)), ("22.3.1", Python(3, 8)), ("23.0.1", Python(3, 8)),
+    ("24.0", Python(3, 11)), (None, Python(3, 11)),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """A running index with `app` 1.0 and 2.0, which needs `lib`, whose 1.1 is yanked."""
+
+    server: Server
+    wheels: Mapping[str, Path]
+    root: Path
+    later: str
+    """A moment between the uploads of `app` 1.0 and 2.0."""
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        home = self.root / "home"
+        home.mkdir(exist_ok=True)
+        return clean_environment(HOME=str(home), **extra)
+
+
+@pytest.fixture(scope="module")
+def shop(login: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    root = tmp_path_factory.mktemp("shop")
+    made = [
+        make_wheel(root, "lib", "1.0"),
+        make_wheel(root, "lib", "1.1"),
+        make_wheel(root, "app", "1.0", requires=["lib>=1.0"]),
+        make_wheel(root, "app", "2.0", requires=["lib>=1.0"]),
+    ]
+    store = Store.open(root / "store")
+    later = ""
+    for wheel in made:
+        if wheel.name.startswith("app-2"):
+            later = (datetime.now(UTC) + timedelta(microseconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with wheel.open("rb") as stream:
+            store.add(Upload(filename=wheel.name), stream)
+    yank(store, "lib", "1.1")
+    with Server(root / "store", credentials=login / "htpasswd", fallback=False) as server:
+        yield Shop(server=server, wheels={wheel.name: wheel for wheel in made}, root=root, later=later)
+
+
+def yank(store: Store, project: str, version: str) -> None:
+    words = [sys.executable, "-m", "astronomer_certified.cli", "index", "yank", project, version]
+    (store.root.parent / "index").mkdir(exist_ok=True)
+    (store.root.parent / "index" / "packages").symlink_to(store.root)
+    subprocess.run([*words, "--index", str(store.root.parent / "index")], check=True, capture_output=True)
+
+
+def succeeded(words: list[str | Path], env: Mapping[str, str], cwd: Path | None = None) -> str:
+    done = subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{words}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout + done.stderr
+
+
+def interpreter(python: Python) -> Path:
+    try:
+        return interpreters.require(python, "a client").executable
+    except EnvironmentMissing as err:
+        pytest.skip(str(err).splitlines()[0])
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("version", "python"), PIPS, ids=[f"pip {v or 'newest'} on {p}" for v, p in PIPS])
+def test_pip_installs(shop: Shop, tmp_path: Path, version: str | None, python: Python) -> None:
+    venv = tmp_path / "venv"
+    pin = f"pip=={version}" if version else "pip"
+    uv = interpreters.uv()
+    succeeded([uv, "venv", "--python", interpreter(python), venv], dict(os.environ))
+    succeeded([uv, "pip", "install", "--python", venv / "bin" / "python", pin, "setuptools"], dict(os.environ))
+
+    said = succeeded(
+        [venv / "bin" / "python", "-m", "pip", "install", "--isolated", "--no-cache-dir", "--index-url",
+         shop.server.simple_url, "--disable-pip-version-check", "app"],
+        shop.environment(),
+    )  # fmt: skip
+
+    assert "Successfully installed app-2.0 lib-1." in said
+    if version != "19.3.1":  # which came before it knew what to do with a yank of one of several candidates
+        assert "lib-1.0" in said
+
+
+def test_uv_installs_and_resolves_as_of_a_date(shop: Shop, tmp_path: Path) -> None:
+    uv = interpreters.uv()
+    environment = shop.environment(UV_CACHE_DIR=str(tmp_path / "cache"))
+    flags: list[str | Path] = ["--no-config", "--index-url", shop.server.simple_url]
+    succeeded([uv, "venv", "--no-config", "--python", sys.executable, tmp_path / "venv"], environment)
+    said = succeeded(
+        [uv, "pip", "install", *flags, "--python", tmp_path / "venv" / "bin" / "python", "app"], environment
+    )
+    assert "app==2.0" in said
+    assert "lib==1.0" in said
+
+    (tmp_path / "in.txt").write_text("app\n")
+    compiled = [uv, "pip", "compile", *flags, "--generate-hashes", "--exclude-newer", shop.later, tmp_path / "in.txt"]
+    said = succeeded(compiled, environment)
+    assert "app==1.0" in said
+    assert f"sha256:{sha256(shop.wheels['app-1.0-py3-none-any.whl'])}" in said
+
+
+def test_uv_and_twine_publish(desk: Desk, index: Server, tmp_path: Path) -> None:
+    mine, yours = make_wheel(tmp_path, "mine"), make_wheel(tmp_path, "yours")
+    environment = clean_environment(UV_CACHE_DIR=str(tmp_path / "cache"), HOME=str(tmp_path))
+    login = {"UV_PUBLISH_USERNAME": desk.credentials.user, "UV_PUBLISH_PASSWORD": desk.credentials.password}
+    publish: list[str | Path] = [interpreters.uv(), "publish", "--no-config", "--publish-url", index.url]
+
+    succeeded([*publish, mine], environment | login)
+    succeeded([*publish, "--check-url", index.simple_url, mine], environment | login)
+    twine = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--config-file", os.devnull]
+    words = [*twine, "--repository-url", index.url, str(yours)]
+    quiet = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TWINE_USERNAME": desk.credentials.user}
+    assert run(words, env=environment | quiet | {"TWINE_PASSWORD": desk.credentials.password}).returncode == 0
+    wrong = run(words, env=environment | quiet | {"TWINE_PASSWORD": "wrong"})
+
+    assert wrong.returncode != 0
+    assert "403" in wrong.stdout + wrong.stderr
+    assert desk.published() == {mine.name, yours.name}
+
+
+@pytest.mark.network
+def test_pip_tools_resolves_with_hashes(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("app\n")
+    words: list[str | Path] = [
+        interpreters.uv(),
+        "tool",
+        "run",
+        "--from",
+        "pip-tools",
+        "--with",
+        "pip<26",
+        "pip-compile",
+    ]
+    words += ["--generate-hashes", "--no-config", "--index-url", shop.server.simple_url, "-o", "out.txt", "in.txt"]
+    # The tool itself comes from the machine's own index; what it resolves must not.
+    isolated = dict(os.environ) | {"PIP_CONFIG_FILE": os.devnull, "PIP_TOOLS_CACHE_DIR": str(tmp_path / "cache")}
+    isolated = {
+        name: value for name, value in isolated.items() if name not in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL")
+    }
+    succeeded(words, isolated, cwd=tmp_path)
+
+    out = (tmp_path / "out.txt").read_text()
+    assert "app==2.0" in out
+    assert "lib==1.0" in out
+    assert f"sha256:{sha256(shop.wheels['app-2.0-py3-none-any.whl'])}" in out
+
+
+@pytest.mark.network
+def test_poetry_locks(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["app"]\n'
+        f'[[tool.poetry.source]]\nname = "certified"\nurl = "{shop.server.simple_url}"\npriority = "primary"\n'
+    )
+    words: list[str | Path] = [interpreters.uv(), "tool", "run", "poetry", "lock", "--no-interaction"]
+    environment = dict(os.environ) | {"POETRY_CACHE_DIR": str(tmp_path / "cache"), "POETRY_VIRTUALENVS_CREATE": "false"}
+    succeeded(words, environment, cwd=tmp_path)
+
+    lock = (tmp_path / "poetry.lock").read_text()
+    assert 'name = "app"\nversion = "2.0"' in lock
+    assert 'name = "lib"\nversion = "1.0"' in lock
+    assert f"sha256:{sha256(shop.wheels['app-2.0-py3-none-any.whl'])}" in lock

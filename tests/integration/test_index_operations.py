@@ -1,0 +1,442 @@
+"""What operators do: users and tokens, yanks, checks, workers, reloads, sub-paths, backups, exports and mirrors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from desks import Desk, make_wheel, pip_download, post, sha256
+from pypi_simple import PyPISimple
+
+from astronomer_certified.effects import free_port
+from astronomer_certified.index import Credentials, Server
+from astronomer_certified.index.server import Options
+
+CERTIFIED = [sys.executable, "-m", "astronomer_certified.cli"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An index's folder and the command line for it."""
+
+    root: Path
+
+    def certified(self, *words: str | Path, stdin: str = "", status: int = 0) -> str:
+        argv = [*CERTIFIED, "index", *map(str, words), "--index", str(self.root)]
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == status, done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    @contextmanager
+    def serving(self, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        port = free_port()
+        argv = [
+            *CERTIFIED,
+            "index",
+            "serve",
+            "--index",
+            str(self.root),
+            "--port",
+            str(port),
+            "--fallback",
+            "none",
+            *words,
+        ]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("serving ")
+            yield process, f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+            status = process.wait(40)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        assert status == 0
+
+    def deeds(self) -> list[str]:
+        lines = (self.root / "packages" / ".records" / "audit.jsonl").read_text().splitlines()
+        return [json.loads(line)["deed"] for line in lines]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "index").mkdir()
+    return Place(root=tmp_path / "index")
+
+
+# --- who may upload
+
+
+def test_users_and_tokens_are_made_scoped_listed_and_revoked(place: Place, tmp_path: Path) -> None:
+    assert "may upload" in place.certified("users", "add", "ann", stdin="a long enough password\n")
+    printed = place.certified("users", "add", "bob", "--scheme", "argon2")
+    bob = Credentials(user="bob", password=printed.rsplit(" ", 1)[1].strip())
+    ann = Credentials(user="ann", password="a long enough password")
+
+    def token(name: str, *words: str) -> Credentials:
+        text = place.certified("users", "token", name, "--user", "ci", *words).strip()
+        return Credentials(user="__token__", password=text)
+
+    narrow, over = token("narrow", "--project", "tiny*"), token("over", "--days", "-1")
+    wheels = iter([make_wheel(tmp_path, version=f"1.{n}") for n in range(10)])
+    other = make_wheel(tmp_path, "other")
+
+    with place.serving() as (_, url):
+
+        def upload(login: Credentials, wheel: Path | None = None) -> int:
+            wheel = wheel or next(wheels)
+            return post(url, login, wheel.name, wheel.read_bytes()).status_code
+
+        assert [upload(login) for login in (ann, bob, narrow)] == [200, 200, 200]
+        assert upload(narrow, other) == 403
+        assert upload(over) == 403
+        assert upload(Credentials(user="ann", password="wrong")) == 403
+        assert upload(Credentials(user="nobody", password="wrong")) == 403
+        place.certified("users", "revoke", "narrow")
+        place.certified("users", "remove", "ann")
+        assert [upload(narrow), upload(ann)] == [403, 403]
+
+    assert place.certified("users", "list").splitlines() == ["bob", "ci  token over: *; " + _end(place)]
+    assert place.deeds().count("uploaded") == 3
+    assert place.deeds().count("login refused") == 5
+    assert "there is no token" in place.certified("users", "revoke", "narrow", status=1)
+    assert "cannot be the name" in place.certified("users", "add", "a:b", status=1)
+
+
+def _end(place: Place) -> str:
+    return place.certified("users", "list").rsplit("; ", 1)[1].strip()
+
+
+def test_guessing_is_slowed_down_for_the_guesser_alone(desk: Desk) -> None:
+    wrong, right = Credentials(user="eve", password="guess"), desk.credentials
+    with desk.server() as index:
+        answers = [post(index.url, wrong, "a-1.0.tar.gz", b"") for _ in range(12)]
+        other = post(index.url, right, "a-1.0.tar.gz", b"")
+
+    assert [answer.status_code for answer in answers] == [403] * 10 + [429] * 2
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+    assert other.status_code == 400
+
+
+def test_fifty_uploads_at_once_each_have_a_clear_end(desk: Desk, index: Server, tmp_path: Path) -> None:
+    same = [make_wheel(tmp_path / str(n), content=f"a = {n}").read_bytes() for n in range(25)]
+    others = [make_wheel(tmp_path, version=f"2.{n}") for n in range(25)]
+    start = threading.Barrier(50)
+
+    def upload(name: str, content: bytes) -> int:
+        start.wait()
+        return post(index.url, desk.credentials, name, content).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        racing = [pool.submit(upload, "tiny-1.0-py3-none-any.whl", content) for content in same]
+        single = [pool.submit(upload, wheel.name, wheel.read_bytes()) for wheel in others]
+        assert sorted(done.result() for done in racing) == [200] + [409] * 24
+        assert [done.result() for done in single] == [200] * 25
+
+    with PyPISimple(index.simple_url) as client:
+        listed = client.get_project_page("tiny").packages
+    assert len(listed) == 26
+    for package in listed:
+        assert sha256(desk.store / package.filename) == package.digests["sha256"]
+
+
+# --- looking after it
+
+
+def test_a_version_is_yanked_with_a_reason_and_back(place: Place, tmp_path: Path) -> None:
+    place.certified("publish", make_wheel(tmp_path, version="1.0"), make_wheel(tmp_path, version="1.1"))
+    place.certified("yank", "Tiny", "1.1.0", "--reason", "eats files")
+
+    with place.serving() as (_, url):
+        newest = pip_download(f"{url}simple/", "tiny", tmp_path / "newest")
+        pinned = pip_download(f"{url}simple/", "tiny==1.1", tmp_path / "pinned")
+        assert "tiny-1.0" in newest.stdout
+        assert "eats files" in pinned.stderr + pinned.stdout
+        place.certified("yank", "tiny", "1.1", "--undo")
+        assert "tiny-1.1" in pip_download(f"{url}simple/", "tiny", tmp_path / "again").stdout
+
+    assert place.deeds() == ["uploaded", "uploaded", "yanked", "yank undone"]
+    assert "there are: 1.0, 1.1" in place.certified("yank", "tiny", "3", status=1)
+    assert "is not published here" in place.certified("yank", "nothing", "3", status=1)
+
+
+def test_verify_names_a_flipped_byte_and_only_that_file_is_withheld(place: Place, tmp_path: Path) -> None:
+    wheels = [make_wheel(tmp_path, version=version) for version in ("1.0", "1.1")]
+    place.certified("publish", *wheels)
+    assert place.certified("verify") == "2 files read, 0 withheld\n"
+    damaged = place.root / "packages" / wheels[0].name
+    content = bytearray(damaged.read_bytes())
+    content[60] ^= 1
+    damaged.write_bytes(content)
+
+    with place.serving() as (_, url):
+        said = place.certified("verify", status=1)
+        assert wheels[0].name in said
+        assert wheels[1].name not in said
+        assert requests.get(f"{url}packages/{wheels[0].name}", timeout=10).status_code == 410
+        assert requests.get(f"{url}packages/{wheels[1].name}", timeout=10).status_code == 200
+        with PyPISimple(f"{url}simple/") as client:
+            assert [package.filename for package in client.get_project_page("tiny").packages] == [wheels[1].name]
+        place.certified("publish", wheels[0])
+        assert requests.get(f"{url}packages/{wheels[0].name}", timeout=10).content == wheels[0].read_bytes()
+    assert place.certified("verify") == "2 files read, 0 withheld\n"
+
+
+def test_a_project_that_takes_no_more_files_says_so(place: Place, tmp_path: Path) -> None:
+    place.certified("publish", make_wheel(tmp_path, version="1.0"))
+    place.certified("status", "tiny", "archived", "--reason", "use large")
+
+    assert "tiny is archived" in place.certified("publish", make_wheel(tmp_path, version="1.1"), status=1)
+
+
+def test_a_copy_made_while_uploads_go_on_is_a_store(desk: Desk, index: Server, tmp_path: Path) -> None:
+    wheels = [make_wheel(tmp_path, version=f"1.{n}", content="#" * 50_000) for n in range(30)]
+    acknowledged: list[str] = []
+
+    def upload() -> None:
+        for wheel in wheels:
+            assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+            acknowledged.append(wheel.name)
+
+    uploading = threading.Thread(target=upload)
+    uploading.start()
+    copies = []
+    while uploading.is_alive():
+        before = list(acknowledged)
+        copy = tmp_path / f"copy-{len(copies)}"
+        subprocess.run(["cp", "-r", desk.store, copy], check=False, capture_output=True)
+        copies.append((copy, before))
+        time.sleep(0.3)
+    uploading.join()
+
+    for copy, before in copies:
+        with Server(copy, fallback=False) as restored, PyPISimple(restored.simple_url) as client:
+            page = client.get_project_page("tiny") if before else None
+            for package in page.packages if page is not None else ():
+                assert sha256(copy / package.filename) == package.digests["sha256"]
+            assert page is None or {package.filename for package in page.packages} >= set(before)
+
+
+# --- serving it
+
+
+def test_workers_share_what_is_published_and_counted_and_are_replaced_without_a_refusal(
+    place: Place, tmp_path: Path
+) -> None:
+    place.certified("users", "add", "ann", stdin="a long enough password\n")
+    ann = Credentials(user="ann", password="a long enough password")
+    log = tmp_path / "access.jsonl"
+    with place.serving("--workers", "2", "--access-log", str(log)) as (process, url):
+        for number in range(6):
+            wheel = make_wheel(tmp_path, version=f"1.{number}")
+            assert post(url, ann, wheel.name, wheel.read_bytes()).ok
+            # Whichever worker answers, and whatever it answered before, the file is there at once.
+            pages = [requests.get(f"{url}simple/tiny/", timeout=10).text for _ in range(6)]
+            assert all(wheel.name in page for page in pages)
+
+        stop, refused = threading.Event(), []
+
+        def ask() -> None:
+            while not stop.is_set():
+                try:
+                    if requests.get(f"{url}simple/tiny/", timeout=10).status_code != 200:
+                        refused.append("status")
+                except requests.RequestException as err:
+                    refused.append(str(err))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        by_hand = make_wheel(place.root / "packages", "later")
+        process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while requests.get(f"{url}simple/later/", timeout=10).status_code != 200 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert by_hand.name in requests.get(f"{url}simple/later/", timeout=10).text
+        time.sleep(0.5)
+        stop.set()
+        asking.join()
+        assert refused == []
+
+        # A worker that dies is replaced.
+        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until = time.monotonic() + 20
+        while len(children := listed.read_text().split()) != 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(children) == 2
+        os.kill(int(children[0]), signal.SIGKILL)
+        time.sleep(2)
+        assert all(requests.get(f"{url}health", timeout=10).ok for _ in range(10))
+        time.sleep(1.2)
+        metrics = requests.get(f"{url}metrics", timeout=10).text
+
+    counted = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line[0] != "#"
+    }
+    assert counted['certified_index_answers_total{route="upload",status="200"}'] == 6
+    assert counted['certified_index_answers_total{route="project",status="200"}'] >= 36
+    assert counted["certified_index_projects"] == 2
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {"time", "peer", "method", "target", "status", "bytes"} <= set(lines[0])
+    assert [line["target"] for line in lines if line["method"] == "POST"] == ["/"] * 6
+
+
+def test_workers_end_with_their_supervisor(place: Place) -> None:
+    port = free_port()
+    argv = [*CERTIFIED, "index", "serve", "--index", str(place.root), "--port", str(port), "--workers", "2"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving ")
+        process.kill()
+        process.wait()
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
+        except requests.RequestException:
+            break
+        time.sleep(0.2)
+    with pytest.raises(requests.RequestException):
+        requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
+
+
+def test_below_a_path_everything_works_with_and_without_it_in_the_request(desk: Desk, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    port = free_port()
+    public = f"http://127.0.0.1:{port}/team/index/"
+    options = Options(public_url=public)
+    with Server(desk.store, port=port, credentials=desk.htpasswd, fallback=False, options=options) as index:
+        assert index.simple_url == f"{public}simple/"
+        assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+        assert pip_download(index.simple_url, "tiny", tmp_path / "got").returncode == 0
+        assert requests.get(f"{public}simple/Tiny", timeout=10).url == f"{public}simple/tiny/"
+        assert requests.get(f"http://127.0.0.1:{port}/simple/tiny/", timeout=10).ok
+
+
+def test_a_web_server_in_front_is_told_which_file_to_send(desk: Desk, tmp_path: Path) -> None:
+    wheel = make_wheel(desk.store)
+    with Server(desk.store, fallback=False, options=Options(accel="/files/")) as index:
+        answer = requests.get(f"{index.url}packages/{wheel.name}", timeout=10)
+    assert (answer.headers["X-Accel-Redirect"], answer.content) == (f"/files/{wheel.name}", b"")
+
+
+def test_a_full_disk_refuses_the_upload_and_reading_goes_on(desk: Desk, tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(2_000_000).hex()
+    small, large = make_wheel(tmp_path, version="1.0"), make_wheel(tmp_path, version="1.1", content=noise)
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
+        "from astronomer_certified.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    port = free_port()
+    desk.store.parent.joinpath("packages").mkdir()
+    argv = [sys.executable, "-c", code, "index", "serve", "--index", str(desk.root), "--port", str(port)]
+    # What such a limit does to a write, a full disk does too, and a test may set it without being root. Bodies
+    # are spooled to TMPDIR first: there it must be as clear.
+    (desk.root / "upload-password").write_text(desk.credentials.password)
+    (desk.root / "upload-password").chmod(0o600)
+    url = f"http://127.0.0.1:{port}/"
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("serving ")
+            assert post(url, desk.credentials, small.name, small.read_bytes()).ok
+            with contextlib.suppress(requests.ConnectionError):  # what is unread at the end of a connection resets it
+                assert post(url, desk.credentials, large.name, large.read_bytes()).status_code == 507
+            assert small.name in requests.get(f"{url}simple/tiny/", timeout=10).text
+            assert requests.get(f"{url}packages/{small.name}", timeout=10).content == small.read_bytes()
+        finally:
+            process.terminate()
+    assert list((desk.root / "packages" / ".incoming").iterdir()) == []
+
+
+# --- beyond one machine
+
+
+def test_a_mirror_has_the_same_files_with_their_yanks(place: Place, desk: Desk, tmp_path: Path) -> None:
+    for version in ("1.0", "1.1"):
+        make_wheel(desk.store, version=version)
+    with desk.server() as source:
+        first = place.certified("mirror", source.simple_url, "tiny")
+        again = place.certified("mirror", source.simple_url, "tiny")
+    assert first.count("copied") == 2
+    assert again.count("was there already") == 2
+    for name in ("tiny-1.0-py3-none-any.whl", "tiny-1.1-py3-none-any.whl"):
+        assert sha256(place.root / "packages" / name) == sha256(desk.store / name)
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="no nginx on this machine (Debian: nginx-light)")
+def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Path) -> None:
+    wheels = [make_wheel(tmp_path, version=version) for version in ("1.0", "1.1")]
+    place.certified("publish", *wheels, make_wheel(tmp_path, "some_other"))
+    place.certified("yank", "tiny", "1.1", "--reason", "no good")
+    port = free_port()
+    target = tmp_path / "export"
+    words = ["--listen", f"127.0.0.1:{port}", "--upstream", "http://127.0.0.1:9/simple/"]
+    place.certified("export", target, *words)
+    configuration = tmp_path / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""
+    configuration.write_text(
+        f"daemon off; {user} pid {tmp_path}/pid; error_log {tmp_path}/log;\nevents {{}}\n"
+        f"http {{ access_log off; include {target}/nginx.conf; }}\n"
+    )
+    nginx = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        static = f"http://127.0.0.1:{port}/"
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                requests.get(static, timeout=1, allow_redirects=False)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        with place.serving() as (_, live):
+            _same_answers(static, live, wheels)
+        newest = pip_download(f"{static}simple/", "tiny", tmp_path / "got")
+        assert "tiny-1.0" in newest.stdout, newest.stderr
+        moved = requests.get(f"{static}simple/unknown/", timeout=10, allow_redirects=False)
+        assert moved.headers["Location"] == "http://127.0.0.1:9/simple/unknown/"
+        assert requests.get(f"{static}simple/apache-airflow/", timeout=10, allow_redirects=False).status_code == 404
+        assert requests.get(f"{static}simple/some_Other/".lower(), timeout=10).url == f"{static}simple/some-other/"
+
+        place.certified("publish", make_wheel(tmp_path, version="1.2"))
+        assert "3 pages and files written" not in place.certified("export", target, *words)
+        assert "tiny-1.2" in requests.get(f"{static}simple/tiny/", timeout=10).text
+        (place.root / "packages" / wheels[0].name).write_bytes(b"damaged")
+        place.certified("verify", status=1)
+        place.certified("export", target, *words)
+        assert requests.get(f"{static}packages/{wheels[0].name}", timeout=10).status_code == 410
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
+
+
+def _same_answers(static: str, live: str, wheels: list[Path]) -> None:
+    forms = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html", "text/html", "*/*")
+    asked = [(path, {"Accept": form}) for path in ("simple/", "simple/tiny/", "simple/some-other/") for form in forms]
+    for wheel in wheels:
+        asked += [(f"packages/{wheel.name}", {}), (f"packages/{wheel.name}.metadata", {})]
+        asked += [(f"packages/{wheel.name}", {"Range": "bytes=5-99"})]
+    asked += [("packages/nothing-1.0.tar.gz", {}), ("health", {})]
+    for path, headers in asked:
+        ours, theirs = (requests.get(f"{root}{path}", headers=headers, timeout=10) for root in (live, static))
+        assert ours.status_code == theirs.status_code, path
+        if ours.ok:
+            assert ours.content == theirs.content, path
+            assert ours.headers["Content-Type"].split(";")[0] == theirs.headers["Content-Type"].split(";")[0], path
+            assert ours.headers.get("Cache-Control") == theirs.headers.get("Cache-Control") or path == "health"

@@ -1,0 +1,93 @@
+"""The pages for people in a real browser: no wider than a phone, and what they say is there to see."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from torture import wheel
+
+from astronomer_certified.index import export, notes
+from astronomer_certified.index.notes import Fix, Note
+from astronomer_certified.index.store import Store, Upload
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: chromium)")
+
+# Asks the page, in a frame as wide as a phone, what no picture tells a test.
+HARNESS = """
+<iframe id="f" width="360" height="800" src="PAGE"></iframe>
+<script>
+document.getElementById("f").onload = (event) => {
+  const shown = event.target.contentDocument, pre = shown.querySelector("pre");
+  const style = event.target.contentWindow.getComputedStyle(shown.body);
+  document.title = ["width", shown.documentElement.scrollWidth, "install", pre.scrollWidth - pre.clientWidth,
+                    "ink", style.color, "paper", style.backgroundColor].join("|");
+};
+</script>
+"""
+
+
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """An export with one certified release of many fixes, served; its address and its folder."""
+    root = tmp_path_factory.mktemp("pages")
+    store = Store.open(root / "packages")
+    filename, content = wheel("astronomer_certified", "2.1.0.post1", b"x")
+    store.add(Upload(filename=filename), io.BytesIO(content))
+    fixes = tuple(
+        Fix(
+            title=f"Fix number {n} of many",
+            cves=(f"CVE-2021-{n}",),
+            upstream="2.1.3",
+            proof="test_a_long_name_of_it.py",
+        )
+        for n in range(35936, 35946)
+    )
+    note = Note(
+        version="2.1.0.post1", tag="2.1.0-1", upstream="2.1.0", patched="2.1.0+astro.1", pythons=("3.6", "3.7", "3.8"),
+        cutoff="2021-05-28", fixes=fixes, providers={"apache-airflow-providers-http": "1.1.0"},
+        constraints={"3.8": "a-very-long-line==1.0 " * 30}, certificate="{}",
+    )  # fmt: skip
+    notes.write(store, [note])
+    target = root / "export"
+    export.export(store, target, export.Serving(public_url="https://packages.example.internal/certified/"))
+    handler = functools.partial(Silent, directory=str(target / "current"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", target / "current"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("page", ["/index.html", "/project/astronomer-certified/index.html"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_fits_a_phone_and_follows_its_theme(static: tuple[str, Path], page: str, dark: bool) -> None:
+    url, folder = static
+    (folder / "harness.html").write_text(HARNESS.replace("PAGE", page))
+    words = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=3000"]
+    theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    done = subprocess.run(
+        [*words, *theme, f"{url}/harness.html"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert found is not None, done.stdout[:500]
+    values = found[1].split("|")
+    measured = dict(zip(values[::2], values[1::2], strict=True))
+    assert int(measured["width"]) <= 360
+    assert int(measured["install"]) <= 0  # the whole command is in sight
+    assert measured["paper"] == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
+    assert measured["ink"] == ("rgb(230, 237, 243)" if dark else "rgb(27, 31, 36)")
