@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile
@@ -66,6 +67,18 @@ class PublishedFile:
     uploaded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a run of twine with nothing to do would have been."""
+
+    returncode: int = 0
+    stdout: str = ""
+    stderr: str = ""
+
+
+_DONE = _Done()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
     path: Path
@@ -102,7 +115,11 @@ def publish(
         if dry_run:
             return tuple(candidate.file for candidate in missing)
         if missing:
-            finished = _upload(missing, root, credentials, run=run)
+            old = [candidate for candidate in missing if foreign and not _known_to_twine(candidate)]
+            for candidate in old:
+                _post(session, root, candidate)
+            rest = [candidate for candidate in missing if candidate not in old]
+            finished = _upload(rest, root, credentials, run=run) if rest else _DONE
             # Asked even after a failure: the other bytes of a lost race explain it better than twine can.
             still_missing = _missing(missing, _served(session, root, missing))
             _refuse_unfinished(still_missing, finished, root, credentials)
@@ -205,6 +222,40 @@ def _upload(candidates: Iterable[_Candidate], root: str, credentials: Credential
     # In the environment, not in argv, which every user of the machine can read.
     login = {"TWINE_USERNAME": credentials.user, "TWINE_PASSWORD": credentials.password}
     return _twine(argv, run=run, env=login)
+
+
+def _known_to_twine(candidate: _Candidate) -> bool:
+    """Whether twine would upload it. It refuses metadata of versions that were never standardised, like 2.0."""
+    from packaging.metadata import Metadata
+
+    with zipfile.ZipFile(candidate.path) as wheel:
+        [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
+        text = wheel.read(name)
+    try:
+        Metadata.from_email(text, validate=False).metadata_version  # noqa: B018 - reading it validates it
+    except ValueError:
+        return False
+    return True
+
+
+def _post(session: requests.Session, root: str, candidate: _Candidate) -> None:
+    """An upload as the upload API of the index wants it, for files that are too old for twine.
+
+    Whether the index took it is seen on its page afterwards, as with twine.
+    """
+    project, version = candidate.path.name.split("-")[:2]
+    fields = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "metadata_version": "2.1",
+        "name": project,
+        "version": version,
+        "filetype": "bdist_wheel",
+        "pyversion": candidate.path.name.split("-")[-3],
+        "sha256_digest": candidate.file.sha256,
+    }
+    with candidate.path.open("rb") as stream:
+        session.post(root, data=fields, files={"content": (candidate.path.name, stream)}, timeout=_TIMEOUT)
 
 
 def _refuse_unfinished(missing: Iterable[_Candidate], finished: Finished, root: str, credentials: Credentials) -> None:
