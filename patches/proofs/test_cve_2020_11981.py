@@ -72,20 +72,43 @@ def test_a_celery_worker_runs_nothing_else_that_comes_from_the_broker(worker, co
     assert isinstance(failure, ValueError)
 
 
-@pytest.mark.parametrize('name', ['local', 'sequential'])
-def test_the_other_executors_refuse_it_before_a_process_is_started(commands, marker, name):
-    module = __import__('airflow.executors.{}_executor'.format(name), fromlist=['x'])
-    executor = getattr(module, '{}Executor'.format(name.capitalize()))()
-    executor.start()
-    failure = None
+class Processes:
+    """Where the local executor starts processes."""
+
+    def __init__(self):
+        self.started = []
+
+    def execute_async(self, key, command):
+        self.started.append((key, command))
+
+
+def test_the_local_executor_refuses_it_before_a_process_is_started(commands):
+    from airflow.executors.local_executor import LocalExecutor
+
+    executor, failure = LocalExecutor(), None
+    executor.impl = Processes()
     try:
-        try:
-            executor.execute_async(key=('dag', 'task', None, 1), command=commands['a shell'])
-            executor.sync()
-        except Exception as error:  # pylint: disable=broad-except
-            failure = error
-    finally:
-        executor.end()
+        executor.execute_async(key=('dag', 'task', None, 1), command=commands['a shell'])
+    except Exception as error:  # pylint: disable=broad-except
+        failure = error
+
+    assert executor.impl.started == [], 'an executor starts what is not a task'
+    assert isinstance(failure, ValueError)
+
+    executor.execute_async(key=('dag', 'task', None, 1), command=TASK)
+    assert executor.impl.started == [(('dag', 'task', None, 1), TASK)]
+
+
+def test_the_sequential_executor_refuses_it_before_a_process_is_started(commands, marker):
+    from airflow.executors.sequential_executor import SequentialExecutor
+
+    executor, failure = SequentialExecutor(), None
+    executor.start()
+    try:
+        executor.execute_async(key=('dag', 'task', None, 1), command=commands['a shell'])
+        executor.sync()
+    except Exception as error:  # pylint: disable=broad-except
+        failure = error
 
     assert not marker.exists(), 'an executor ran what is not a task'
     assert isinstance(failure, ValueError)

@@ -29,7 +29,11 @@ for name, call, path, body in [
     answers[name] = call(path, **arguments).status_code
 print('answers:' + json.dumps(answers))
 '''
-WITHOUT_RUNS = "from airflow.models import DagRun; from airflow.settings import Session; print('runs:%d' % Session().query(DagRun).count())"
+COUNT = '''
+from airflow.models import DagRun
+from airflow.settings import Session
+print('runs:%d' % Session().query(DagRun).count())
+'''
 
 
 @pytest.fixture(name='env')
@@ -40,6 +44,8 @@ def fixture_env(tmp_path):
         AIRFLOW_HOME=str(tmp_path),
         AIRFLOW__CORE__SQL_ALCHEMY_CONN='sqlite:///{}'.format(tmp_path / 'airflow.db'),
         AIRFLOW__CORE__LOAD_EXAMPLES='True',
+        # Both interfaces work with the tables that this one needs.
+        AIRFLOW__WEBSERVER__RBAC='True',
     )
     airflow = os.path.join(os.path.dirname(sys.executable), 'airflow')
     subprocess.check_output([airflow, 'initdb'], env=env, stderr=subprocess.STDOUT)
@@ -51,7 +57,7 @@ def fixture_ask(request, env):
     def ask(**more):
         done = subprocess.Popen(
             [sys.executable, '-c', ASK, str(request.param)],
-            env=dict(env, **more),
+            env=dict(env, AIRFLOW__WEBSERVER__RBAC=str(request.param), **more),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             universal_newlines=True,
@@ -64,7 +70,7 @@ def fixture_ask(request, env):
 
 
 def runs(env):
-    output = subprocess.check_output([sys.executable, '-c', WITHOUT_RUNS], env=env, universal_newlines=True)
+    output = subprocess.check_output([sys.executable, '-c', COUNT], env=env, universal_newlines=True)
     return int(output.rpartition('runs:')[2])
 
 
