@@ -1,14 +1,13 @@
 """CVE-2022-24288: params of the bundled example DAGs never become part of a bash command."""
 import datetime
-import itertools
 import json
-import logging
 import os
 import subprocess
 import sys
 from collections import namedtuple
 
 import pytest
+from examples import TODAY, lines_of_tasks, path_of, trigger_and_run
 
 Example = namedtuple('Example', 'dag_id, task_id, param, others')
 
@@ -30,11 +29,6 @@ PAYLOADS = {
     'comment': '" && touch MARKER #',
 }
 
-# The start dates of the examples move with the present day, and tasks have no instances before these.
-TODAY = datetime.datetime.utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
-DATES = (TODAY + datetime.timedelta(seconds=n) for n in itertools.count())
-
-
 @pytest.fixture(params=EXAMPLES, ids=lambda example: example.dag_id + ' ' + example.param)
 def example(request):
     return request.param
@@ -42,55 +36,20 @@ def example(request):
 
 @pytest.fixture
 def log():
-    """The lines that tasks log while a test runs, without the commands they announce."""
-    lines = []
-    handler = logging.Handler(logging.INFO)
-    handler.addFilter(lambda record: 'Running command' not in record.getMessage())
-    handler.emit = lambda record: lines.append(record.getMessage())
-    # Versions differ in whether the output of bash goes to the logger of tasks or to a module's own.
-    loggers = [logging.getLogger(), logging.getLogger('airflow.task')]
-    for logger in loggers:
-        logger.addHandler(handler)
-    yield lines
-    for logger in loggers:
-        logger.removeHandler(handler)
-
-
-def path_of(dag_id):
-    import airflow.example_dags
-
-    return os.path.join(list(airflow.example_dags.__path__)[0], dag_id + '.py')
-
-
-def trigger_and_run(example, conf):
-    """Does what happens when a user triggers the DAG with this configuration."""
-    from airflow.models import DagBag
-    from airflow.utils import timezone
-    from airflow.utils.state import State
-
-    dag = DagBag(dag_folder=path_of(example.dag_id), include_examples=False).get_dag(example.dag_id)
-    execution_date = timezone.make_aware(next(DATES))
-    dag_run = dag.create_dagrun(
-        run_id='manual__' + execution_date.isoformat(),
-        execution_date=execution_date,
-        state=State.RUNNING,
-        conf=conf,
-        external_trigger=True,
-    )
-    task_instance = dag_run.get_task_instance(example.task_id)
-    task_instance.task = dag.get_task(example.task_id)
-    task_instance.run(ignore_all_deps=True)
+    with lines_of_tasks() as lines:
+        yield lines
 
 
 def tasks_test(example, params):
     """Returns the output of `airflow tasks test` with these params."""
     import airflow.version
 
-    command = ['test'] if airflow.version.version.startswith('1.') else ['tasks', 'test']
-    arguments = ['--subdir', path_of(example.dag_id), '--task-params', json.dumps(params)]
+    flat = airflow.version.version.startswith('1.')
+    command, option = (['test'], '--task_params') if flat else (['tasks', 'test'], '--task-params')
+    arguments = ['--subdir', path_of(example.dag_id), option, json.dumps(params)]
     arguments += [example.dag_id, example.task_id, '2021-06-01']  # no run has this date, whose conf would win
     process = subprocess.Popen(
-        [sys.executable, '-m', 'airflow'] + command + arguments,
+        [os.path.join(os.path.dirname(sys.executable), 'airflow')] + command + arguments,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
@@ -105,7 +64,7 @@ def test_a_triggered_run_prints_the_param_and_executes_nothing_of_it(example, pa
     failure = None
 
     try:
-        trigger_and_run(example, dict(example.others, **{example.param: value}))
+        trigger_and_run(example.dag_id, example.task_id, dict(example.others, **{example.param: value}))
     except Exception as error:  # pylint: disable=broad-except
         failure = error
 
@@ -136,13 +95,13 @@ def test_the_test_command_still_prints_ordinary_params():
 
 @pytest.mark.parametrize('value', ['bar', 'two  words', 'don\'t; stop & <go> *', 42])
 def test_a_triggered_run_still_prints_ordinary_params(example, value, log):
-    trigger_and_run(example, dict(example.others, **{example.param: value}))
+    trigger_and_run(example.dag_id, example.task_id, dict(example.others, **{example.param: value}))
 
     assert str(value) in '\n'.join(log)
 
 
 def test_the_tutorial_still_prints_its_own_param_and_dates_five_times(log):
-    trigger_and_run(TUTORIAL, {})
+    trigger_and_run(TUTORIAL.dag_id, TUTORIAL.task_id, {})
 
     assert log.count('Parameter I passed in') == 5
     assert log.count(TODAY.strftime('%Y-%m-%d')) == 5
@@ -155,6 +114,6 @@ def test_commands_are_still_looked_up_in_the_path_of_the_worker(example, tmp_pat
     bash.chmod(0o755)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
 
-    trigger_and_run(example, dict(example.others, **{example.param: 'bar'}))
+    trigger_and_run(example.dag_id, example.task_id, dict(example.others, **{example.param: 'bar'}))
 
     assert 'bash of this worker' in log

@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from . import effects, interpreters, revisions
-from .artifacts import Interpreter, NotDone, Target, Wheel
+from .artifacts import Constraints, Interpreter, NotDone, Target, Wheel
 from .errors import InstallError, ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
 from .steps import Done, Made, Step, digest
-from .wheel_files import wheel_at
+from .wheel_files import readable, wheel_at
 
 # The first pip whose --report says which archives it installed, with their hashes.
 _FIRST_THAT_REPORTS = Version("22.2")
@@ -90,12 +91,16 @@ class Evidence:
         if interpreters.find(target.python) is None:
             return interpreters.not_there(target.python, title)
         [pinned] = [item for item in self.plan.constraints if item.python == target.python]
-        extras = self.plan.manifest.default_extras if "default" in target.extras else target.extras
-        wanted = pinned.core.union(*(pinned.extras[extra] for extra in extras))
+        wanted = self._wanted(pinned, target)
         for item in wheelhouse.record.get("not_done", []):
             if item["python"] == str(target.python) and item["project"] in wanted:
                 return NotDone(what=title, why=f"it needs the {item['what']}, which is not done", how=item["how"])
         return None
+
+    def _wanted(self, pinned: Constraints, target: Target) -> frozenset[NormalizedName]:
+        """The names that an installation consists of, the core itself left out."""
+        extras = self.plan.manifest.default_extras if "default" in target.extras else target.extras
+        return pinned.core.union(*(pinned.extras[extra] for extra in extras))
 
     def _install(self, name: str, target: Target, done: Done, installer: Path) -> Made:
         from . import certify, index
@@ -212,7 +217,7 @@ class Evidence:
             names = self.proof_names()
             if not names:
                 return Made(record={"proofs": []}, note="no patch names a proof")
-            lack = self._lack(f"proofs on Python {python}", Target(python=python, extras=()), done["wheelhouse"])
+            lack = self._lack(f"proofs on Python {python}", self.plan.manifest.target, done["wheelhouse"])
             if lack is not None:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
             return self.prove(names, done)
@@ -278,16 +283,17 @@ class Evidence:
         )
 
     def _install_sides(self, sides: Mapping[str, Wheel], interpreter: Interpreter, scratch: Path, done: Done) -> None:
-        """A locked environment for each side, with only the core wheel exchanged."""
+        """A locked environment of the quick install for each side, with only the core wheel exchanged."""
         from . import locked
 
         [pinned] = [item for item in self.plan.constraints if item.python == interpreter.python]
+        names = self._wanted(pinned, self.plan.manifest.target)
         shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
         also = [self.plan.folder / f"proof-requirements-{interpreter.python}.txt"]
 
         def install(side: str) -> None:
-            core = [sides[side]]
-            locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=core)
+            core = [readable(sides[side], scratch / f"{side}-core")]
+            locked.install(scratch / side, interpreter, pinned, names, shelf, also=also, wheels=core)
 
         with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
             list(pool.map(install, sides))
