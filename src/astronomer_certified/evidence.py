@@ -21,7 +21,7 @@ from .errors import InstallError, ProofError, SeriesError
 from .plan import Plan, code, file_digests, fingerprint, not_done
 from .receipts import Receipt
 from .steps import Done, Made, Step, digest
-from .wheel_files import wheel_at
+from .wheel_files import readable, wheel_at
 
 # The first pip whose --report says which archives it installed, with their hashes.
 _FIRST_THAT_REPORTS = Version("22.2")
@@ -286,7 +286,7 @@ class Evidence:
         also = [self.plan.folder / f"proof-requirements-{interpreter.python}.txt"]
 
         def install(side: str) -> None:
-            core = [sides[side]]
+            core = [readable(sides[side], scratch / f"{side}-core")]
             locked.install(scratch / side, interpreter, pinned, pinned.core, shelf, also=also, wheels=core)
 
         with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:

@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from .artifacts import Wheel
 from .effects import scratch_folder, sha256_of
 from .errors import ArchiveError
+
+# 1980-01-01, the first day that a zip can hold.
+_ZIP_EPOCH = 315532800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,31 @@ def write(target: Path, members: Mapping[str, Member], epoch: int) -> Wheel:
             for name in order:
                 wheel.writestr(_entry(name, epoch, executable=members[name].executable), members[name].content)
         return place(beside, target)
+
+
+def readable(wheel: Wheel, folder: Path) -> Wheel:
+    """The wheel, or a copy in `folder` without the requirements that PEP 508 cannot read.
+
+    Installers of today refuse a wheel with one such requirement, even when they are not to look at requirements.
+    """
+    members = read(wheel.path)
+    path = f"{dist_info(members)}/METADATA"
+    lines = members[path].content.splitlines(keepends=True)
+    kept = [line for line in lines if _is_readable(line)]
+    if kept == lines:
+        return wheel
+    folder.mkdir(parents=True, exist_ok=True)
+    return write(folder / wheel.filename, {**members, path: Member(content=b"".join(kept))}, _ZIP_EPOCH)
+
+
+def _is_readable(line: bytes) -> bool:
+    if not line.startswith(b"Requires-Dist:"):
+        return True
+    try:
+        Requirement(line.decode().partition(":")[2].strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _entry(name: str, epoch: int, *, executable: bool) -> zipfile.ZipInfo:

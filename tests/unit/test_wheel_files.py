@@ -152,3 +152,21 @@ def test_a_wheel_has_one_dist_info_folder(names: list[str]) -> None:
 def test_a_symlink_in_a_wheel_is_read_as_no_link(tmp_path: Path) -> None:
     path = zipped(tmp_path / "demo-1.0-py3-none-any.whl", [symlink("demo/link", "/etc/passwd")])
     assert wheel_files.read(path)["demo/link"].content == b"/etc/passwd"
+
+
+def test_a_wheel_with_a_requirement_that_nobody_can_read_is_copied_without_it(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: {}\nRequires-Dist: six (>=1)\n"
+    broken = metadata.format("a (>=0.0.45b>=0.5.0)")
+    path = wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": "x = 1\n", "demo-1.0.dist-info/METADATA": broken})
+
+    copy = wheel_files.readable(wheel_files.wheel_at(path), tmp_path / "copy")
+
+    members = wheel_files.read(copy.path)
+    assert copy.path == tmp_path / "copy" / path.name
+    assert members["demo-1.0.dist-info/METADATA"].content == metadata.replace("Requires-Dist: {}\n", "").encode()
+    assert members["demo.py"] == wheel_files.read(path)["demo.py"]
+
+
+def test_a_wheel_whose_requirements_can_be_read_stays_what_it_is(tmp_path: Path) -> None:
+    found = wheel_files.wheel_at(wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": ""}))
+    assert wheel_files.readable(found, tmp_path / "copy") is found
