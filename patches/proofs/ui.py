@@ -42,7 +42,10 @@ def app_of(ui):
     """The web application of an interface; made once, with the DAGs `own` and `other`."""
     if ui not in _apps:
         _write_dags()
-        if not IS_1:
+        if IS_1:
+            # Leaves the charts out, which are not proven here: 1.10.7 does not start with them and its locked SQLAlchemy.
+            os.environ['AIRFLOW__CORE__SECURE_MODE'] = 'True'
+        else:
             os.environ['AIRFLOW__API__AUTH_BACKEND'] = 'airflow.api.auth.backend.basic_auth'
         os.environ['AIRFLOW__WEBSERVER__RBAC'] = str(ui == 'www_rbac')
         module = importlib.import_module('airflow.{}.app'.format(ui))
@@ -183,7 +186,8 @@ def redirect(ui, view, place, origin):
     values = {name: value for name, value in values.items() if value is not None}
     where = {'query_string' if place == 'query' else 'data': values}
     response = client_of(ui).post(url_of(ui, view), **where)
-    assert response.status_code == 302
+    # So that an error is a failure of the proof that looks where the redirect leads.
+    response.headers.setdefault('Location', 'error:{}'.format(response.status_code))
     return response
 
 
