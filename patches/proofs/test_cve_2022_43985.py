@@ -21,7 +21,6 @@ ELSEWHERE = [
     '//evil.example\\@localhost/',
     'http://localhost@evil.example/',
     'http://localhost.evil.example/',
-    'http://[evil.example/',
     'javascript:alert(1)',
     'data:text/html,x',
 ]
