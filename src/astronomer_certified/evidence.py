@@ -226,7 +226,7 @@ class Evidence:
 
     def proof_names(self) -> tuple[str, ...]:
         """The proofs that the series name, each once. Raises `SeriesError` for one that is not there."""
-        named = dict.fromkeys(patch.proof for item in self.plan.patches.values() for patch in item if patch.proof)
+        named = dict.fromkeys(name for item in self.plan.patches.values() for patch in item for name in patch.proofs)
         missing = [name for name in named if not (self.plan.workspace.proofs / name).is_file()]
         if missing:
             raise SeriesError(

@@ -19,6 +19,8 @@ from .errors import SeriesError
 
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+# Of several values in one field, which may be folded.
+_SEPARATOR = re.compile(r"[,\s]+")
 _FIELD = re.compile(r"([!-9;-~]+):(.*)")
 _NUMBER = re.compile(r"^\d+-")
 _CREATED_MODE = 0o100755
@@ -48,10 +50,10 @@ class Patch:
         return tuple(_CVE.findall(self.fields.get("CVE", "")))
 
     @property
-    def proof(self) -> str | None:
-        """The file of patches/proofs/ that proves it; None where the header says why there is none."""
-        name = self.fields.get("Proof", "").strip()
-        return None if name.startswith("none:") else name
+    def proofs(self) -> tuple[str, ...]:
+        """The files of patches/proofs/ that prove it; empty where the header says why there is none."""
+        names = self.fields.get("Proof", "").strip()
+        return () if names.startswith("none:") else tuple(_SEPARATOR.split(names))
 
     @property
     def touched(self) -> frozenset[str]:
@@ -112,8 +114,8 @@ def parse(path: Path, content: bytes) -> Patch:
     proof = fields.get("Proof", "").strip()
     if proof in ("none", "none:"):
         missing.append("a reason after 'Proof: none:'")
-    elif not proof.startswith("none: ") and not proof.endswith(".py"):
-        missing.append("Proof (a file of patches/proofs/, or 'none: REASON')")
+    elif not proof.startswith("none: ") and not all(name.endswith(".py") for name in _SEPARATOR.split(proof)):
+        missing.append("Proof (files of patches/proofs/, or 'none: REASON')")
     if "CVE" in fields and not _CVE.search(fields["CVE"]):
         missing.append(f"a CVE id in {fields['CVE']!r}")
     missing += [

@@ -308,13 +308,23 @@ def test_a_header_is_read_field_by_field(folder: Path) -> None:
     made = read(folder, patch(FIX, Description="Fix it\n More.\n .\n Paragraph.", CVE=cves, Applied_Upstream="2.1.3"))
     assert made.subject == "Fix it"
     assert made.cves == ("CVE-2021-35936", "CVE-2021-38540")
-    assert made.proof == "test_demo.py"
+    assert made.proofs == ("test_demo.py",)
     assert made.touched == {"demo/jobs.py"}
     assert made.fields["Applied-Upstream"] == "2.1.3"
 
 
 def test_a_patch_without_a_proof_says_why(folder: Path) -> None:
-    assert read(folder, patch(FIX, Proof="none: metadata only")).proof is None
+    assert read(folder, patch(FIX, Proof="none: metadata only")).proofs == ()
+
+
+def test_a_patch_that_fixes_several_names_a_proof_for_each(folder: Path) -> None:
+    assert read(folder, patch(FIX, Proof="test_a.py, test_b.py,\n test_c.py")).proofs == (
+        "test_a.py",
+        "test_b.py",
+        "test_c.py",
+    )
+    with pytest.raises(SeriesError, match="missing: Proof"):
+        read(folder, patch(FIX, Proof="test_a.py, by hand"))
 
 
 def test_everything_that_a_header_lacks_is_named_at_once(folder: Path) -> None:
@@ -327,7 +337,7 @@ def test_everything_that_a_header_lacks_is_named_at_once(folder: Path) -> None:
         "  missing: Origin\n"
         "  missing: Last-Update\n"
         "  missing: Bug or Applied-Upstream\n"
-        "  missing: Proof (a file of patches/proofs/, or 'none: REASON')\n"
+        "  missing: Proof (files of patches/proofs/, or 'none: REASON')\n"
         "  hint: docs/patches.md shows a complete header"
     )
 
@@ -338,10 +348,10 @@ def test_everything_that_a_header_lacks_is_named_at_once(folder: Path) -> None:
         *(({name: None}, name) for name in FIELDS if name not in ("Bug", "Proof")),
         ({"Description": " "}, "Description"),
         ({"Bug": None}, "Bug or Applied-Upstream"),
-        ({"Proof": None}, "Proof (a file of patches/proofs/, or 'none: REASON')"),
+        ({"Proof": None}, "Proof (files of patches/proofs/, or 'none: REASON')"),
         ({"Proof": "none"}, "a reason after 'Proof: none:'"),
         ({"Proof": "none: "}, "a reason after 'Proof: none:'"),
-        ({"Proof": "yes"}, "Proof (a file of patches/proofs/, or 'none: REASON')"),
+        ({"Proof": "yes"}, "Proof (files of patches/proofs/, or 'none: REASON')"),
         ({"CVE": "2021-35936"}, "a CVE id in '2021-35936'"),
     ],
     ids=str,

@@ -30,7 +30,7 @@ _LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B%x00%x01"
 _NEEDED = {
     "Origin": "vendor, or where the change comes from",
     "Bug or Applied-Upstream": "Bug: apache/airflow#NNN, or Applied-Upstream: X.Y.Z",
-    "Proof": "a file of patches/proofs/, or 'none: REASON'",
+    "Proof": "files of patches/proofs/, or 'none: REASON'",
 }
 
 

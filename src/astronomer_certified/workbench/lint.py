@@ -104,8 +104,9 @@ def _fields(whole: _Series, patch: Patch) -> Iterator[str]:
         if word and not _CVE_ID.fullmatch(word):
             yield f"not a CVE id: {word!r}"
     yield from _known(whole, patch)
-    if patch.proof is not None and not (whole.workspace.proofs / Path(patch.proof).name).is_file():
-        yield f"the proof {patch.proof} is not in {whole.workspace.proofs.relative_to(whole.workspace.root)}"
+    for proof in patch.proofs:
+        if not (whole.workspace.proofs / Path(proof).name).is_file():
+            yield f"the proof {proof} is not in {whole.workspace.proofs.relative_to(whole.workspace.root)}"
 
 
 def _known(whole: _Series, patch: Patch) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _row_of(item: advisories.Advisory, versions: Sequence[Version], carried: Map
         rank=item.rank,
         changes=item.changes,
         patches=_once(patch.slug for patch in found),
-        proofs=_once(patch.fields["Proof"].strip() for patch in found),
+        proofs=_proofs(found, item.id),
         states={version: APPLIED if fixing[version] else item.state(version) for version in versions},
     )
 
@@ -91,9 +91,18 @@ def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Versio
         rank=None,
         changes=_once(reference.strip() for reference in references),
         patches=(slug,),
-        proofs=_once(patch.fields["Proof"].strip() for patch in found),
+        proofs=_proofs(found),
         states={version: APPLIED if by_version[version] else UNKNOWN for version in versions},
     )
+
+
+def _proofs(patches: Iterable[Patch], id: str = "") -> tuple[str, ...]:
+    """The proofs of these patches, or why there is none; where one is named for `id`, that one only."""
+    named: list[str] = []
+    for patch in patches:
+        own = [name for name in patch.proofs if id and name == f"test_{id.lower().replace('-', '_')}.py"]
+        named += own or patch.proofs or [patch.fields["Proof"].strip()]
+    return _once(named)
 
 
 def _once(items: Iterable[str]) -> tuple[str, ...]:
@@ -192,7 +201,7 @@ def listing(workspace: Workspace, title: str) -> str:
             patch.name,
             " ".join(patch.cves) or "-",
             patch.fields.get("Bug", patch.fields.get("Applied-Upstream", "")).strip(),
-            patch.proof or "none",
+            " ".join(patch.proofs) or "none",
         )
         for patch in series.read(sources.named(workspace, title).folder)
     ]

@@ -74,7 +74,7 @@ class Ported:
     fate: Fate
     note: str = ""
     path: Path | None = None
-    proof: str | None = None
+    proofs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: boo
     patch = origin.patch
     there = series.read(target.folder)
     report = Ported(
-        patch=patch.slug, origin=origin.title, target=sources.title(target), fate=Fate.THERE, proof=patch.proof
+        patch=patch.slug, origin=origin.title, target=sources.title(target), fate=Fate.THERE, proofs=patch.proofs
     )
     if any(patch.slug == other.slug or patch.subject == other.subject for other in there):
         return report
@@ -244,7 +244,7 @@ def _leave_conflict(
     repository = Repository.of(folder)
     after = _change(repository, origin, from_source)[1]
     repository.status("cherry-pick", after, env=_identity(repository, after), statuses=(0, 1))
-    waits = {"name": origin.patch.slug, "origin": origin.title, "proof": origin.patch.proof or ""}
+    waits = {"name": origin.patch.slug, "origin": origin.title, "proofs": " ".join(origin.patch.proofs)}
     checkout.write_state(folder, replace(made.state, port=waits))
     return replace(report, path=folder)
 
@@ -294,7 +294,7 @@ def go_on(workspace: Workspace, folder: Path) -> Ported:
     waits: Mapping[str, Any] = state.port
     return Ported(
         patch=waits["name"], origin=waits["origin"], target=state.title, fate=Fate.MERGED, note="resolved by hand",
-        path=done.folder / name if name else None, proof=waits["proof"] or None,
+        path=done.folder / name if name else None, proofs=tuple(waits["proofs"].split()),
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def _proven(
     failed = []
     for title in dict.fromkeys(row.target for row in rows if row.path and row.fate in port.WRITTEN):
         distribution = sources.named(workspace, title)
-        proofs = sorted({row.proof for row in rows if row.target == title and row.path and row.proof})
+        proofs = sorted({proof for row in rows if row.target == title and row.path for proof in row.proofs})
         if distribution.name != CORE or not proofs:
             continue
         try:
