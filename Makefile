@@ -19,7 +19,7 @@ certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
-	check format bench bench-index torture-index fuzz-index system-packages lock clean
+	check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ certify: $(ready) ## real Airflow: release VERSION, and every documented command
 
 certify-all: $(ready) ## every release, complete, with its certificates (long)
 	@scripts/certify-all $(certified)
+
+releases-page: $(ready) ## write docs/releases.md and docs/carry-matrix.md anew
+	@$(certified) releases > docs/releases.md
+	@$(certified) patch list --page > docs/carry-matrix.md
 
 check: $(ready) ## ruff, mypy --strict, manifests, series and patches, unit tests
 	@$(bin)/ruff check src tests scripts

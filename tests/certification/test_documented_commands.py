@@ -54,6 +54,7 @@ SIMPLE = {
     "certified check 2.1.0",
     "certified patch checkout 2.1.0",
     "certified changelog 2.1.0",
+    "certified releases",
     "certified patch lint",
     "certified patch list",
     "certified patch list 2.1.0",
@@ -71,6 +72,9 @@ SIMPLE = {
 # Run by tests/integration/test_regeneration.py, tests/unit/test_workbench.py, test_port.py and test_changelog.py, by
 # .ci/run, or patterns rather than commands.
 ELSEWHERE = {
+    # builds and resolves as `certified constraints` does; tests/unit/test_drafts.py holds what it writes
+    "certified new 2.4.3",
+    "make releases-page",
     "make constraints VERSION=2.1.0",
     "certified constraints 2.1.0",
     "make check",

@@ -1,0 +1,77 @@
+"""The page that shows all releases: what it says comes from manifests and certificates, and it is current."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from factories import ROOT, manifest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from astronomer_certified import pipeline, release_page
+from astronomer_certified.workspace import Workspace
+
+CERTIFICATE: dict[str, Any] = {
+    "wheel apache-airflow": {"patches": ["0001-a.patch", "0002-b.patch"]},
+    "install": {
+        "requirement": "astronomer-certified[celery]==2.1.0.*",
+        "python": "3.8.18",
+        "pip": "23.3.2",
+        "checks": [
+            {"name": "pip install", "seconds": 31.5, "seen": ""},
+            {"name": "pip check", "seconds": 1, "seen": ""},
+        ],
+    },
+    "install 3.7": {"not_done": [{"what": "install"}]},
+    "installers": {
+        "python": "3.8.18",
+        "installers": [
+            {"installer": "pip 20.3.4", "seconds": 40.0},
+            {"installer": "uv 0.9.1", "seconds": 3.0},
+            {"installer": "pip 9.0.3", "seconds": 50.0},
+        ],
+    },
+}
+
+
+def test_the_page_of_this_repository_is_current() -> None:
+    assert (ROOT / "docs" / "releases.md").read_text() == pipeline.releases_page(Workspace.at(ROOT)), (
+        "make releases-page"
+    )
+
+
+def test_installs_that_were_made_and_those_that_were_not_are_shown() -> None:
+    page = release_page.page([(manifest(), CERTIFICATE)])
+
+    assert "| 2.1.0-4 | 3.6, 3.7, 3.8 | 2021-05-28 | 2 | 2 | `certificates/certificate-2.1.0-4.json` |" in page
+    assert "| 2.1.0-4 | 3.8.18 | `astronomer-certified[celery]==2.1.0.*` | 23.3.2 | 2 hold | 31.5 s |" in page
+    assert "| 2.1.0-4 | install 3.7 |  |  | not done |  |" in page
+
+
+def test_installers_stand_in_the_order_of_their_versions_pips_first() -> None:
+    page = release_page.page([(manifest(), CERTIFICATE)])
+
+    assert "| release | pip 9.0.3 | pip 20.3.4 | uv 0.9.1 |" in page
+    assert "| 2.1.0-4 on 3.8 | 50.0 s | 40.0 s | 3.0 s |" in page
+
+
+def test_a_release_without_a_certificate_says_so() -> None:
+    assert "| 2.1.0-4 | 3.6, 3.7, 3.8 | 2021-05-28 |  | 2 | none yet |" in release_page.page([(manifest(), None)])
+
+
+def test_what_the_document_says_of_1_10_stands_beside_what_is_installed() -> None:
+    backport = canonicalize_name("apache-airflow-backport-providers-celery")
+    old = replace(
+        manifest(),
+        providers={backport: Version("2021.3.17")},
+        documented_providers={"celery": Version("1.0.0"), "google": Version("1.0.0")},
+        left_out={"devel": "tools", "doc": "tools", "snowflake": "conflict"},
+    )
+
+    page = release_page.page([(old, json.loads(json.dumps(CERTIFICATE)))])
+
+    assert "| `celery` | 1.0.0 → backport 2021.3.17 |" in page
+    assert "| `google` | 1.0.0 → in the core |" in page
+    assert "| 2.1.0 | `devel`, `doc` | tools |" in page
