@@ -19,15 +19,15 @@ Made by `certified releases` from the manifests in `patches/` and the certificat
 _INSTALLS = """\
 ## Certified installs
 
-Each is one `pip install` from the index into an empty environment, wheels only, every file's sha256 known; then
-`pip check`, the database, the list of DAGs, one task, an import of every provider's hooks, and `/health` of each user
-interface. Seconds are those of the installation.
+Each is one command of pip, from the index into an empty environment, wheels only, every file's sha256 known; then
+pip's check of the requirements, the database, the list of DAGs, one task, an import of every provider's hooks, and
+`/health` of each user interface. Seconds are those of the installation.
 """
 _INSTALLERS = """\
 ## Installers
 
-The one command carried out by pips of the era, pips of today and uv: `pip check` is clean and `airflow version` says
-the right thing afterwards. Seconds are those of the installation, on a machine that did other things, too.
+The one command carried out by pips of the era, pips of today and uv: the installer's check is clean and Airflow says
+the right version afterwards. Seconds are those of the installation, on a machine that did other things, too.
 """
 _BACKPORTS = """\
 ## Providers of 1.10
