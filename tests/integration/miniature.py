@@ -705,7 +705,7 @@ def write_project(root: Path, files: Mapping[str, Upload], cache: Path, index_ur
             for file in files.values()
             if file.project in toolchain
         ),
-        installer: f"pip=={pip_version} --hash=sha256:{pip.sha256}\n",
+        installer: f"pip=={pip_version} \\\n    --hash=sha256:{pip.sha256}\n",
     }  # fmt: skip
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -96,6 +96,8 @@ def test_every_python_adds_an_install_of_the_default_extra_to_the_certificate(
     for name, extras in (("install", "celery,postgres"), (f"install {PYTHON}", "default")):
         assert certificate[name]["requirement"] == f"astronomer-certified[{extras}]=={VERSION}.*"
         assert [check["name"] for check in certificate[name]["checks"]] == CHECKS
+    tried = [trial["installer"].split()[0] for trial in certificate["installers"]["installers"]]
+    assert tried == ["pip", "uv"]
     assert project.wheels() == released[0].wheels()
 
 
