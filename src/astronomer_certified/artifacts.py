@@ -42,6 +42,11 @@ class Release:
         """`2.1.0+astro.4`, the version of a patched distribution (a PEP 440 local version)."""
         return Version(f"{self.upstream}+{LOCAL_SEGMENT}.{self.revision}")
 
+    def is_named_by(self, output: str) -> bool:
+        """Whether `airflow version` printed this release: alone, or after a `v` under a banner as in 1.10.7."""
+        words = output.split()
+        return bool(words) and words[-1].removeprefix("v") == str(self.patched)
+
     def __lt__(self, other: Release) -> bool:
         return (self.upstream, self.revision) < (other.upstream, other.revision)
 

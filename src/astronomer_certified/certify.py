@@ -200,10 +200,9 @@ def _install(
 
 
 def _version(output: str, release: Release) -> str:
-    printed = output.strip().splitlines()[-1]
-    if printed != str(release.patched):
-        raise CommandFailed(f"it printed {printed!r}, not {str(release.patched)!r}")
-    return printed
+    if not release.is_named_by(output):
+        raise CommandFailed(f"it does not say {release.patched}", details=output.splitlines()[-3:])
+    return str(release.patched)
 
 
 def _holds(output: str, wanted: str) -> str:

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -143,9 +143,8 @@ class Evidence:
             *(self.install_step(target, f"install {target.python}") for target in (rest if every else ())),
         )
 
-    def installers_step(self) -> Step:
+    def installers_step(self, target: Target, name: str = "installers") -> Step:
         """The one command, as every installer of constraints/installers/ and uv carry it out on one Python."""
-        target = self.plan.manifest.target
         title = f"installers of {target}"
 
         def inputs(done: Done) -> Mapping[str, str]:
@@ -161,11 +160,20 @@ class Evidence:
             lack = self._lack(title, target, done["wheelhouse"])
             if lack is not None:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
-            return self._try_installers(target)
+            return self._try_installers(target, name)
 
-        return self.plan.step("installers", inputs, do, "publish", "constraints", "wheelhouse")
+        return self.plan.step(name, inputs, do, "publish", "constraints", "wheelhouse")
 
-    def _try_installers(self, target: Target) -> Made:
+    def installers_steps(self) -> tuple[Step, ...]:
+        """The quick install with every installer that runs on a Python of the release, on each of them."""
+        quick = self.plan.manifest.target
+        rest = [python for python in self.plan.manifest.pythons if python != quick.python]
+        return (
+            self.installers_step(quick),
+            *(self.installers_step(replace(quick, python=python), f"installers {python}") for python in rest),
+        )
+
+    def _try_installers(self, target: Target, name: str) -> Made:
         from . import index, installers
         from .upstream_index import shown_url
 
@@ -180,7 +188,7 @@ class Evidence:
                     trial = installers.trial(
                         installer, requirement, self.plan.release, interpreter, server.simple_url, scratch
                     )
-                self.plan.watcher.progress("installers", f"{installer}: {trial.failure or 'ok'} ({trial.seconds} s)")
+                self.plan.watcher.progress(name, f"{installer}: {trial.failure or 'ok'} ({trial.seconds} s)")
                 return trial
 
             found = installers.of(self.plan.workspace.installers, target.python)
@@ -341,6 +349,6 @@ class Evidence:
 
     def steps(self, *, every: bool = False) -> tuple[Step, ...]:
         """The steps, after those of the plan; with `every`, of a complete certificate."""
-        installs = (*self.install_steps(every=every), *([self.installers_step()] if every else []))
+        installs = (*self.install_steps(every=every), *(self.installers_steps() if every else ()))
         certificate = self.certificate_step([step.name for step in installs])
         return self.publish_step(), self.prove_step(), *installs, certificate

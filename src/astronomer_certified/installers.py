@@ -108,9 +108,9 @@ def trial(
 
 
 def _says(release: Release, python: Path, env: dict[str, str], home: Path) -> None:
-    printed = run([python.with_name("airflow"), "version"], cwd=home, env=env).stdout.strip().splitlines()
-    if not printed or printed[-1] != str(release.patched):
-        raise CommandFailed(f"printed {printed[-1:]}", details=printed[-3:])
+    printed = run([python.with_name("airflow"), "version"], cwd=home, env=env).stdout
+    if not release.is_named_by(printed):
+        raise CommandFailed(f"it does not say {release.patched}", details=printed.splitlines()[-3:])
 
 
 def _failure(what: str, act: Callable[[], object]) -> str:

@@ -98,13 +98,19 @@ def _installers(releases: Sequence[tuple[Manifest, Certificate | None]]) -> str:
             item["installer"]: f"{item['seconds']} s" for item in record["installers"]
         }
         for manifest, certificate in releases
-        if (record := (certificate or {}).get("installers", {})).get("installers")
+        for record in _installer_records(certificate or {})
     }
     names = list(dict.fromkeys(name for seconds in records.values() for name in seconds))
     pips = sorted((name for name in names if name.startswith("pip")), key=_by_number)
     columns = [*pips, *(name for name in names if name not in pips)]
     rows = ([title, *(seconds.get(name, _NONE) for name in columns)] for title, seconds in records.items())
     return _table(["release", *columns], rows)
+
+
+def _installer_records(certificate: Certificate) -> list[Certificate]:
+    """What installers made of the release, by Python; a Python that was not there has no list of them."""
+    records = [record for name, record in certificate.items() if name.split(" ")[0] == "installers"]
+    return sorted((r for r in records if "installers" in r), key=lambda r: _by_number(f"on {r['python']}"))
 
 
 def _by_number(name: str) -> list[int]:

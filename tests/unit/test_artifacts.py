@@ -11,6 +11,22 @@ from packaging.version import Version
 from astronomer_certified.artifacts import Offset, Python, Release
 
 
+@pytest.mark.parametrize(
+    ("printed", "ours"),
+    [
+        ("2.1.0+astro.4\n", True),
+        ("a warning\n2.1.0+astro.4\n", True),
+        (" _/_/  |_/_/  /_/  v2.1.0+astro.4\n", True),
+        ("2.1.0\n", False),
+        ("2.1.0+astro.40\n", False),
+        ("2.1.0+astro.4\nTraceback", False),
+        ("", False),
+    ],
+)
+def test_a_release_knows_itself_in_what_airflow_prints(printed: str, ours: bool) -> None:
+    assert Release(Version("2.1.0"), 4).is_named_by(printed) is ours
+
+
 def test_a_release_has_three_spellings() -> None:
     release = Release(Version("2.1.0"), 4)
     assert release.tag == "2.1.0-4"

@@ -25,6 +25,11 @@ CERTIFICATE: dict[str, Any] = {
         ],
     },
     "install 3.7": {"not_done": [{"what": "install"}]},
+    "installers 3.6": {
+        "python": "3.6.15",
+        "installers": [{"installer": "pip 9.0.3", "seconds": 70.0}, {"installer": "uv 0.9.1", "seconds": 4.0}],
+    },
+    "installers 3.7": {"not_done": [{"what": "installers"}]},
     "installers": {
         "python": "3.8.18",
         "installers": [
@@ -54,7 +59,7 @@ def test_installers_stand_in_the_order_of_their_versions_pips_first() -> None:
     page = release_page.page([(manifest(), CERTIFICATE)])
 
     assert "| release | pip 9.0.3 | pip 20.3.4 | uv 0.9.1 |" in page
-    assert "| 2.1.0-4 on 3.8 | 50.0 s | 40.0 s | 3.0 s |" in page
+    assert "| 2.1.0-4 on 3.6 | 70.0 s | - | 4.0 s |\n| 2.1.0-4 on 3.8 | 50.0 s | 40.0 s | 3.0 s |" in page
 
 
 def test_a_release_without_a_certificate_says_so() -> None:
