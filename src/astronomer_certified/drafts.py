@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import tarfile
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +22,7 @@ from packaging.version import InvalidVersion, Version
 
 from . import archives, wheel_files
 from .artifacts import Manifest, PinnedFile, Python, SourceKind, UpstreamFile
-from .errors import ManifestError, UpstreamError
+from .errors import CertifiedError, ManifestError, ResolutionError, UpstreamError, WheelDiffError
 from .manifest import CORE, PROVIDER_PREFIXES
 from .upstream_index import IndexFile, Pages
 
@@ -35,6 +36,8 @@ _LEGACY_BUILD = ("setuptools<58", "wheel<0.38")
 _GROUPED = "airflow/cli/cli_parser.py"
 _DEVELOPMENT_WHY = "tools to develop Airflow itself, not to run it"
 _LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
+# An extra of the core that stands in the way itself; those of ours are named in every chain of reasons.
+_EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
 _WIDTH = 118
 
 
@@ -262,6 +265,16 @@ def _certify_section(found: _Findings, template: Manifest, newest: Python, extra
     return "\n".join(lines)
 
 
+def after(draft: Draft, error: CertifiedError) -> Draft | None:
+    """The draft changed so that it does not fail like this again; None where only a human knows how."""
+    if isinstance(error, WheelDiffError):
+        text = restoring(draft.text, error.details)
+        return replace(draft, text=text) if text is not None else None
+    if isinstance(error, ResolutionError):
+        return leaving_out(draft, error.details)
+    return None
+
+
 def restoring(text: str, differences: Sequence[str]) -> str | None:
     """The draft with a [[restore]] for each file that the wheel diff gate misses; None when it found more than that.
 
@@ -272,8 +285,31 @@ def restoring(text: str, differences: Sequence[str]) -> str | None:
         if (match := _LOST.match(line)) is None:
             return None
         paths.append(match[1] or match[2])
+    if any(f'path = "{path}"' in text for path in paths):
+        return None  # a [[restore]] does not help against what is lost
     entries = (f'[[restore]]\npath = "{path}"\nreason = "the build loses it"\n\n' for path in paths)
     return text.replace("[providers]\n", "".join(entries) + "[providers]\n", 1)
+
+
+def leaving_out(draft: Draft, reasons: Sequence[str]) -> Draft | None:
+    """The draft without an extra that the resolver could not satisfy; None when it names none that can be spared.
+
+    `reasons` are the details of a `ResolutionError`. Default extras are never left out: those a human must rescue.
+    """
+    stated = tomllib.loads(draft.text)
+    spare = {canonicalize_name(name): name for name in stated["extras"] if name not in stated["default-extras"]}
+    named = [canonicalize_name(name) for line in reasons for name in _EXTRA_NAMED.findall(line)]
+    culprit = next((spare[name] for name in named if name in spare), None)
+    if culprit is None:
+        return None
+    extras = [name for name in stated["extras"] if name != culprit]
+    text = re.sub(r"^extras = \[.*?\]$", lambda _: f"extras = {_array(extras)}", draft.text, count=1, flags=re.M | re.S)
+    why = f"no solution with it as of {stated['cutoff']:%Y-%m-%d}"
+    text = text.replace("[left-out]\n", f'[left-out]\n{_key(culprit)} = "{why}"\n', 1)
+    decision = "\n".join(
+        [f"the extra {culprit} is left out: {why}; repair what is in the way, or keep it out", *reasons]
+    )
+    return replace(draft, text=text, decisions=(*draft.decisions, decision))
 
 
 def _day(moment: datetime) -> str:

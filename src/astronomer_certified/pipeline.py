@@ -16,13 +16,16 @@ from packaging.version import Version
 from . import constraints, effects, interpreters, manifest
 from .artifacts import Manifest, NotDone, Python, Release, Resolution
 from .drafts import Draft
-from .errors import CertifiedError, ManifestError, WheelDiffError
+from .errors import CertifiedError, ManifestError
 from .evidence import Evidence
 from .plan import Plan, join_index
 from .progress import Named, Quiet
 from .receipts import Receipt
 from .steps import Step, Watcher, perform
 from .workspace import Workspace
+
+# How often a draft is tried anew, each time without one extra that has no solution.
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,24 +250,28 @@ def new(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, 
 
 
 def _tried(workspace: Workspace, draft: Draft, jobs: int, watcher: Watcher) -> Draft:
-    """The draft after an attempt to build and resolve it; what stopped the attempt is one more decision."""
+    """The draft after attempts to build and resolve it, each without what stopped the one before if that can be told.
+
+    What stops the last attempt is one more decision.
+    """
     from . import drafts
 
     path = workspace.manifest(draft.version)
-    for attempt in (1, 2):
+    for _ in range(_ATTEMPTS):
         try:
             make_constraints(workspace, draft.version, workspace.constraints(draft.version), jobs, watcher)
-        except WheelDiffError as err:
-            restored = drafts.restoring(draft.text, err.details) if attempt == 1 else None
-            if restored is None:
-                return replace(draft, decisions=(*draft.decisions, str(err)))
-            draft = replace(draft, text=restored)
-            effects.write_atomic(path, draft.text.encode())
         except CertifiedError as err:
-            return replace(draft, decisions=(*draft.decisions, str(err)))
+            better = drafts.after(draft, err)
+            if better is None:
+                return replace(draft, decisions=(*draft.decisions, str(err)))
+            draft = better
+            effects.write_atomic(path, draft.text.encode())
         else:
-            break
-    return draft
+            return draft
+    more = (
+        f"still no solution after {_ATTEMPTS} attempts: `certified constraints {draft.version}` says what is in the way"
+    )
+    return replace(draft, decisions=(*draft.decisions, more))
 
 
 def check(workspace: Workspace, version: Version) -> str:

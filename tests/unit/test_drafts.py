@@ -16,7 +16,7 @@ from packaging.version import Version
 from astronomer_certified import drafts
 from astronomer_certified import manifest as manifests
 from astronomer_certified.artifacts import PinnedFile, UpstreamFile
-from astronomer_certified.errors import ManifestError, UpstreamError
+from astronomer_certified.errors import ManifestError, ResolutionError, UpstreamError
 from astronomer_certified.upstream_index import IndexFile
 from astronomer_certified.workspace import Workspace
 
@@ -164,10 +164,48 @@ def test_a_version_for_no_python_that_we_know_is_refused(upstream: Upstream, tmp
 
 def test_what_the_build_loses_is_restored_and_nothing_else(upstream: Upstream) -> None:
     text = drafted(upstream).text
-    lost = ["missing: airflow/py.typed", "changed: airflow/git_version (empty, upstream's has 55 bytes)"]
+    lost = ["missing: airflow/py.typed", "changed: airflow/version_info (empty, upstream's has 55 bytes)"]
 
     restored = drafts.restoring(text, lost)
 
     assert restored is not None
     assert 'path = "airflow/py.typed"' in restored
+    assert drafts.restoring(restored, lost) is None, "what was restored and is lost again needs a human"
     assert drafts.restoring(text, [*lost, "changed: airflow/models/dag.py ('+x')"]) is None
+
+
+CLASH = (
+    "error: No solution found when resolving dependencies",
+    "cause: Because apache-airflow[cncf-kubernetes]==2.4.3+astro.1 depends on kubernetes>=11 and so on",
+)
+
+
+def test_an_extra_without_a_solution_is_left_out_with_the_resolvers_reasons(
+    upstream: Upstream, workspace: Workspace
+) -> None:
+    draft = drafted(upstream, default_extras=frozenset({"celery"}))
+
+    better = drafts.after(draft, ResolutionError("no solution", details=CLASH))
+
+    assert better is not None
+    path = workspace.manifest(Version("2.4.3"))
+    path.parent.mkdir(parents=True)
+    path.write_text(better.text)
+    stated = manifests.load(workspace, Version("2.4.3"))
+    assert stated.extras == ("celery",)
+    assert stated.left_out["cncf.kubernetes"] == "no solution with it as of 2022-11-21"
+    assert better.decisions[-1].startswith("the extra cncf.kubernetes is left out: no solution")
+    assert CLASH[1] in better.decisions[-1]
+
+
+def test_a_default_extra_is_never_left_out_by_itself(upstream: Upstream) -> None:
+    draft = drafted(upstream, default_extras=frozenset({"celery", "cncf.kubernetes"}))
+    assert drafts.after(draft, ResolutionError("no solution", details=CLASH)) is None
+
+
+def test_an_extra_of_ours_at_the_end_of_a_chain_is_not_what_stands_in_the_way(upstream: Upstream) -> None:
+    draft = drafted(upstream, default_extras=frozenset())
+    reasons = [
+        "cause: all versions of apache-airflow cannot be used. And because astronomer-certified[celery] is asked"
+    ]
+    assert drafts.after(draft, ResolutionError("no solution", details=reasons)) is None
