@@ -26,7 +26,8 @@ from .workbench import commands as workbench
 from .workspace import Workspace
 
 if TYPE_CHECKING:
-    from .pipeline import Outcome, Summary
+    from .outcomes import Outcome
+    from .pipeline import Summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,14 +97,14 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, act: Callable[[argparse.Namespace, Quiet], int], text: str) -> argparse.ArgumentParser:
         own = verbs.add_parser(name, help=text, description=text)
-        own.set_defaults(act=act)
+        own.set_defaults(act=act, verb=name)
         return own
 
     def release_verb(
         name: str, act: Callable[[argparse.Namespace, Quiet], int], text: str, *, json_output: bool = True
     ) -> argparse.ArgumentParser:
         own = verb(name, act, text)
-        nargs = "?" if name == "release" else None
+        nargs = "?" if name in ("release", "build") else None
         own.add_argument(
             "version", type=_version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
         )
@@ -114,14 +115,15 @@ def _parser() -> argparse.ArgumentParser:
         return own
 
     release = release_verb("release", _release, "Make, publish, install, run and prove a release.")
-    release.add_argument("--all", action="store_true", help="every release that patches/ states")
     release.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
     release.add_argument(
         "--every-python", action="store_true", help="install and run the default extra on each Python of the release"
     )
-    release_verb("build", _build, "Make the patched wheels and the certified wheel.")
+    build = release_verb("build", _build, "Make the patched wheels and the certified wheel.")
+    for several in (release, build):
+        several.add_argument("--all", action="store_true", help="every release that patches/ states")
     release_verb("wheelhouse", _wheelhouse, "Make the wheels that upstream lacks.")
     release_verb("publish", _publish, "Make a release's wheels and publish them to the local index.")
     prove = release_verb("prove", _prove, "Run proofs on upstream and on the patched wheel.")
@@ -147,11 +149,9 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
-    if args.all:
+    if _all(args):
         return _release_all(args, progress, workspace)
-    if args.version is None:
-        raise UsageError("name a version to release, or --all")
-    summary = pipeline.release(workspace, args.version, args.jobs, progress, every=args.every_python)
+    summary = pipeline.release(workspace, _one_version(args), args.jobs, progress, every=args.every_python)
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:
@@ -170,50 +170,56 @@ def _release_all(args: argparse.Namespace, progress: Quiet, workspace: Workspace
 
     outcomes = pipeline.release_all(workspace, args.jobs, progress, every=args.every_python)
     progress.close()
-    if args.json:
-        print(json.dumps([_outcome(outcome) for outcome in outcomes], indent=1))
+    incomplete = [outcome for outcome in outcomes if outcome.not_done]
+    return _print_outcomes(outcomes, as_json=args.json) or (1 if args.require_complete and incomplete else 0)
+
+
+def _one_version(args: argparse.Namespace) -> Version:
+    version: Version | None = args.version
+    if version is None:
+        raise UsageError(f"name a version to {args.verb}, or --all")
+    return version
+
+
+def _all(args: argparse.Namespace) -> bool:
+    if args.all and args.version is not None:
+        raise UsageError(f"{args.verb} {args.version} or --all, not both")
+    return bool(args.all)
+
+
+def _print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
+    """The exit status: 1 when one of them failed."""
+    from .outcomes import table
+
+    if as_json:
+        values = [
+            {
+                "version": outcome.version,
+                "error": str(outcome.error) if outcome.error is not None else None,
+                "seconds": dict(outcome.seconds),
+                "not_done": [asdict(item) for item in outcome.not_done],
+            }
+            for outcome in outcomes
+        ]
+        print(json.dumps(values, indent=1))
     else:
-        _print_outcomes(outcomes)
-    incomplete = [outcome for outcome in outcomes if outcome.summary is None or outcome.summary.not_done]
+        print(table(outcomes))
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
         error = as_workspace_error(outcome.error) if isinstance(outcome.error, OSError) else outcome.error
         print(f"certified: {outcome.version}: {error}", file=sys.stderr)
-    return 1 if failed or (args.require_complete and incomplete) else 0
-
-
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    summary = outcome.summary
-    return {
-        "version": str(outcome.version),
-        "error": str(outcome.error) if outcome.error is not None else None,
-        "seconds": dict(summary.seconds) if summary else {},
-        "not_done": [asdict(item) for item in summary.not_done] if summary else [],
-    }
-
-
-def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """One row for each release, one column for each step, in seconds of the time that it was last done."""
-    columns = list(dict.fromkeys(name for outcome in outcomes if outcome.summary for name in outcome.summary.seconds))
-    shown = [name for name in columns if not name.startswith(("fetch", "wheel apache-airflow-"))]
-    print("  ".join(["version", *shown, "result"]))
-    for outcome in outcomes:
-        seconds = outcome.summary.seconds if outcome.summary else {}
-        cells = [
-            f"{seconds[name]:{len(name)}.1f}" if name in seconds else " " * (len(name) - 1) + "-" for name in shown
-        ]
-        if outcome.error is not None:
-            result = f"FAILED: {str(outcome.error).splitlines()[0]}"
-        else:
-            missing = len(outcome.summary.not_done) if outcome.summary else 0
-            result = f"{missing} not done" if missing else "complete"
-        print("  ".join([f"{outcome.version!s:7}", *cells, result]))
+    return 1 if failed else 0
 
 
 def _build(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
-    summary = pipeline.build(_workspace(args), args.version, args.jobs, progress)
+    workspace = _workspace(args)
+    if _all(args):
+        outcomes = pipeline.build_all(workspace, args.jobs, progress)
+        progress.close()
+        return _print_outcomes(outcomes, as_json=args.json)
+    summary = pipeline.build(workspace, _one_version(args), args.jobs, progress)
     _print_files(summary, as_json=args.json)
     return 0
 

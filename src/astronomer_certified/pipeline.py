@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,8 +18,9 @@ from .artifacts import Manifest, NotDone, Python, Release, Resolution
 from .drafts import Draft
 from .errors import CertifiedError, ManifestError
 from .evidence import Evidence
+from .outcomes import Outcome
 from .plan import Plan, join_index
-from .progress import Named, Quiet
+from .progress import Heard, Quiet
 from .receipts import Receipt
 from .steps import Step, Watcher, perform
 from .workspace import Workspace
@@ -45,15 +46,6 @@ class Summary:
     rows: tuple[Row, ...]
     not_done: tuple[NotDone, ...]
     seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one of several releases: its summary, or the error that ended it."""
-
-    version: Version
-    summary: Summary | None
-    error: CertifiedError | OSError | None
 
 
 @contextlib.contextmanager
@@ -96,18 +88,32 @@ def versions(workspace: Workspace) -> tuple[Version, ...]:
 
 
 def release_all(workspace: Workspace, jobs: int, watcher: Watcher, *, every: bool = False) -> tuple[Outcome, ...]:
-    """What became of every release. Several are made at once; one that fails does not keep the others from going on."""
-
-    def one(version: Version) -> Outcome:
-        try:
-            summary = release(workspace, version, 1, Named(watcher, str(version)), every=every)
-        except (CertifiedError, OSError) as err:
-            return Outcome(version=version, summary=None, error=err)
-        return Outcome(version=version, summary=summary, error=None)
-
+    """What became of every release: made, published, installed, run and proven."""
     # Who shares the index is known before the first wheelhouse is filled: none is filled twice.
     for version in versions(workspace):
         join_index(workspace, version)
+    return _each(workspace, jobs, watcher, lambda version, heard: release(workspace, version, 1, heard, every=every))
+
+
+def build_all(workspace: Workspace, jobs: int, watcher: Watcher) -> tuple[Outcome, ...]:
+    """What became of the patched wheels and the certified wheel of every release."""
+    return _each(workspace, jobs, watcher, lambda version, heard: build(workspace, version, 1, heard))
+
+
+def _each(
+    workspace: Workspace, jobs: int, watcher: Watcher, operation: Callable[[Version, Watcher], Summary]
+) -> tuple[Outcome, ...]:
+    """What became of every release. Several are done at once; one that fails does not keep the others from going on."""
+
+    def one(version: Version) -> Outcome:
+        heard = Heard(watcher, str(version))
+        try:
+            summary = operation(version, heard)
+        except (CertifiedError, OSError) as err:
+            return Outcome(version=str(version), seconds=heard.seconds, failed=heard.first_failed, error=err)
+        quick = manifest.load(workspace, version).target.python
+        return Outcome(version=str(version), quick=quick, seconds=summary.seconds, not_done=summary.not_done)
+
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         return tuple(pool.map(one, versions(workspace)))
 

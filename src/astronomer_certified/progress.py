@@ -58,6 +58,27 @@ class Named(Quiet):
         self._watcher.failed(f"{self._name} {name}", error)
 
 
+class Heard(Named):
+    """As `Named`, and remembers what it heard: the seconds of each step, None when there was nothing to do."""
+
+    def __init__(self, watcher: Watcher, name: str) -> None:
+        super().__init__(watcher, name)
+        self.seconds: dict[str, float | None] = {}
+        self.first_failed: str | None = None
+
+    def finished(self, name: str, seconds: float, note: str) -> None:
+        super().finished(name, seconds, note)
+        self.seconds[name] = seconds
+
+    def up_to_date(self, name: str) -> None:
+        super().up_to_date(name)
+        self.seconds[name] = None
+
+    def failed(self, name: str, error: BaseException) -> None:
+        super().failed(name, error)
+        self.first_failed = self.first_failed or name
+
+
 class Lines(Quiet):
     """One line for each event, with the seconds since the start."""
 

@@ -283,3 +283,25 @@ def test_a_copied_project_vouches_for_its_own_files_only(released: tuple[Project
 
     assert all(copied.root in Path(row["file"]).parents for row in json.loads(again.stdout)["files"])
     assert copied.wheels() == original.wheels()
+
+
+def test_all_releases_are_made_and_one_that_fails_keeps_no_other_from_going_on(
+    released: tuple[Project, Finished], template: Project, tmp_path: Path
+) -> None:
+    project = template.copy(tmp_path / "project")
+    # In the way of its neighbour in no respect but that it comes first: a folder that states another version.
+    shutil.copytree(project.manifest.parent, project.manifest.parent.with_name("9.9.8"))
+
+    finished = project.certified("release", "--all")
+
+    assert finished.status == 1
+    header, failed, *good = finished.stdout.splitlines()
+    assert header.split()[:2] == ["version", "python"]
+    assert re.match(r"9\.9\.8 +all .*FAILED: .*9\.9\.8", failed)
+    assert re.match(rf"{re.escape(VERSION)} +all .* complete$", good[0])
+    assert re.match(rf"{re.escape(VERSION)} +{re.escape(PYTHON)} ", good[1])
+    assert "certified: 9.9.8: " in finished.stderr
+    assert project.wheels() == released[0].wheels()
+
+    again = project.certified("build", "--all", "--json")
+    assert {row["version"]: row["error"] is None for row in json.loads(again.stdout)} == {"9.9.8": False, VERSION: True}

@@ -12,9 +12,12 @@ from astronomer_certified import cli
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_release_without_a_version_is_a_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["-C", str(ROOT), "release"]) == 2
-    assert capsys.readouterr().err == "certified: name a version to release, or --all\n"
+@pytest.mark.parametrize("verb", ["release", "build"])
+def test_a_version_or_all_and_not_both(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["-C", str(ROOT), verb]) == 2
+    assert capsys.readouterr().err == f"certified: name a version to {verb}, or --all\n"
+    assert cli.main(["-C", str(ROOT), verb, "2.1.0", "--all"]) == 2
+    assert capsys.readouterr().err == f"certified: {verb} 2.1.0 or --all, not both\n"
 
 
 def test_a_version_that_is_not_there_is_refused_with_the_file_that_would_state_it(
@@ -30,7 +33,7 @@ def test_a_folder_that_is_not_a_project_is_refused(tmp_path: Path, capsys: pytes
     assert f"certified: {tmp_path} is not a project: it has no patches/" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["build"], ["build", "x.y"], ["build", "2.1.0", "--jobs", "0"], ["bild", "2.1.0"]])
+@pytest.mark.parametrize("words", [["publish"], ["build", "x.y"], ["build", "2.1.0", "--jobs", "0"], ["bild", "2.1.0"]])
 def test_wrong_words_are_a_wrong_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         cli.main(words)
