@@ -182,6 +182,46 @@ def no_op(folder: Path, workspace: Workspace) -> None:
     show("The no-op", interleaved(contestants))
 
 
+def all_releases(folder: Path) -> None:
+    """Every release: cold core wheels one after another and at once, and a run with nothing to do."""
+    project = project_copy(folder / "all")
+    versions = sorted(path.parent.name for path in (project / "patches").glob("*/release.toml"))
+    build: list[str | Path] = [*CERTIFIED, "-C", project, "build", "--quiet"]
+
+    def cold(*words: str) -> tuple[float, float]:
+        for name in ("build", "dist"):
+            shutil.rmtree(project / name, ignore_errors=True)
+        return measured([*build, *words], folder)
+
+    cold("--all")  # so that downloads and the environments of the builds are warm
+    singles: dict[str, list[tuple[float, float]]] = {version: [] for version in versions}
+    together = []
+    for _ in range(RUNS):
+        for version in versions:
+            singles[version].append(cold(version))
+        together.append(cold("--all"))
+    print("\n### Cold core and certified wheels of all releases\n\n| command | wall s | CPU s |\n|---|---|---|")
+    medians = {
+        version: [statistics.median(column) for column in zip(*rows, strict=True)] for version, rows in singles.items()
+    }
+    for version, (wall, cpu) in medians.items():
+        print(f"| certified build {version} | {wall:.2f} | {cpu:.2f} |")
+    walls, cpus = (sum(column) for column in zip(*medians.values(), strict=True))
+    print(f"| the sum of these | {walls:.2f} | {cpus:.2f} |")
+    wall, cpu = (statistics.median(column) for column in zip(*together, strict=True))
+    print(f"| certified build --all | {wall:.2f} | {cpu:.2f} |")
+    cores = os.cpu_count() or 1
+    one_more = wall / len(versions)
+    print(f"\nParallel efficiency on {cores} cores: {walls / wall / cores:.0%}; one more release: {one_more:.2f} s")
+    released = all((ROOT / "dist" / version / "wheelhouse").is_dir() for version in versions)
+    contestants = {"certified build --all, nothing changed": lambda: measured([*build, "--all"], folder)}
+    if released:
+        whole: list[str | Path] = [*CERTIFIED, "-C", ROOT, "release", "--all", "--quiet"]
+        measured(whole, folder)
+        contestants["certified release --all, nothing changed"] = lambda: measured(whole, folder)
+    show("The no-op of all releases", interleaved(contestants))
+
+
 def main() -> None:
     """The tables, on stdout."""
     workspace = Workspace.at(ROOT)
@@ -193,6 +233,7 @@ def main() -> None:
         core_wheel(folder, item, workspace)
         thirty_patches(folder, item, workspace)
         no_op(folder, workspace)
+        all_releases(folder)
 
 
 if __name__ == "__main__":

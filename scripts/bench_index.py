@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -244,6 +245,7 @@ def peers(root: Path, work: Path) -> list[Contender]:
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "-q", "--python", sys.executable, venv], check=True)
         wanted = ["pypiserver", "watchdog<2.2", "gunicorn", "setuptools<80", "simple-repository-server", "passlib"]
+        wanted.append("devpi-server")
         subprocess.run([*uv, "pip", "install", "-q", "--python", venv / "bin" / "python", *wanted], check=True)
     flat = work / f"flat-{root.name}"
     nested = work / f"nested-{root.name}"
@@ -265,7 +267,59 @@ def peers(root: Path, work: Path) -> list[Contender]:
             name="simple-repository-server",
             argv=lambda port: [str(bin_ / "simple-repository-server"), "--port", str(port), str(nested)],
         ),
+        devpi(root, work, bin_),
     ]
+
+
+def devpi(root: Path, work: Path, programs: Path) -> Contender:
+    """devpi with all files in one index without bases; what it reads is what its own export would have written."""
+    served = work / f"devpi-{root.name}"
+    if not served.exists():
+        dump = work / f"devpi-dump-{root.name}"
+        _dump_for_devpi(root, dump)
+        half = work / "devpi-half"
+        shutil.rmtree(half, ignore_errors=True)
+        words = ["--serverdir", half, "--no-root-pypi", "--no-events", "--hard-links", dump]
+        subprocess.run([programs / "devpi-import", *words], check=True, stdout=subprocess.DEVNULL)
+        half.rename(served)
+    server = str(programs / "devpi-server")
+    return Contender(
+        name="devpi",
+        argv=lambda port: [server, "--serverdir", str(served), "--host", "127.0.0.1", "--port", str(port)],
+        root="bench/dev/+",
+    )
+
+
+def _dump_for_devpi(root: Path, dump: Path) -> None:
+    shutil.rmtree(dump, ignore_errors=True)
+    projects: dict[str, dict[str, dict[str, str]]] = {}
+    files = []
+    for record in Store.open(root / "packages").projects():
+        projects[record.name] = {}
+        for file in record.files:
+            place = Path("bench", "dev", record.name, file.version, file.filename)
+            (dump / place.parent).mkdir(parents=True, exist_ok=True)
+            (dump / place).hardlink_to(root / "packages" / file.filename)
+            data = {"name": record.name, "version": file.version, "requires_python": file.requires_python or ""}
+            projects[record.name][file.version] = data
+            entry = {"hashes": {"sha256": file.sha256}, "last_modified": "Sun, 13 Sep 2020 12:26:40 GMT"}
+            files.append(
+                {
+                    "type": "releasefile",
+                    "projectname": record.name,
+                    "version": file.version,
+                    "relpath": str(place),
+                    "entrymapping": entry,
+                }
+            )
+    index = {"type": "stage", "bases": [], "volatile": False, "acl_upload": ["bench"]}
+    users = {name: {"username": name, "pwhash": "", "created": "2020-09-13T12:26:40Z"} for name in ("root", "bench")}
+    content = {
+        "dumpversion": "2",
+        "users": users,
+        "indexes": {"bench/dev": {"indexconfig": index, "projects": projects, "files": files}},
+    }
+    (dump / "dataindex.json").write_text(json.dumps(content))
 
 
 def main() -> None:

@@ -184,7 +184,8 @@ class Evidence:
         with index.Server(self.plan.workspace.store, fallback=shown_url()) as server:
 
             def tried(installer: installers.Installer) -> installers.Trial:
-                with effects.scratch_folder(place, f"installer-{installer}") as scratch:
+                # No blank in the name: pip writes it, unquoted, into the first line of scripts such as 1.10's airflow.
+                with effects.scratch_folder(place, f"installer-{installer.name}-{installer.version}") as scratch:
                     trial = installers.trial(
                         installer, requirement, self.plan.release, interpreter, server.simple_url, scratch
                     )
