@@ -1,4 +1,4 @@
-"""A project's manifests, series, constraints and certificates -> what its index tells people about each release."""
+"""A project's manifests, series, advisories, constraints, certificates -> what its index tells people of releases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from packaging.version import InvalidVersion, Version
 
 from . import manifest, series
 from .artifacts import Manifest
-from .index.notes import Fix, Note
+from .index.notes import Fix, Note, Vulnerability
 from .series import Patch
+from .workbench import matrix
 from .workspace import Workspace
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
@@ -18,8 +19,12 @@ _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 
 def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
+    carried = matrix.load(workspace)
     for version in sorted(_versions(workspace)):
-        yield _note(workspace, manifest.load(workspace, version))
+        known = tuple(
+            Vulnerability(id=row.id, summary=row.summary, state=row.states[version]) for row in carried.rows if row.id
+        )
+        yield _note(workspace, manifest.load(workspace, version), known)
 
 
 def _versions(workspace: Workspace) -> Iterator[Version]:
@@ -30,11 +35,12 @@ def _versions(workspace: Workspace) -> Iterator[Version]:
             continue
 
 
-def _note(workspace: Workspace, stated: Manifest) -> Note:
+def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ...]) -> Note:
     release = stated.release
     folder = workspace.constraints(release.upstream)
     texts = {str(python): folder / f"constraints-{python}.txt" for python in stated.pythons}
-    certificate = workspace.certificate(release)
+    # What was made here last; else what the project keeps.
+    certificates = [workspace.certificate(release), workspace.kept_certificate(release)]
     return Note(
         version=str(release.certified),
         tag=release.tag,
@@ -45,7 +51,8 @@ def _note(workspace: Workspace, stated: Manifest) -> Note:
         fixes=tuple(map(_fix, series.read(stated.path.parent))),
         providers={str(name): str(pin) for name, pin in stated.providers.items()},
         constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
-        certificate=certificate.read_text(encoding="utf-8") if certificate.is_file() else None,
+        certificate=next((path.read_text(encoding="utf-8") for path in certificates if path.is_file()), None),
+        vulnerabilities=known,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ from packaging.utils import NormalizedName
 from test_store import NAME, wheel
 
 from astronomer_certified.index import notes, people
-from astronomer_certified.index.notes import Fix, Note
+from astronomer_certified.index.notes import Fix, Note, Vulnerability
 from astronomer_certified.index.people import People
 from astronomer_certified.index.site import Address
 from astronomer_certified.index.store import Store, Upload
@@ -28,6 +29,11 @@ NOTE = Note(
     providers={"apache-airflow-providers-http": "1.1.0"},
     constraints={"3.8": "amqp==2.6.1\n"},
     certificate=None,
+    vulnerabilities=(
+        Vulnerability(id="CVE-2021-38540", summary="Imports <anybody>.", state="applied"),
+        Vulnerability(id="CVE-2022-41672", summary="A session goes on.", state="missing"),
+        Vulnerability(id="CVE-2020-17526", summary="One key.", state="in upstream"),
+    ),
 )
 
 
@@ -103,6 +109,32 @@ def test_a_release_shows_what_it_fixes_and_how_to_install_it(site: tuple[Store, 
     assert "Ask &lt;first&gt;" in text
     assert "amqp==2.6.1" in text
     assert "No certificate" in text
+
+
+def test_a_release_says_what_it_does_not_fix(site: tuple[Store, People]) -> None:
+    store, pages = site
+    notes.write(store, [NOTE])
+
+    answer = pages.answer("/project/astronomer-certified/", "")
+
+    assert answer is not None
+    text = checked(answer.body)
+    assert "Its patches fix 1 of 2 known vulnerabilities." in text
+    assert 'Imports &lt;anybody&gt;.</span></td><td><span class="good">fixed</span></td>' in text
+    assert 'A session goes on.</span></td><td><span class="warn">not fixed</span></td>' in text
+    assert "CVE-2020-17526" not in text, "concerns no release that is here"
+
+
+def test_notes_of_an_older_tool_are_read(site: tuple[Store, People]) -> None:
+    store, _ = site
+    notes.write(store, [NOTE])
+    path = store.records / "notes.json"
+    values = json.loads(path.read_text())
+    for value in values:
+        del value["vulnerabilities"]
+    path.write_text(json.dumps(values))
+
+    assert notes.read(store)["2.1.0.post1"].vulnerabilities == ()
 
 
 def test_without_notes_a_page_shows_what_the_files_say(site: tuple[Store, People]) -> None:

@@ -26,6 +26,15 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vulnerability:
+    """What a release makes of a known vulnerability; `state` is the carry matrix's word for it."""
+
+    id: str
+    summary: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """One release of the certified wheel."""
 
@@ -41,6 +50,8 @@ class Note:
     """The text for each Python."""
     certificate: str | None
     """Its JSON, when the release was certified."""
+    vulnerabilities: tuple[Vulnerability, ...] = ()
+    """All that are known of any release, the most important first."""
 
 
 def write(store: Store, notes: Iterable[Note]) -> None:
@@ -62,4 +73,5 @@ def read(store: Store) -> dict[str, Note]:
 
 def _note(value: dict[str, Any]) -> Note:
     fixes = tuple(Fix(**fix | {"cves": tuple(fix["cves"])}) for fix in value["fixes"])
-    return Note(**value | {"fixes": fixes, "pythons": tuple(value["pythons"])})
+    known = tuple(Vulnerability(**item) for item in value.get("vulnerabilities", ()))
+    return Note(**value | {"fixes": fixes, "pythons": tuple(value["pythons"]), "vulnerabilities": known})

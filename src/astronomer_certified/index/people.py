@@ -187,27 +187,38 @@ def _releases(record: ProjectRecord, known: dict[str, Note], prefix: str) -> str
     for version in _versions(record)[:50]:
         files = [file for file in record.files if file.version == version]
         note = known.get(version)
-        name = f'<a href="{prefix}#v{escape(version)}">{escape(note.tag if note else version)}</a>'
+        name = f'<a class="n" href="{prefix}#v{escape(version)}">{escape(note.tag if note else version)}</a>'
         yanked = next((file.yanked for file in files if file.yanked is not None), None)
         state = f'<span class="warn">yanked: {escape(yanked or "no reason given")}</span>' if yanked is not None else ""
         cves = sorted({cve for fix in note.fixes for cve in fix.cves}) if note else []
         pythons = ", ".join(note.pythons) if note else ""
-        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), ", ".join(map(_whole, cves)), state))
+        fixes = ", ".join(map(_whole, cves))
+        if note and (balance := _balance(note)):
+            fixes = _folded(balance, fixes)
+        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), fixes, state))
     return _table(("Release", "Published", "Python", "Fixes", ""), rows)
 
 
+_STATES = {"applied": '<span class="good">fixed</span>', "missing": '<span class="warn">not fixed</span>'}
+
+
 def _cves(shown: Sequence[Note]) -> str:
-    """Which release fixes what."""
-    cves = sorted({cve for note in shown for fix in note.fixes for cve in fix.cves})
-    if not cves:
-        return ""
+    """Which release fixes what, and what none does: known vulnerabilities that concern a release which is here."""
+    summaries = {item.id: item.summary for note in shown for item in note.vulnerabilities}
+    states = {(note.tag, item.id): item.state for note in shown for item in note.vulnerabilities}
     rows = []
-    for cve in cves:
-        cells = [
-            '<span class="good">fixed</span>' if any(cve in fix.cves for fix in note.fixes) else "-" for note in shown
-        ]
-        rows.append((_whole(cve), *cells))
-    return "<h2>Vulnerabilities</h2>" + _table(("", *(note.tag for note in shown)), rows)
+    for known, summary in summaries.items():
+        found = [states.get((note.tag, known), "unknown") for note in shown]
+        if {"applied", "missing"} & {*found}:
+            title = f'{_whole(known)}<br><span class="quiet">{escape(summary)}</span>'
+            rows.append((title, *(_STATES.get(state) or f'<span class="quiet">{state}</span>' for state in found)))
+    if not rows:
+        return ""
+    legend = (
+        "<p>Fixed: by a patch of ours, with a proof. In upstream: this version of Airflow has the fix itself."
+        " Not fixed: know before you rely on it.</p>"
+    )
+    return f"<h2>Vulnerabilities</h2>{legend}" + _table(("", *(note.tag for note in shown)), rows)
 
 
 def _release(note: Note) -> str:
@@ -237,7 +248,16 @@ def _release(note: Note) -> str:
 def _summary(note: Note) -> str:
     exact = f"<code>apache-airflow=={escape(note.patched)}</code>"
     pythons = escape(", ".join(note.pythons))
-    return f"Apache Airflow {escape(note.upstream)} as {exact}, for Python {pythons}; dependencies as of {note.cutoff}."
+    text = f"Apache Airflow {escape(note.upstream)} as {exact}, for Python {pythons}; dependencies as of {note.cutoff}."
+    balance = _balance(note)
+    return f"{text} Its patches fix {balance}." if balance else text
+
+
+def _balance(note: Note) -> str:
+    """How many of the known vulnerabilities that concern a release it fixes; empty where none is known."""
+    states = [item.state for item in note.vulnerabilities]
+    fixed, missing = states.count("applied"), states.count("missing")
+    return f"{fixed} of {fixed + missing} known vulnerabilities" if fixed + missing else ""
 
 
 def _files(record: ProjectRecord, *, heading: bool) -> str:
@@ -267,6 +287,6 @@ def _folded(title: str, content: str) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells are HTML already; headings are not. It scrolls by itself where it does not fit."""
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    top = "".join(f'<th scope="col">{_whole(cell)}</th>' for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
