@@ -158,12 +158,18 @@ def _of_patches(
             continue
         cves = f" ({', '.join(patch.cves)})" if patch.cves else ""
         notice = patch.fields.get("Notice", "").replace("\n ", " ").strip()
+        if not notice.startswith(_NAMES):
+            notice = notice[:1].upper() + notice[1:]
         again = "; revised" if patch.slug in slugs else ""
         yield _section_of(patch), f"{patch.subject}{cves}{again}{f'. {notice}' if notice else ''}"
     present = {patch.slug for patch in patches}
     for slug in slugs:
         if slug not in present:
             yield "Improvements", f"Not carried any more: {slug.replace('-', ' ')}"
+
+
+_NAMES = ("airflow_", "airflow.")
+"""With what a sentence may begin in lower case."""
 
 
 def _section_of(patch: Patch) -> str:
