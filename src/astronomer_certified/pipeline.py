@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
 from packaging.version import Version
 
@@ -291,11 +289,11 @@ def check(workspace: Workspace, version: Version) -> str:
 
 def releases_page(workspace: Workspace) -> str:
     """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
-    from . import release_page
+    from . import certificates, release_page
 
-    def certificate(stated: Manifest) -> Mapping[str, Any] | None:
-        path = workspace.kept_certificate(stated.release)
-        return cast(Mapping[str, Any], json.loads(path.read_bytes())) if path.is_file() else None
+    def entry(stated: Manifest) -> release_page.Entry:
+        found = certificates.kept(workspace, stated.release)
+        stale = found is not None and not certificates.is_current(workspace, found)
+        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
 
-    stated = [manifest.load(workspace, version) for version in versions(workspace)]
-    return release_page.page([(item, certificate(item)) for item in stated])
+    return release_page.page([entry(manifest.load(workspace, version)) for version in versions(workspace)])

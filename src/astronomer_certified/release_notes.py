@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
 from packaging.version import InvalidVersion, Version
 
-from . import manifest, series
-from .artifacts import Manifest
+from . import certificates, manifest, series
+from .artifacts import Manifest, Release
 from .index.notes import Fix, Note, Vulnerability
 from .series import Patch
 from .workbench import matrix
@@ -39,8 +40,6 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
     release = stated.release
     folder = workspace.constraints(release.upstream)
     texts = {str(python): folder / f"constraints-{python}.txt" for python in stated.pythons}
-    # What was made here last; else what the project keeps.
-    certificates = [workspace.certificate(release), workspace.kept_certificate(release)]
     return Note(
         version=str(release.certified),
         tag=release.tag,
@@ -51,9 +50,19 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
         fixes=tuple(map(_fix, series.read(stated.path.parent))),
         providers={str(name): str(pin) for name, pin in stated.providers.items()},
         constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
-        certificate=next((path.read_text(encoding="utf-8") for path in certificates if path.is_file()), None),
+        certificate=_certificate(workspace, release),
         vulnerabilities=known,
     )
+
+
+def _certificate(workspace: Workspace, release: Release) -> str | None:
+    """Of the last run here; else the one that the project keeps, if it speaks of what is here now."""
+    made = workspace.certificate(release)
+    if made.is_file():
+        return made.read_text(encoding="utf-8")
+    found = certificates.kept(workspace, release)
+    current = found is not None and certificates.is_current(workspace, found)
+    return json.dumps(found, indent=1, sort_keys=True) if current else None
 
 
 def _fix(patch: Patch) -> Fix:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .artifacts import Manifest
+from .certificates import Certificate
 from .manifest import PROVIDER_PREFIXES
 
 _NONE = "-"
-Certificate = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A release and its certificate; `stale` when there is one that speaks of other inputs, which is not shown."""
+
+    manifest: Manifest
+    certificate: Certificate | None = None
+    stale: bool = False
+
 
 _INTRO = """\
 # The releases
@@ -40,9 +51,9 @@ written for older client libraries than the backports bring. Each cell says: wha
 """
 
 
-def page(releases: Sequence[tuple[Manifest, Certificate | None]]) -> str:
-    """The page in Markdown. A release without a certificate is shown as such."""
-    manifests = [manifest for manifest, _ in releases]
+def page(releases: Sequence[Entry]) -> str:
+    """The page in Markdown. A release without a certificate, or with one that is stale, is shown as such."""
+    manifests = [entry.manifest for entry in releases]
     sections = [
         _INTRO,
         "## What is there\n",
@@ -64,22 +75,24 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
 
-def _overview(release: tuple[Manifest, Certificate | None]) -> list[str]:
-    manifest, certificate = release
+def _overview(entry: Entry) -> list[str]:
+    manifest, certificate = entry.manifest, entry.certificate
     patches = "" if certificate is None else str(len(certificate[f"wheel {manifest.core.name}"]["patches"]))
+    absent = "stale: what went into it has changed" if entry.stale else "none yet"
     return [
         manifest.release.tag,
         ", ".join(map(str, manifest.pythons)),
         f"{manifest.cutoff:%Y-%m-%d}",
         patches,
         str(len(manifest.extras)),
-        f"`certificates/certificate-{manifest.release.tag}.json`" if certificate else "none yet",
+        f"`certificates/certificate-{manifest.release.tag}.json`" if certificate else absent,
     ]
 
 
-def _installs(releases: Iterable[tuple[Manifest, Certificate | None]]) -> Iterable[list[str]]:
-    for manifest, certificate in releases:
-        for name, record in sorted((certificate or {}).items()):
+def _installs(releases: Iterable[Entry]) -> Iterable[list[str]]:
+    for entry in releases:
+        manifest = entry.manifest
+        for name, record in sorted((entry.certificate or {}).items()):
             if name.split(" ")[0] != "install":
                 continue
             if "checks" not in record:
@@ -92,13 +105,13 @@ def _installs(releases: Iterable[tuple[Manifest, Certificate | None]]) -> Iterab
             ]  # fmt: skip
 
 
-def _installers(releases: Sequence[tuple[Manifest, Certificate | None]]) -> str:
+def _installers(releases: Iterable[Entry]) -> str:
     records = {
-        f"{manifest.release.tag} on {'.'.join(record['python'].split('.')[:2])}": {
+        f"{entry.manifest.release.tag} on {'.'.join(record['python'].split('.')[:2])}": {
             item["installer"]: f"{item['seconds']} s" for item in record["installers"]
         }
-        for manifest, certificate in releases
-        for record in _installer_records(certificate or {})
+        for entry in releases
+        for record in _installer_records(entry.certificate or {})
     }
     names = list(dict.fromkeys(name for seconds in records.values() for name in seconds))
     pips = sorted((name for name in names if name.startswith("pip")), key=_by_number)

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified import pipeline, release_page
+from astronomer_certified.release_page import Entry
 from astronomer_certified.workspace import Workspace
 
 CERTIFICATE: dict[str, Any] = {
@@ -48,7 +49,7 @@ def test_the_page_of_this_repository_is_current() -> None:
 
 
 def test_installs_that_were_made_and_those_that_were_not_are_shown() -> None:
-    page = release_page.page([(manifest(), CERTIFICATE)])
+    page = release_page.page([Entry(manifest=manifest(), certificate=CERTIFICATE)])
 
     assert "| 2.1.0-4 | 3.6, 3.7, 3.8 | 2021-05-28 | 2 | 2 | `certificates/certificate-2.1.0-4.json` |" in page
     assert "| 2.1.0-4 | 3.8.18 | `astronomer-certified[celery]==2.1.0.*` | 23.3.2 | 2 hold | 31.5 s |" in page
@@ -56,14 +57,21 @@ def test_installs_that_were_made_and_those_that_were_not_are_shown() -> None:
 
 
 def test_installers_stand_in_the_order_of_their_versions_pips_first() -> None:
-    page = release_page.page([(manifest(), CERTIFICATE)])
+    page = release_page.page([Entry(manifest=manifest(), certificate=CERTIFICATE)])
 
     assert "| release | pip 9.0.3 | pip 20.3.4 | uv 0.9.1 |" in page
     assert "| 2.1.0-4 on 3.6 | 70.0 s | - | 4.0 s |\n| 2.1.0-4 on 3.8 | 50.0 s | 40.0 s | 3.0 s |" in page
 
 
 def test_a_release_without_a_certificate_says_so() -> None:
-    assert "| 2.1.0-4 | 3.6, 3.7, 3.8 | 2021-05-28 |  | 2 | none yet |" in release_page.page([(manifest(), None)])
+    assert "| 2.1.0-4 | 3.6, 3.7, 3.8 | 2021-05-28 |  | 2 | none yet |" in release_page.page(
+        [Entry(manifest=manifest())]
+    )
+
+
+def test_a_stale_certificate_is_said_and_not_shown() -> None:
+    page = release_page.page([Entry(manifest=manifest(), stale=True)])
+    assert "| stale: what went into it has changed |" in page
 
 
 def test_what_the_document_says_of_1_10_stands_beside_what_is_installed() -> None:
@@ -75,7 +83,7 @@ def test_what_the_document_says_of_1_10_stands_beside_what_is_installed() -> Non
         left_out={"devel": "tools", "doc": "tools", "snowflake": "conflict"},
     )
 
-    page = release_page.page([(old, json.loads(json.dumps(CERTIFICATE)))])
+    page = release_page.page([Entry(manifest=old, certificate=json.loads(json.dumps(CERTIFICATE)))])
 
     assert "| `celery` | 1.0.0 → backport 2021.3.17 |" in page
     assert "| `google` | 1.0.0 → in the core |" in page
