@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from . import index_commands
+from . import arguments, index_commands
 from .effects import as_workspace_error
 from .errors import CertifiedError, EnvironmentMissing, UsageError, WorkspaceError
 from .progress import Quiet, watcher
@@ -77,19 +77,6 @@ def _workspace(args: argparse.Namespace) -> Workspace:
     return Workspace.at(root)
 
 
-def _version(text: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion as err:
-        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
-
-
-def _jobs(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="certified", description="The factory of Astronomer Certified.")
     parser.add_argument("-C", dest="directory", default=".", metavar="DIR", help="the project folder (default: here)")
@@ -106,9 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         own = verb(name, act, text)
         nargs = "?" if name in ("release", "build") else None
         own.add_argument(
-            "version", type=_version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
+            "version", type=arguments.version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
         )
-        own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
+        own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
         own.add_argument("--quiet", action="store_true", help="no progress")
         if json_output:
             own.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -134,11 +121,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
     new = verb("new", _new, "Draft the release of an upstream version that is not there yet.")
-    new.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.4.3")
+    new.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.4.3")
     new.add_argument("--no-resolve", action="store_true", help="write the draft only; build and resolve nothing")
-    new.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    new.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
-    check.add_argument("versions", nargs="*", type=_version, metavar="VERSION", help="all by default")
+    check.add_argument("versions", nargs="*", type=arguments.version, metavar="VERSION", help="all by default")
     verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
     workbench.add(verbs, _workspace)
     index_commands.add_to(verbs)

@@ -11,8 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import InvalidVersion, Version
-
+from astronomer_certified import arguments
 from astronomer_certified.errors import UsageError
 from astronomer_certified.progress import Quiet
 from astronomer_certified.workspace import Workspace
@@ -22,19 +21,6 @@ if TYPE_CHECKING:
 
 Act = Callable[[argparse.Namespace, Quiet, Workspace], int]
 Verbs = Any  # argparse has no public name for what add_subparsers gives
-
-
-def _version(text: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion as err:
-        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
-
-
-def _jobs(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
-    return int(text)
 
 
 def _move(text: str) -> tuple[str, str]:
@@ -53,10 +39,10 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
         return own
 
     own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
-    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.1.0")
     own.add_argument("--force", action="store_true", help="even if series, overrides and repairs are as they were")
     own = verb(verbs, "changelog", _changelog, "Show what changed since the revision before.")
-    own.add_argument("version", type=_version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.1.0")
     own.add_argument("--write", action="store_true", help="write it to patches/VERSION/, and record the revision")
 
     text = "Make, port and keep patches with ordinary git."
@@ -94,7 +80,7 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
     own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
-    own.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
