@@ -670,6 +670,8 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # In the background of a shell tests inherit that SIGINT is ignored; a command that a person types does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def edit(self, path: Path, old: str, new: str) -> None:
