@@ -285,17 +285,28 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         with naming(target):
             yield beside
         beside.chmod(0o755)
-        if target.exists():
-            # rename(2) cannot replace a folder that is not empty: the old one steps aside first.
-            aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}"))
-            target.rename(aside / "old")
-            beside.rename(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            beside.rename(target)
+        _take_the_place(target, beside)
         _fsync_folder(target.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take_the_place(target: Path, beside: Path) -> None:
+    """`beside` is `target` now, also where another process makes the same at the same time."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                beside.rename(target)
+            except OSError as err:
+                if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            else:
+                return
+            # rename(2) cannot replace a folder that is not empty: that one steps aside first.
+            aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}"))
+            stack.callback(shutil.rmtree, aside, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(aside / "old")
 
 
 @contextlib.contextmanager

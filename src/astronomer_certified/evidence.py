@@ -208,11 +208,12 @@ class Evidence:
     def prove_step(self) -> Step:
         python = self.plan.manifest.target.python
         requirements = self.plan.folder / f"proof-requirements-{python}.txt"
-        core = f"wheel {self.plan.manifest.core.name}"
+        core, *repairs = (f"wheel {item.name}" for item in self.plan.manifest.distributions)
 
         def inputs(done: Done) -> Mapping[str, str]:
             return {
                 "core wheel": fingerprint(done[core]),
+                **{name: fingerprint(done[name]) for name in repairs},
                 "upstream wheel": self.plan.manifest.core.upstream_wheel.sha256,
                 "wheelhouse": fingerprint(done["wheelhouse"]),
                 "tool": code("proofs.py", "locked.py", "environments.py"),
@@ -231,7 +232,7 @@ class Evidence:
                 return Made(record={"not_done": not_done([lack])}, note=f"not done: {lack.why}")
             return self.prove(names, done)
 
-        return self.plan.step("prove", inputs, do, core, "wheelhouse", "constraints")
+        return self.plan.step("prove", inputs, do, core, *repairs, "wheelhouse", "constraints")
 
     def proof_names(self) -> tuple[str, ...]:
         """The proofs that the series name, each once. Raises `SeriesError` for one that is not there."""
@@ -297,7 +298,9 @@ class Evidence:
 
         [pinned] = [item for item in self.plan.constraints if item.python == interpreter.python]
         names = self._wanted(pinned, self.plan.manifest.target)
-        shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
+        repaired = [self.plan.made_wheel(done, item) for item in self.plan.manifest.repairs]
+        built = [wheel_at(output.path) for output in done["wheelhouse"].outputs]
+        shelf = locked.Shelf(wheels=(*repaired, *built))
         also = [self.plan.folder / f"proof-requirements-{interpreter.python}.txt"]
 
         def install(side: str) -> None:

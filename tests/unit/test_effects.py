@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -386,3 +387,18 @@ def test_a_program_or_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         effects.pipe(["no-such-program"], cwd=tmp_path, env=effects.clean_environment())
     with pytest.raises(CommandFailed, match="no such folder: "):
         effects.pipe(["cat"], cwd=tmp_path / "gone", env=effects.clean_environment())
+
+
+def test_a_folder_that_several_make_at_once_is_whole_and_nobody_fails(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+
+    def make(content: str) -> None:
+        for _ in range(100):
+            with effects.atomic_folder(target) as beside:
+                write_tree(beside, {"first": content, "second": content})
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(make, "abcd"))
+
+    assert (target / "first").read_text() == (target / "second").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
