@@ -165,7 +165,7 @@ class Evidence:
         return self.plan.step(name, inputs, do, "publish", "constraints", "wheelhouse")
 
     def installers_steps(self) -> tuple[Step, ...]:
-        """The quick install with every installer that runs on a Python of the release, on each of them."""
+        """The quick install with every installer that runs on its Python; on the others with the oldest and newest."""
         quick = self.plan.manifest.target
         rest = [python for python in self.plan.manifest.pythons if python != quick.python]
         return (
@@ -193,6 +193,8 @@ class Evidence:
                 return trial
 
             found = installers.of(self.plan.workspace.installers, target.python)
+            if target != self.plan.manifest.target:
+                found = installers.ends(found)
             with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
                 trials = tuple(pool.map(tried, found))
         failures = [f"{trial.installer}: {trial.failure}" for trial in trials if trial.failure]

@@ -63,6 +63,12 @@ def of(folder: Path, python: Python) -> tuple[Installer, ...]:
     return (*pips, Installer(name="uv", version=Version(own), requirements=None))
 
 
+def ends(found: tuple[Installer, ...]) -> tuple[Installer, ...]:
+    """The oldest pip, the newest, and uv: what is tried on the further Pythons of a release."""
+    *pips, own = found
+    return (*dict.fromkeys((*pips[:1], *pips[-1:])), own)
+
+
 def _first_pin(path: Path) -> Requirement:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):

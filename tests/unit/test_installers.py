@@ -42,3 +42,14 @@ def test_the_installers_of_the_project_are_those_that_the_document_and_users_nam
     folder = ROOT / "constraints" / "installers"
     assert names(folder, Python(3, 6)) == ["pip 19.3.1", "pip 20.3.4", "pip 21.3.1"]
     assert {"pip 19.3.1", "pip 22.3.1", "pip 23.3.2", "pip 25.0.1"} < set(names(folder, Python(3, 8)))
+
+
+def test_the_oldest_the_newest_and_uv_are_tried_on_further_pythons(tmp_path: Path) -> None:
+    for version in ("19.3.1", "23.0", "25.0"):
+        (tmp_path / f"pip-{version}.txt").write_text(f"pip=={version} \\\n    --hash=sha256:{'0' * 64}\n")
+    found = installers.of(tmp_path, Python(3, 8))
+
+    assert [str(installer).split()[1] for installer in installers.ends(found)][:2] == ["19.3.1", "25.0"]
+    assert installers.ends(found)[-1].name == "uv"
+    assert [installer.name for installer in installers.ends(found[-1:])] == ["uv"]
+    assert [installer.name for installer in installers.ends(found[-2:])] == ["pip", "uv"]
