@@ -37,8 +37,8 @@ pip's check of the requirements, the database, the list of DAGs, one task, an im
 _INSTALLERS = """\
 ## Installers
 
-The one command carried out by pips of the era, pips of today and uv: on one Python of the release by all that run there,
-on the others by the oldest, the newest and uv. The installer's check is clean and Airflow says the right version
+The one command carried out by pips of the era, pips of today and uv: on one Python of the release by all that run on
+it, on the others by the oldest, the newest and uv. The installer's check is clean and Airflow says the right version
 afterwards. Seconds are those of the installation, on a machine that did other things, too.
 """
 _BACKPORTS = """\
