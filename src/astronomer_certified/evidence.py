@@ -46,8 +46,10 @@ class Evidence:
             from . import index
 
             revisions.check(self.plan.manifest, self.plan.patches)
-            own = [output.path for name in self.plan.own_steps for output in done[name].outputs]
-            foreign = [output.path for output in done["wheelhouse"].outputs]
+            # How the description of a repaired distribution renders is its author's business, as in the wheelhouse.
+            repairs = {f"wheel {item.name}" for item in self.plan.manifest.repairs}
+            own = [output.path for name in self.plan.own_steps if name not in repairs for output in done[name].outputs]
+            foreign = [output.path for name in (*sorted(repairs), "wheelhouse") for output in done[name].outputs]
             credentials = index.ensure_credentials(self.plan.workspace.htpasswd, self.plan.workspace.upload_secret)
 
             def twine(argv: Sequence[str], *, env: Mapping[str, str]) -> effects.Completed:
