@@ -11,6 +11,7 @@ from .errors import CertifiedError
 
 _OF_A_PYTHON = re.compile(r"(.+) (\d\.\d+)")
 _NOTHING = "-"
+_CORE = "wheel apache-airflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,8 @@ def rows(outcome: Outcome) -> dict[str, dict[str, str]]:
     if outcome.failed is not None:
         shown[outcome.failed] = "FAILED"
     for name, cell in shown.items():
-        if cell == "FAILED" or not name.startswith(("fetch ", "wheel apache-airflow-")):
+        # What takes a moment is left out, unless it is what failed.
+        if cell == "FAILED" or name == _CORE or not name.startswith(("fetch ", "wheel ")):
             python, stage = _place(name, outcome.quick)
             found.setdefault(python, {})[stage] = cell
     return dict(sorted(found.items(), key=lambda item: _order(item[0])))
@@ -69,7 +71,7 @@ def _place(name: str, quick: Python | None) -> tuple[str, str]:
         return match[2], match[1]
     if name in ("install", "installers") and quick is not None:
         return str(quick), "quick install" if name == "install" else name
-    return "all", "core wheel" if name == "wheel apache-airflow" else name
+    return "all", "core wheel" if name == _CORE else name
 
 
 def _order(python: str) -> list[int]:

@@ -13,6 +13,7 @@ WHOLE = Outcome(
         "fetch apache-airflow": 0.3,
         "wheel apache-airflow": 2.25,
         "wheel apache-airflow-providers-mysql": 0.1,
+        "wheel celery": 0.1,
         "prove": 100.0,
         "install": 30.0,
         "install 3.10": 90.0,
