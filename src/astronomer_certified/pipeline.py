@@ -56,17 +56,19 @@ def _plan(workspace: Workspace, version: Version, jobs: int, watcher: Watcher) -
         watcher.progress(f"release {stated.release.upstream}", f"waiting for another run of it (process {pid})")
 
     build = workspace.release_build(stated.release)
-    in_build = (build / name for name in ("receipts", "environments", "resolve", "logs"))
-    folders = (build, *in_build, plan.dist, workspace.wheelhouse(stated.release), plan.folder)
-    with effects.lock(workspace.lock(stated.release), waiting):
-        for folder in folders:
+
+    def sweep() -> None:
+        in_build = (*build.glob("*/"), *build.glob("logs/*/"))
+        for folder in (build, *in_build, plan.dist, workspace.wheelhouse(stated.release), plan.folder):
             effects.sweep(folder)
+
+    with effects.lock(workspace.lock(stated.release), waiting):
+        sweep()
         try:
             yield plan
         finally:
             # Once more: programs that a killed run started may have gone on writing for a while.
-            for folder in folders:
-                effects.sweep(folder)
+            sweep()
 
 
 def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, every: bool = False) -> Summary:

@@ -160,6 +160,19 @@ def test_a_run_that_is_killed_in_a_step_is_completed_by_the_next(
     assert worn.left_over() == []
 
 
+def test_what_a_killed_run_left_half_written_is_gone_after_the_next_wherever_it_lies(worn: Project) -> None:
+    inside_environments = worn.build / "environments"
+    folders = [worn.dist, *(path for path in worn.build.rglob("*") if path.is_dir())]
+    folders = [path for path in folders if inside_environments not in path.parents]
+    assert len([path for path in folders if path.parent == worn.build / "logs"]) > 0
+    for folder in folders:
+        (folder / ".half.log.tmp-abcdefgh").write_text("hal")
+
+    worn.must("release")
+
+    assert worn.left_over() == []
+
+
 @pytest.mark.parametrize("whole_group", [True, False], ids=["with its children", "children live on"])
 def test_a_first_run_that_is_killed_in_every_step_in_turn_is_completed(
     fresh: Project, released: tuple[Project, Finished], whole_group: bool, orphans: list[Process]
