@@ -86,13 +86,12 @@ releases-page: $(ready) ## write docs/releases.md and docs/carry-matrix.md anew
 	@$(certified) releases > docs/releases.md
 	@$(certified) patch list --page > docs/carry-matrix.md
 
-check: $(ready) ## ruff, mypy --strict, manifests, series and patches, unit tests
+check: $(ready) ## ruff, mypy --strict, manifests, series and patches
 	@$(bin)/ruff check src tests scripts
 	@$(bin)/ruff format --check src tests scripts
 	@$(bin)/mypy
 	@$(certified) check
 	@$(certified) patch lint
-	@$(bin)/pytest -q tests/unit
 
 format: $(ready) ## let ruff format the sources
 	@$(bin)/ruff check --fix src tests scripts

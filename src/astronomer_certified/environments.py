@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .artifacts import Interpreter, Wheel
@@ -51,7 +54,7 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
     Raises `UpstreamError` when the index does not answer, `CommandFailed` otherwise.
     """
     words: list[str | Path] = [
-        uv(), "pip", "install", "--no-config", "--quiet", "--no-deps", "--only-binary", ":all:",
+        uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
         "--python", python_of(environment),
     ]  # fmt: skip
     if requirements:
@@ -59,7 +62,7 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
         for file in requirements:
             hashed += ["--requirement", file]
         # Every file is checked by its hash, so what uv has in its cache will do; only else is the index asked.
-        if run([*hashed, "--offline"], check=False).returncode != 0:
+        if run([*hashed, "--no-config", "--offline"], check=False).returncode != 0:
             uv_call(hashed)
     if wheels:
         # Our own files were hashed when they were made; uv keys its cache by path and time, so no stale copy is used.
@@ -67,9 +70,33 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
 
 
 def uv_call(words: Sequence[str | Path], *, cwd: Path | None = None) -> str:
-    """stdout of a uv command. A network that does not answer is an `UpstreamError` that says so."""
-    # In the environment, not in argv: an index's address may hold a password.
-    env = clean_environment() if "--offline" in words else clean_environment(UV_DEFAULT_INDEX=index_url())
+    """stdout of a uv command, which sees no settings but ours.
+
+    A network that does not answer is an `UpstreamError` that says so.
+    """
+    with _settings(offline="--offline" in words) as variables:
+        return _answered(words, cwd, clean_environment(**variables))
+
+
+@contextlib.contextmanager
+def _settings(*, offline: bool) -> Iterator[dict[str, str]]:
+    """uv's variables that keep a user's settings out and name the index."""
+    if offline:
+        yield {"UV_NO_CONFIG": "1"}
+        return
+    # In a file that only we can read, not in argv: an index's address may hold a password. Many mirrors do not say how
+    # long a file may be kept; uv would fetch each sdist anew, and ask it for its metadata anew, in every resolution.
+    # A file never changes under its address, here or anywhere. TOML's basic strings are JSON's.
+    with tempfile.NamedTemporaryFile("w", prefix="certified-uv-", suffix=".toml") as file:
+        file.write(
+            f"[[index]]\nurl = {json.dumps(index_url())}\ndefault = true\n"
+            'cache-control = { files = "max-age=31536000, immutable" }\n'
+        )
+        file.flush()
+        yield {"UV_CONFIG_FILE": file.name}
+
+
+def _answered(words: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str]) -> str:
     try:
         return run(words, cwd=cwd, env=env).stdout
     except CommandFailed as err:

@@ -6,6 +6,7 @@ kept: it records download addresses. Which files a pin has is read from the inde
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ def resolve(
     """
     with scratch_folder(scratch, f"resolve-{interpreter.python}") as folder:
         (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python))
-        common: list[str | Path] = ["--no-config", "--quiet", "--project", folder, "--python", interpreter.executable]
+        common: list[str | Path] = ["--quiet", "--project", folder, "--python", interpreter.executable]
         try:
             uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
         except CommandFailed as err:
@@ -114,7 +115,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
 
 
 def _dates(manifest: Manifest) -> list[str]:
-    """uv's options for the cutoff; --no-config, which keeps a user's settings out, hides them in a pyproject.toml."""
+    """uv's options for the cutoff; the settings file that keeps a user's out hides those of a pyproject.toml."""
     later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(
         manifest.later
     )
@@ -132,20 +133,26 @@ def _pins(
     text: str, python: Python, wheels: Mapping[NormalizedName, Wheel], manifest: Manifest
 ) -> dict[NormalizedName, Version]:
     """The pins of a requirements file that hold on this Python; patched distributions get their patched version."""
-    environment = {"python_version": str(python), "python_full_version": f"{python}.{_LAST_PATCH}"}
     patched = {item.name: item.release.patched for item in manifest.distributions}
     pins: dict[NormalizedName, Version] = {}
     for line in text.splitlines():
         if line.startswith(("/", "file:", "./")):
             name = parse_wheel_filename(unquote(urlsplit(line.split(" ;")[0]).path).rsplit("/", 1)[-1])[0]
             pins[name] = patched[name]
-            continue
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate(dict(environment)):
-            name = canonicalize_name(requirement.name)
-            pins[name] = Version(next(iter(requirement.specifier)).version)
+        elif (pin := _pin(line, python)) is not None:
+            pins[pin[0]] = pin[1]
     pins.pop(manifest.core.name, None)
     return dict(sorted(pins.items()))
+
+
+@functools.cache  # a hundred extras ask for the same few hundred lines
+def _pin(line: str, python: Python) -> tuple[NormalizedName, Version] | None:
+    """Name and version of one line; None when its marker does not hold on that Python."""
+    requirement = Requirement(line)
+    environment = {"python_version": str(python), "python_full_version": f"{python}.{_LAST_PATCH}"}
+    if requirement.marker is not None and not requirement.marker.evaluate(environment):
+        return None
+    return canonicalize_name(requirement.name), Version(next(iter(requirement.specifier)).version)
 
 
 def _resolved(name: NormalizedName, version: Version, page: Sequence[IndexFile], until: datetime) -> ResolvedPin:
@@ -171,6 +178,7 @@ def _resolved(name: NormalizedName, version: Version, page: Sequence[IndexFile],
     )
 
 
+@functools.cache  # each page is looked at for every Python
 def _parsed(text: str) -> Version | None:
     try:
         return Version(text)
@@ -246,7 +254,7 @@ def lock_requirements(
         (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements))
         (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints))
         words: list[str | Path] = [
-            uv(), "pip", "compile", "--no-config", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
+            uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
             "--exclude-newer", _stamp(cutoff),
             "--constraints", folder / "constraints.txt", folder / "in.txt",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from astronomer_certified import environments, interpreters, upstream_index
+from astronomer_certified import effects, environments, interpreters, upstream_index
 from astronomer_certified.errors import CertifiedError
 
 
@@ -32,3 +35,35 @@ def test_no_message_of_a_failed_command_holds_the_password(private: str) -> None
         environments.uv_call([interpreters.uv(), "pip", "compile", "--no-such-option"])
 
     assert "s3cret" not in str(refused.value)
+
+
+SHOWS = """
+import os
+path = os.environ["UV_CONFIG_FILE"]
+print(path, oct(os.stat(path).st_mode & 0o777))
+print(open(path).read())
+"""
+
+
+def test_uv_gets_the_index_in_a_file_for_us_alone_that_lets_it_keep_files(private: str) -> None:
+    where, _, text = environments.uv_call([sys.executable, "-c", SHOWS]).partition("\n")
+
+    path, mode = where.split()
+    settings = tomllib.loads(text)
+    assert mode == "0o600"
+    assert not Path(path).exists()
+    assert settings["index"] == [
+        {"url": private, "default": True, "cache-control": {"files": "max-age=31536000, immutable"}}
+    ]
+
+
+def test_uv_takes_no_settings_of_the_user(private: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".config" / "uv").mkdir(parents=True)
+    (tmp_path / ".config" / "uv" / "uv.toml").write_text("no-such-setting = true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen = effects.run([interpreters.uv(), "pip", "list"], check=False)
+    assert "no-such-setting" in seen.stderr
+
+    for words in (["pip", "compile"], ["pip", "compile", "--offline"]):
+        (tmp_path / "in.txt").write_text("")
+        environments.uv_call([interpreters.uv(), *words, "--quiet", "--no-header", tmp_path / "in.txt"])
