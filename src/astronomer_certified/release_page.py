@@ -30,9 +30,10 @@ Made by `certified releases` from the manifests in `patches/` and the certificat
 _INSTALLS = """\
 ## Certified installs
 
-Each is one command of pip, from the index into an empty environment, wheels only, every file's sha256 known; then
-pip's check of the requirements, the database, the list of DAGs, one task, an import of every provider's hooks, and
-`/health` of each user interface. Seconds are those of the installation.
+Each is one command of pip, from the index into an empty environment, wheels only. The sha256 of every file that was
+installed is one that the release knows, where pip says which files it took (from 22.2 on); older pips check it against
+the index's page alone. Then pip's check of the requirements, the database, the list of DAGs, one task, an import of
+every provider's hooks, and `/health` of each user interface. Seconds are those of the installation.
 """
 _INSTALLERS = """\
 ## Installers
