@@ -269,7 +269,7 @@ class Plan:
             if missing := [path for path in paths if not path.is_file()]:
                 raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
             return {
-                "tool": code("wheelhouse.py", "backends.py", "wheel_files.py"),
+                "tool": code("wheelhouse.py", "constraints.py", "backends.py", "wheel_files.py"),
                 **file_digests(self.workspace.root, paths),
             }
 
