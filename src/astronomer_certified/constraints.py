@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,19 +90,21 @@ def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Pytho
 
 
 def wheelhouse_items(
-    own: Sequence[WheelhouseItem], releases: Sequence[Sequence[WheelhouseItem]]
+    pinned: Collection[NormalizedName],
+    releases: Sequence[Sequence[WheelhouseItem]],
+    repaired: Collection[NormalizedName] = (),
 ) -> tuple[WheelhouseItem, ...]:
-    """What the index must hold for a release, given the files of all releases that may share it.
+    """What the index must hold for a release that pins these projects, given the files of all releases that may share
+    the index and the projects that any of them repairs.
 
-    A project of which the index holds one wheel is answered by it alone. So of each project that any release builds,
-    and this one pins, all wheels that any release pins must be there, whichever release is published first.
+    A project of which the index holds one wheel is answered by it alone. So of each project that any release builds or
+    repairs, and this one pins, all wheels that any release pins must be there, whichever release is published first.
     """
-    built = {item.source.project for items in releases for item in items if item.build}
-    pinned = {item.source.project for item in own}
+    ours = {item.source.project for items in releases for item in items if item.build}.union(repaired)
     needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
     for items in releases:
         for item in items:
-            if item.source.project in built & pinned:
+            if item.source.project in ours and item.source.project in pinned:
                 key = (item.source, item.build, item.version, item.uploaded)
                 needed.setdefault(key, set()).update(item.pythons)
     return _items(needed)

@@ -242,25 +242,34 @@ class Plan:
 
         return self.step("certified wheel", inputs, do, "constraints")
 
-    def _files_of_sharing(self) -> list[Path]:
-        """The files.json of every release that shares the index, and of this one."""
-        sharing = {self.folder, *map(self.workspace.constraints, self.workspace.releases_sharing())}
-        return sorted(path for folder in sharing if (path := folder / "files.json").is_file())
+    def _sharing(self) -> dict[Version, Path]:
+        """The releases that share the index, this one among them, with their files.json."""
+        versions = {self.release.upstream, *self.workspace.releases_sharing()}
+        files = {version: self.workspace.constraints(version) / "files.json" for version in sorted(versions)}
+        return {version: path for version, path in files.items() if path.is_file()}
 
     def _wheelhouse_items(self) -> tuple[WheelhouseItem, ...]:
-        releases = [constraints.load_files(path.parent) for path in self._files_of_sharing()]
-        return constraints.wheelhouse_items(constraints.load_files(self.folder), releases)
+        sharing = self._sharing()
+        repairs = {
+            version: {item.name for item in manifest.load(self.workspace, version).repairs} for version in sharing
+        }
+        files = {version: constraints.load_files(path.parent) for version, path in sharing.items()}
+        own = self.release.upstream
+        pinned = {item.source.project for item in files[own]} | repairs[own]
+        return constraints.wheelhouse_items(pinned, list(files.values()), set().union(*repairs.values()))
 
     def wheelhouse_step(self) -> Step:
         target = self.workspace.wheelhouse(self.release)
         requirements = self.workspace.toolchain
 
         def inputs(done: Done) -> Mapping[str, str]:
-            paths = [self.folder / "files.json", *self._files_of_sharing(), requirements, self.workspace.recipes]
+            # Each files.json names the digest of all that its release resolves, its repairs among them.
+            files = self._sharing().values()
+            paths = [self.folder / "files.json", *files, requirements, self.workspace.recipes]
             if missing := [path for path in paths if not path.is_file()]:
                 raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
             return {
-                "tool": code("wheelhouse.py", "backends.py", "wheel_files.py"),
+                "tool": code("wheelhouse.py", "constraints.py", "backends.py", "wheel_files.py"),
                 **file_digests(self.workspace.root, paths),
             }
 

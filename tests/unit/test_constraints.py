@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from factories import distribution, manifest, write_tree
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified import constraints
@@ -293,10 +293,14 @@ def test_the_wheelhouse_comes_back_as_it_was_planned(tmp_path: Path) -> None:
     assert json.loads((folder / "files.json").read_text())["inputs"] == DIGEST
 
 
+def projects(items: Iterable[WheelhouseItem]) -> set[NormalizedName]:
+    return {item.source.project for item in items}
+
+
 def held(resolutions: list[Resolution]) -> tuple[WheelhouseItem, ...]:
     """What the index holds when there is no other release."""
     items = constraints.plan_files(resolutions)
-    return constraints.wheelhouse_items(items, [items])
+    return constraints.wheelhouse_items(projects(items), [items])
 
 
 def test_a_release_carries_the_wheels_of_all_releases_of_what_one_of_them_builds() -> None:
@@ -307,11 +311,24 @@ def test_a_release_carries_the_wheels_of_all_releases_of_what_one_of_them_builds
     newer = constraints.plan_files([resolution(P38, wheel, other)])
 
     for own in (older, newer):
-        items = constraints.wheelhouse_items(own, [older, newer])
+        items = constraints.wheelhouse_items(projects(own), [older, newer])
         assert [(item.source.filename, item.build) for item in items] == [
             ("mixed-1.0.tar.gz", True),
             ("mixed-2.0-py3-none-any.whl", False),
         ]
+
+
+def test_a_release_carries_the_wheels_of_all_releases_of_what_one_of_them_repairs() -> None:
+    provider = NormalizedName("demo-provider")
+    repairing = constraints.plan_files([resolution(P36, pin("demo-provider", "1.1.0+astro.1"), FLASK)])
+    other = constraints.plan_files(
+        [resolution(P38, pin("demo-provider", "1.3.0", "demo_provider-1.3.0-py3-none-any.whl"))]
+    )
+
+    for pinned in (projects(other), {*projects(repairing), provider}):
+        (item,) = constraints.wheelhouse_items(pinned, [repairing, other], {provider})
+        assert item.source.filename == "demo_provider-1.3.0-py3-none-any.whl"
+    assert constraints.wheelhouse_items({FLASK.name}, [repairing, other], {provider}) == ()
 
 
 TOOLCHAIN = f"setuptools==56.2.0 --hash=sha256:{'0' * 64}\n"
