@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from packaging.utils import canonicalize_name
-
 from astronomer_certified.errors import PublishError
 
 from . import integrity
@@ -82,7 +80,7 @@ class Server:
         self._socket = listening
         self._credentials = credentials
         self._fallback = fallback
-        self._protected = patterns(map(_normal, protected))
+        self._protected = patterns(protected)
         self._options = options
         self._front: Front | None = None
         self._back: Any = None
@@ -203,7 +201,3 @@ def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a wildcard cannot be connected to
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _normal(name: str) -> str:
-    return name if "*" in name or "?" in name else canonicalize_name(name)
