@@ -56,7 +56,7 @@ def wheel(members: dict[str, str] | None = None, *, content: str = "", but: str 
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
             archive.writestr(
-                name,
+                zipfile.ZipInfo(name),  # of 1980: the same members are the same bytes at any time
                 text
                 or (record({n: t for n, t in members.items() if n != but}, name) if name.endswith("/RECORD") else ""),
             )
@@ -156,6 +156,20 @@ def test_the_same_bytes_again_change_nothing(store: Store) -> None:
 
     assert add(store, NAME, wheel()) is False
     assert (store.root / NAME).stat() == before
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_the_right_bytes_again_repair_what_was_damaged_since(store: Store, status: Status) -> None:
+    add(store, NAME, wheel())
+    store.change(NormalizedName("tiny"), lambda record: replace(record, status=status))
+    (store.root / NAME).write_bytes(bytes(len(wheel())))
+
+    assert add(store, NAME, wheel()) is True
+    assert (store.root / NAME).read_bytes() == wheel()
+    store.metadata(NAME).unlink()
+    assert add(store, NAME, wheel()) is True
+    assert store.metadata(NAME).read_text() == METADATA
+    assert add(store, NAME, wheel()) is False
 
 
 def test_other_bytes_are_refused_with_both_hashes(store: Store) -> None:

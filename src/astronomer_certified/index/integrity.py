@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from packaging.utils import NormalizedName
 
@@ -16,7 +14,7 @@ from astronomer_certified.errors import PublishError
 
 from . import distributions
 from .records import FileRecord, ProjectRecord
-from .store import Store
+from .store import Store, whole
 
 _MISSING = "the file is gone from the store"
 _DAMAGED = "the file no longer has the bytes that were published"
@@ -63,15 +61,6 @@ def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None)
             on_file(file.filename)
             findings += _look(store, name, file)
     return tuple(findings)
-
-
-def whole(path: Path, sha256: str) -> bool:
-    """Whether the file at `path` has these bytes; no when it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:

@@ -20,8 +20,8 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects import atomic_file, write_atomic
 from astronomer_certified.errors import PublishError
 
-from . import integrity
 from .records import FileRecord, ProjectRecord, timestamp
+from .store import whole
 
 if TYPE_CHECKING:
     import requests
@@ -93,7 +93,7 @@ class Proxy:
             return None
         file, url = found
         kept = self._kept(file.sha256, filename)
-        if integrity.whole(kept, file.sha256):
+        if whole(kept, file.sha256):
             return kept
         session = _session()
         with _talking(url):

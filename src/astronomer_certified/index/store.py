@@ -124,7 +124,8 @@ class Store:
     # --- writing
 
     def add(self, upload: Upload, stream: BinaryIO) -> bool:
-        """Whether the file is new; False when it is published already with the same bytes.
+        """Whether the file is new, or whole again; False when it is published already with the same bytes, and they
+        are still there.
 
         Raises Refused for what is not a sound distribution or not of the announced sha256, and NameTaken when
         the name was ever published with other bytes.
@@ -138,7 +139,7 @@ class Store:
                     details=[f"announced sha256 {upload.sha256[:64]!a}", f"received  sha256 {received}"],
                     hint="upload it again",
                 )
-            if self._is_served(claimed, received):
+            if self._is_whole(claimed, received):
                 return False
             contents = distributions.verify(path, claimed)
             with self._locked(claimed.project):
@@ -179,9 +180,9 @@ class Store:
         known = record.find(claimed.filename)
         if known is not None and known.sha256 != received:
             raise _taken(claimed.filename, known.sha256, received)
-        if known is not None and known.withheld is None:
+        if known is not None and self._has(known):
             return False
-        if not record.status.takes_uploads:
+        if known is None and not record.status.takes_uploads:
             raise Refused(
                 f"{record.name} is {record.status} and takes no files",
                 details=[record.reason] if record.reason else [],
@@ -240,12 +241,21 @@ class Store:
             path.replace(target)
             _sync_folder(target.parent)
 
-    def _is_served(self, claimed: Distribution, received: str) -> bool:
+    def _is_whole(self, claimed: Distribution, received: str) -> bool:
         record = self.project(claimed.project)
         known = record.find(claimed.filename) if record else None
         if known is not None and known.sha256 != received:
             raise _taken(claimed.filename, known.sha256, received)
-        return known is not None and known.withheld is None
+        return known is not None and self._has(known)
+
+    def _has(self, known: FileRecord) -> bool:
+        """Whether a file is served, and is what its record says: it may have been damaged since."""
+        digest = known.metadata_sha256
+        return (
+            known.withheld is None
+            and whole(self.file(known.filename), known.sha256)
+            and (digest is None or whole(self.metadata(known.filename), digest))
+        )
 
     # --- turns, and what is being written
 
@@ -286,6 +296,15 @@ class Store:
             except (BlockingIOError, FileNotFoundError):
                 continue
         return tuple(swept)
+
+
+def whole(path: Path, sha256: str) -> bool:
+    """Whether the file at `path` has these bytes; no when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def _describe(
