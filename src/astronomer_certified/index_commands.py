@@ -367,8 +367,15 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
         protected=patterns([*PROTECTED, *args.protect]),
     )
     _describe(args, _folder(args))
-    result = export.export(_store(args), args.target.absolute(), serving)
+    store = _store(args)
+    result = export.export(store, args.target.absolute(), serving)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
+    if result.withheld:
+        raise PublishError(
+            f"{len(result.withheld)} things of {store.root} could not be exported; everything else was",
+            details=result.withheld[:20],
+            hint="certified index verify says more; export again when they are whole",
+        )
     return 0
 
 

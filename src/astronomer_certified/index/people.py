@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, quote
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from astronomer_certified.errors import PublishError
+
 from . import notes
 from .notes import Note
 from .records import FileRecord, ProjectRecord, Status
@@ -90,11 +92,15 @@ class People:
 
     # --- pages
 
-    def front(self) -> bytes:
-        """What this index is for, and everything on it."""
+    def front(self, *, static: bool = False) -> bytes:
+        """What this index is for, and everything on it; all of it when `static`: a file cannot search."""
         names = self._store.names()
-        certified = self._store.project(CERTIFIED)
-        parts = [_search_form("search", ""), "<h1>Python packages</h1>"]
+        try:
+            certified = self._store.project(CERTIFIED)
+        except PublishError:
+            certified = None  # one damaged record is no reason to have no front page
+        shown = names if static else names[:_SHOWN]
+        parts = [*([] if static else [_search_form("search", "")]), "<h1>Python packages</h1>"]
         if certified is not None and certified.served:
             newest = certified.served[-1]
             parts += [
@@ -105,9 +111,9 @@ class People:
             ]
         else:
             parts += [self._install("PROJECT")]
-        parts += [f"<h2>All {len(names):,} projects</h2>", _names(names[:_SHOWN], "project/")]
-        if len(names) > _SHOWN:
-            parts.append(f'<p class="quiet">{len(names) - _SHOWN:,} more: search for them.</p>')
+        parts += [f"<h2>All {len(names):,} projects</h2>", _names(shown, "project/")]
+        if len(names) > len(shown):
+            parts.append(f'<p class="quiet">{len(names) - len(shown):,} more: search for them.</p>')
         return _page("Python packages", parts)
 
     def search(self, words: str) -> bytes:
