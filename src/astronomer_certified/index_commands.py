@@ -48,7 +48,12 @@ def add_to(verbs: Any) -> None:
     status.add_argument("project")
     status.add_argument("status", choices=("active", "archived", "deprecated", "quarantined"))
     status.add_argument("--reason", default=None)
-    _verb(own, "verify", _verify, "Read every file again; withhold what is damaged, serve again what is whole again.")
+    _verb(
+        own,
+        "verify",
+        _verify,
+        "Read every file again; withhold what is damaged, serve again what is whole again, correct records.",
+    )
     _users(own)
     export = _verb(own, "export", _export, "Write the index as static files that any web server can serve.")
     export.add_argument("target", type=Path, metavar="DIR")
@@ -61,7 +66,7 @@ def add_to(verbs: Any) -> None:
     mirror.add_argument("projects", nargs="+", metavar="PROJECT")
 
 
-_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers."
+_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers and cuts no download off."
 
 
 def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser:
@@ -145,7 +150,7 @@ def _store(args: argparse.Namespace) -> Store:
 
 def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     from . import index
-    from .index.fallback import Mode
+    from .index.fallback import Mode, patterns
     from .index.server import Options
     from .index.workers import Setup, supervise
     from .upstream_index import shown_url
@@ -170,7 +175,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         store=folder / "packages",
         credentials=folder / "htpasswd",
         fallback=fallback,
-        protected=(*index.PROTECTED, *args.protect),
+        protected=patterns([*index.PROTECTED, *args.protect]),
         options=options,
     )
 
@@ -179,13 +184,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
             print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
         print(f"serving {setup.store} at {url}simple/; uploads need a user in {setup.credentials}", flush=True)
 
-    if args.workers > 1:
-        supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
-    else:
-        from .index.server import listen
-
-        server = setup.server(listen(args.host, args.port))
-        index.serve_forever(server, ready=lambda server: ready(server.url, server.findings))
+    supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
     return 0
 
 

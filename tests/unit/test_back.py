@@ -67,6 +67,32 @@ def test_readers_that_take_their_time_keep_nobody_waiting(served: Server, more: 
         assert "certified_index_projects 1.0" in metrics(served)
 
 
+def test_a_server_that_is_told_to_end_refuses_new_clients_and_gives_slow_ones_up(served: Server) -> None:
+    for more in (b"", b"Upgrade: h2c\r\n"):
+        with contextlib.ExitStack() as stack:
+            ending = Server(served._store, fallback=False)
+            with ending:
+                port = int(ending.url.rstrip("/").rpartition(":")[2])
+                wire = stack.enter_context(connect(ending, window=4096))
+                wire.sendall(f"GET /packages/{LARGE} HTTP/1.1\r\nHost: x\r\n".encode() + more + b"\r\n")
+                assert wire.recv(100).startswith(b"HTTP/1.1 200")
+                ending.patience = 3
+                start = time.monotonic()
+                refused = threading.Thread(target=_until_refused, args=(port,), daemon=True)
+                refused.start()
+            assert time.monotonic() - start < 15
+            assert not refused.is_alive()
+
+
+def _until_refused(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+
+
 def test_a_part_of_a_file_comes_through_the_back_too(served: Server) -> None:
     with connect(served) as wire:
         head = f"GET /packages/{LARGE} HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nRange: bytes=1000000-1000004\r\n\r\n"

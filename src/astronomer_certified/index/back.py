@@ -51,6 +51,7 @@ _LOOK_EVERY = 5
 _AT_THE_DOOR = 100
 """Logins that may wait to be checked: 20 s of wrong passwords."""
 
+_LOOK_AT_STOP = 0.02
 _NO_WATERMARK = 1 << 60
 
 
@@ -120,12 +121,20 @@ class Back:
             self._waiting.release()
         self._in_loop(lambda: self._adopt(wire, client, received, found))
 
-    def stop(self) -> None:
-        """Uploads that are being stored end first; then the loop closes its sockets itself, in its own thread:
-        closing them under it would leave it polling numbers that may be somebody else's files by then."""
-        self._door.shutdown(cancel_futures=True)
+    def stop(self, until: float) -> None:
+        """What is coming, being stored or being sent ends first, until then (by time.monotonic) at most; then the loop
+        closes its sockets itself, in its own thread: closing them under it would leave it polling numbers that may be
+        somebody else's files by then."""
+        self._door.shutdown()
+        while self._waitress.active_channels and time.monotonic() < until:
+            time.sleep(_LOOK_AT_STOP)
         self._waitress.task_dispatcher.shutdown()
-        self._in_loop(lambda: wasyncore.close_all(self._channels, ignore_all=True))
+        self._in_loop(self._close_all)
+
+    def _close_all(self) -> None:
+        for channel in list(self._waitress.active_channels.values()):
+            channel.handle_close()  # with the files that it was sending
+        wasyncore.close_all(self._channels, ignore_all=True)
 
     def _in_loop(self, call: Any) -> None:
         trigger = self._waitress.trigger

@@ -90,6 +90,7 @@ class Front:
         self._waker, self._wakes = socket.socketpair()
         self._connections: dict[int, _Connection] = {}
         self._kept: dict[bytes, _Kept] = {}
+        self._until = 0.0
         self._kept_bytes = 0
         self._accepting = False
         self._date = grammar.date()
@@ -97,8 +98,10 @@ class Front:
         listening.setblocking(False)
         self._epoll.register(self._wakes, select.EPOLLIN)
 
-    def stop(self) -> None:
-        """No new connections; those that are being answered are answered first. From any thread."""
+    def stop(self, until: float) -> None:
+        """No new connections; those that are being answered are answered first, until then (by time.monotonic) at
+        most. From any thread."""
+        self._until = until
         self._stopping = True
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
@@ -108,9 +111,10 @@ class Front:
         listening, wakes = self._listening.fileno(), self._wakes.fileno()
         tick = time.monotonic() + 1
         poll, connections = self._epoll.poll, self._connections
-        while not (self._stopping and not self._busy()):
+        while not (self._stopping and (not self._busy() or time.monotonic() > self._until)):
             for number, event in poll(1.0, 256):
                 if number == listening:
+                    self._listening.close()  # who comes now is refused, or another worker's
                     self._accept()
                 elif number == wakes:
                     self._wakes.recv(100)
