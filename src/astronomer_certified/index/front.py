@@ -12,7 +12,6 @@ it, and given again as long as the file that it was made from has not changed: o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import select
 import socket
@@ -28,7 +27,7 @@ from . import grammar
 from .access import Log
 from .grammar import Request
 from .metrics import Counters
-from .site import Answer, Site
+from .site import SMALL, Answer, Site
 
 HEAD_LIMIT = 16 << 10
 """Bytes of a request up to its body. pip sends 700, with a token 2,000."""
@@ -38,9 +37,6 @@ _IDLE_SECONDS = 65
 _STALLED_SECONDS = 60
 _RECV = 64 << 10
 _SENDFILE = 1 << 20
-_SMALL = 64 << 10
-"""Files up to here are kept with their headers, and cost one system call instead of four."""
-
 _COPIED = 16 << 10
 """Bytes up to which it costs less to copy a body behind its head than to send two pieces."""
 
@@ -90,11 +86,11 @@ class Front:
         self._waker, self._wakes = socket.socketpair()
         self._connections: dict[int, _Connection] = {}
         self._kept: dict[bytes, _Kept] = {}
-        self._until = 0.0
         self._kept_bytes = 0
         self._accepting = False
         self._date = grammar.date()
         self._stopping = False
+        self._until = 0.0
         listening.setblocking(False)
         self._epoll.register(self._wakes, select.EPOLLIN)
 
@@ -114,11 +110,11 @@ class Front:
         while not (self._stopping and (not self._busy() or time.monotonic() > self._until)):
             for number, event in poll(1.0, 256):
                 if number == listening:
-                    self._listening.close()  # who comes now is refused, or another worker's
                     self._accept()
                 elif number == wakes:
                     self._wakes.recv(100)
                     self._listen(on=False)
+                    self._listening.close()  # who comes now is refused, or another worker's
                 elif (connection := connections.get(number)) is not None:
                     self._serve(connection, event)
             now = time.monotonic()
@@ -284,12 +280,10 @@ class Front:
                 if file is None:  # between its stat and now
                     self._refuse(connection, HTTPStatus.GONE)
                     return
-                if answer.length <= _SMALL:
+                if answer.length <= SMALL:
+                    # Kept with its headers, it costs one system call instead of four.
                     body = os.pread(file, answer.length, answer.span[0])
                     os.close(file)
-                    if answer.sha256 is not None and hashlib.sha256(body).hexdigest() != answer.sha256:
-                        self._refuse(connection, HTTPStatus.GONE)  # `certified index verify` says more
-                        return
                     rest += body
                     file = None
         if file is None:

@@ -26,7 +26,7 @@ from .distributions import Refused
 from .fallback import Fallback, Mode
 from .pages import HTML, JSON, Places
 from .records import FileRecord, ProjectRecord
-from .store import Store
+from .store import Store, whole
 
 _PAGE_POLICY = "no-cache"
 """Keep it, but ask each time whether it is still the same: one 304 without a body."""
@@ -38,6 +38,10 @@ _COMPRESSED_FROM = 500
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,213}[A-Za-z0-9])?")
 _PAGES_KEPT = 64 << 20
+_SOUND_KEPT = 20_000
+
+SMALL = 64 << 10
+"""Bytes of a file up to which it is read, and compared with its hash, before it is sent."""
 
 _Headers = tuple[tuple[str, str], ...]
 
@@ -51,8 +55,6 @@ class Answer:
     body: bytes = b""
     file: Path | None = None
     span: tuple[int, int] = (0, 0)
-    sha256: str | None = None
-    """Of the whole file, when it is sent as a whole: who reads it at once can see that it is right."""
     depends: Path | None = None
     """The file of the store whose change makes this answer old; None for what must not be kept."""
     stamp: int = 0
@@ -114,6 +116,7 @@ class Site:
         public = address.public_url
         self._places = Places(provenance=f"{public}integrity/" if public else None)
         self._records: tuple[NormalizedName, int, ProjectRecord] | None = None
+        self._sound: dict[Path, tuple[int, int, int]] = {}
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer | None:
         """The answer to a GET of `target`, as it stands in the request line; None when it is not for this module.
@@ -247,12 +250,9 @@ class Site:
         self, path: Path, sha256: str, size: int | None, file: FileRecord, headers: Mapping[str, str],
         route: str, depends: Path, stamp: int,
     ) -> Answer:  # fmt: skip
-        try:
-            there = path.stat().st_size
-        except OSError:
-            there = -1
-        if there != (size if size is not None else there) or there < 0:
-            # Cut short or gone behind our back. `certified index verify` says more.
+        there = self._size(path, sha256)
+        if there is None or there != (size if size is not None else there):
+            # Changed, cut short or gone behind our back. `certified index verify` says more.
             return _text(410, f"{path.name} is damaged here and withheld.", route)
         etag = f'"{sha256}"'
         kind = {"metadata": "text/plain; charset=utf-8", "provenance": "application/vnd.pypi.integrity.v1+json"}
@@ -284,11 +284,26 @@ class Site:
             headers=base,
             file=path,
             span=(0, there),
-            sha256=sha256,
             depends=depends,
             stamp=stamp,
             route=route,
         )
+
+    def _size(self, path: Path, sha256: str) -> int | None:
+        """The file's size; None when it is gone or, up to 64 kB, known to have other bytes than it should."""
+        try:
+            stat = os.stat(path)  # noqa: PTH116  half the time of Path.stat
+        except OSError:
+            return None
+        # Read once for each state of the file, whatever of it is asked for, and by whichever way.
+        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if stat.st_size <= SMALL and self._sound.get(path) != state:
+            if not whole(path, sha256):
+                return None
+            if len(self._sound) >= _SOUND_KEPT:
+                self._sound.clear()
+            self._sound[path] = state
+        return stat.st_size
 
     def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
         # The last one is kept: an installer asks for a file and its metadata one after the other.
