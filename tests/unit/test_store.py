@@ -382,6 +382,20 @@ def test_damaged_metadata_is_made_anew_from_its_wheel(store: Store) -> None:
     assert store.metadata(NAME).read_text() == METADATA
 
 
+def test_a_record_that_says_other_things_than_its_file_is_corrected(store: Store) -> None:
+    add(store, NAME, wheel(whole(metadata=METADATA + "Requires-Python: >=3.6\n")))
+    project = NormalizedName("tiny")
+    right = store.project(project)
+    for wrong in ({"metadata_sha256": "0" * 64}, {"requires_python": ">=2"}, {"size": 1}, {"metadata_sha256": None}):
+        store.change(project, lambda record, wrong=wrong: record.holding(replace(record.files[0], **wrong)))
+
+        [finding] = integrity.verify(store)
+
+        assert "its record said other things" in finding.what
+        assert store.project(project) == right
+        assert integrity.verify(store) == ()
+
+
 def test_a_list_of_names_that_lost_one_is_written_anew(store: Store) -> None:
     add(store, NAME, wheel())
     store.names_file.write_text("")
