@@ -282,6 +282,8 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
     ],
 )
 def test_what_is_not_a_sound_distribution_is_refused_and_leaves_nothing(
+        pytest.param(f"_{NAME}", wheel, "no distribution's name", id="no letter first"),
+        pytest.param("foo+bar-1.0.tar.gz", lambda: b"", "no distribution's name", id="a plus in the name"),
     store: Store, filename: str, make: Callable[[], bytes], why: str
 ) -> None:
     with pytest.raises(Refused, match=why):

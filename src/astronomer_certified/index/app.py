@@ -142,7 +142,7 @@ class Application:
             with contextlib.ExitStack() as turn:
                 turn.callback(self._at_upstream.release)
                 try:
-                    found = self._parts.upstream.answer(path, _headers(environ))
+                    found = self._parts.upstream.answer(path, environ.get("QUERY_STRING", ""), _headers(environ))
                     first = next(found.pieces, b"") if isinstance(found, Passing) else b""
                 except UpstreamSilent as err:
                     return _text(502, err.what, start_response)
@@ -178,7 +178,10 @@ class _Passed:
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    return {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    if environ["REQUEST_METHOD"] == "HEAD":
+        headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
+    return headers
 
 
 def _send(answer: Answer, environ: Environ, start_response: Any) -> Iterable[bytes]:

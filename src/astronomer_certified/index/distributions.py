@@ -51,10 +51,10 @@ _STRONG = ("sha256", "sha384", "sha512")
 
 _CHUNK = 1 << 20
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 _LONGEST = 240
-"""What file systems take as one name, with room for what is written beside it."""
+"""What file systems take as one name, of a file or a project, with room for what is written beside it."""
 
 
 class Refused(PublishError):
@@ -94,13 +94,31 @@ def parse(filename: str) -> Distribution:
     try:
         if filename.endswith(".whl"):
             project, version, build, tags = parse_wheel_filename(filename)
-            return Distribution(filename=filename, project=project, version=version, wheel=(build, tags))
+            return Distribution(filename=filename, project=_valid(project), version=version, wheel=(build, tags))
         if filename.endswith(".tar.gz"):
             project, version = parse_sdist_filename(filename)
-            return Distribution(filename=filename, project=project, version=version, wheel=None)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as err:
+            return Distribution(filename=filename, project=_valid(project), version=version, wheel=None)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, InvalidName) as err:
         raise Refused(f"{filename} is no distribution's name", details=[str(err)]) from err
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz)")
+
+
+def _valid(project: str) -> NormalizedName:
+    """The name, if there can be a project of it; packaging reads file names of others, too."""
+    found = project_name(project)
+    if found is None:
+        raise InvalidName(f"{project!r} is no project's name: letters and digits, with . _ - between them")
+    return found
+
+
+def project_name(text: str) -> NormalizedName | None:
+    """The normalized name (PEP 503) that `text` is a spelling of; None when it is none, or longer than any here."""
+    if len(text) > _LONGEST:
+        return None
+    try:
+        return canonicalize_name(text, validate=True)
+    except InvalidName:
+        return None
 
 
 def verify(path: Path, claimed: Distribution, *, again: bool = False) -> Contents:

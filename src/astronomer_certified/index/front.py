@@ -74,14 +74,16 @@ class Front:
     """Answers on `listening` until `stop`. Run `run` in a thread of its own."""
 
     def __init__(
-        self, listening: socket.socket, site: Site, hand_over: HandOver, counters: Counters, log: Log, *, limit: int
-    ) -> None:
+        self, listening: socket.socket, site: Site, hand_over: HandOver, counters: Counters, log: Log, *, limit: int,
+        trusted: str | None = None,
+    ) -> None:  # fmt: skip
         self._listening = listening
         self._site = site
         self._hand_over = hand_over
         self._counters = counters
         self._log = log
         self._limit = limit
+        self._trusted = trusted
         self._epoll = select.epoll()
         self._waker, self._wakes = socket.socketpair()
         self._connections: dict[int, _Connection] = {}
@@ -314,7 +316,9 @@ class Front:
         self._counters.count(answer.route, answer.status, answer.length)
         if self._log.wanted:
             method, target = (request.method, request.target) if request is not None else ("", "")
-            self._log.add(connection.peer[0], method, target, answer.status, answer.length)
+            forwarded = request.headers.get("x-forwarded-for", "") if request is not None else ""
+            peer = grammar.client(connection.peer[0], forwarded, self._trusted)
+            self._log.add(peer, method, target, answer.status, answer.length)
 
     def _refuse(self, connection: _Connection, status: HTTPStatus) -> None:
         body = f"{status.description or status.phrase}\n".encode()

@@ -82,6 +82,8 @@ def parse(data: bytes) -> Request | None:
             headers[text] = value.strip().decode("latin-1")
     if minor == b"1" and "host" not in headers:
         return None
+    if method == b"HEAD":
+        headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
     wishes = headers.get("connection", "").lower()
     return Request(
         method=method.decode("ascii"),

@@ -16,6 +16,7 @@ from astronomer_certified.errors import PublishError
 
 from . import notes
 from .notes import Note
+from .distributions import project_name
 from .records import FileRecord, ProjectRecord, Status
 from .site import Address, Answer, stamp_of
 from .store import Store
@@ -71,8 +72,8 @@ class People:
             return self._send(self.search(parse_qs(query).get("q", [""])[0]))
         if path.startswith("/project/"):
             words = path.removeprefix("/project/").split("/")
-            name = canonicalize_name(words[0])
-            if words[1:] not in ([], [""]) or stamp_of(self._store.record_file(name)) == 0:
+            name = project_name(words[0])
+            if name is None or words[1:] not in ([], [""]) or stamp_of(self._store.record_file(name)) == 0:
                 return None
             if words != [name, ""]:
                 up = "../" if len(words) > 1 else ""

@@ -131,7 +131,10 @@ class Server:
             store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
         )
         site = Site(store, fallback, address)
-        self._front = Front(self._socket, site, self._back.take, counters, self._log, limit=self._options.connections)
+        self._front = Front(
+            self._socket, site, self._back.take, counters, self._log,
+            limit=self._options.connections, trusted=self._options.trusted_proxy,
+        )  # fmt: skip
         # Daemons, so that an index never outlives the command that started it.
         self._threads = tuple(
             threading.Thread(target=run, name=f"index {name}", daemon=True)

@@ -11,15 +11,14 @@ import functools
 import gzip
 import hashlib
 import os
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from . import distributions, negotiation, pages
 from .distributions import Refused
@@ -36,7 +35,6 @@ _FILE_POLICY = "public, max-age=31536000, immutable"
 _COMPRESSED_FROM = 500
 """Bytes. Below it, compression saves no packet."""
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,213}[A-Za-z0-9])?")
 _PAGES_KEPT = 64 << 20
 _SOUND_KEPT = 20_000
 
@@ -124,6 +122,8 @@ class Site:
         `headers` have lower-case names. The answer to a HEAD is the same, sent without its body.
         """
         path, _, query = target.partition("?")
+        if path == self.prefix != "":
+            return _moved(f"{path.rpartition('/')[2]}/", "redirect")  # or no relative link would be right
         path = path.removeprefix(self.prefix)
         if path.startswith("/simple/"):
             return self._simple(path[8:], query, headers)
@@ -134,7 +134,7 @@ class Site:
         if path == "/health":
             return Answer(status=200, headers=(("Content-Type", "text/plain"),), body=b"Ok", route="health")
         if path == "/simple":
-            return _moved("simple/", "redirect")
+            return _moved(f"simple/{'?' + query if query else ''}", "redirect")
         return None
 
     # --- pages
@@ -142,12 +142,10 @@ class Site:
     def _simple(self, rest: str, query: str, headers: Mapping[str, str]) -> Answer | None:
         if rest == "":
             return self._page(None, query, headers)
-        name = rest.removesuffix("/")
-        if not _NAME.fullmatch(name):
-            name = unquote(name)
-            if not _NAME.fullmatch(name):
-                return _text(404, "There is no such project: it is no valid name.", "project")
-        project = canonicalize_name(name)
+        name = unquote(rest.removesuffix("/"))
+        project = distributions.project_name(name)
+        if project is None:
+            return _text(404, "There is no such project: it is no valid name.", "project")
         if project != name or not rest.endswith("/"):
             # Relative to what was asked, so that it is right below any path.
             up = "../" if rest.endswith("/") else ""
@@ -159,10 +157,9 @@ class Site:
         stamp = stamp_of(depends)
         if stamp == 0 and project is not None:
             return self._elsewhere(project, depends)
-        wanted = _wanted(query)
-        media = negotiation.content_type(headers.get("accept", ""), wanted)
+        media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
         if media is None:
-            return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
+            return not_acceptable()
         encoding = negotiation.encoding(headers.get("accept-encoding", ""), encodings())
         kind = media == JSON
         plain, etag = self._pages.get((project, kind, None), stamp, lambda: self._render(project, json=kind))
@@ -267,7 +264,13 @@ class Site:
         if self.address.accel is not None and route == "file":
             accel = (("X-Accel-Redirect", self.address.accel + quote(path.name)),)
             return Answer(status=200, headers=base + accel, depends=depends, stamp=stamp, route=route)
-        if negotiation.matches(headers.get("if-none-match", ""), etag):
+        if "if-match" in headers and not negotiation.matches_exactly(headers["if-match"], etag):
+            return _text(412, "The file has another entity tag.", route)
+        if "if-none-match" in headers:
+            same = negotiation.matches(headers["if-none-match"], etag)
+        else:
+            same = negotiation.unchanged_since(headers.get("if-modified-since", ""), dict(base)["Last-Modified"])
+        if same:
             return Answer(status=304, headers=base[1:], depends=depends, stamp=stamp, route=route)
         span = None
         wants = headers.get("range")
@@ -344,9 +347,9 @@ def compress(body: bytes, encoding: str) -> bytes:
     return gzip.compress(body, 2 if large else 9, mtime=0)
 
 
-def _wanted(query: str) -> str | None:
-    """What `?format=` says. Its plus is a plus, as PEP 691 writes it, and no space."""
-    return parse_qs(query.replace("+", "%2B")).get("format", [None])[0] if query else None
+def not_acceptable() -> Answer:
+    """The answer to who takes none of the forms of a page."""
+    return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
 
 
 def _http_date(uploaded: str) -> str:
