@@ -11,12 +11,13 @@ from html import escape
 from urllib.parse import parse_qs, quote
 
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from astronomer_certified.errors import PublishError
 
 from . import notes
-from .notes import Note
 from .distributions import project_name
+from .notes import Note
 from .records import FileRecord, ProjectRecord, Status
 from .site import Address, Answer, stamp_of
 from .store import Store
@@ -46,6 +47,7 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bo
 summary{cursor:pointer;padding:.2rem 0}form{display:flex;gap:.5rem;max-width:30rem}
 input,button{font:inherit;padding:.4rem .6rem;color:inherit;background:var(--box)}
 input,button{border:1px solid var(--quiet);border-radius:.3rem}
+::placeholder{color:var(--quiet);opacity:1}
 input{flex:1;min-width:0}:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 """
 
@@ -103,11 +105,10 @@ class People:
         shown = names if static else names[:_SHOWN]
         parts = [*([] if static else [_search_form("search", "")]), "<h1>Python packages</h1>"]
         if certified is not None and certified.served:
-            newest = certified.served[-1]
             parts += [
                 f'<h2><a href="project/{CERTIFIED}/">Astronomer Certified</a></h2>',
                 "<p>Apache Airflow with security fixes and every dependency pinned, installed by one command:</p>",
-                self._install(_install_line(newest)),
+                self._install_newest(certified),
                 _releases(certified, notes.read(self._store), "project/astronomer-certified/"),
             ]
         else:
@@ -131,13 +132,19 @@ class People:
         known = notes.read(self._store) if record.name == CERTIFIED else {}
         parts = [_home("../.."), f"<h1>{escape(record.name)}</h1>", _status(record)]
         if record.served:
-            parts += [self._install(_install_line(record.served[-1]))]
+            parts += [self._install_newest(record)]
         if known:
             there = [known[version] for version in _versions(record) if version in known]
             parts += ["<h2>Releases</h2>", _releases(record, known, ""), _cves(there)]
             parts += [_release(note) for note in there]
         parts += ["<h2>Files</h2>", _files(record, heading=not known)]
         return _page(record.name, parts)
+
+    def _install_newest(self, record: ProjectRecord) -> str:
+        newest = _newest(record)
+        if newest is None:
+            return '<p class="warn">There is no final release that is not yanked.</p>'
+        return self._install(_install_line(newest))
 
     def _install(self, requirement: str) -> str:
         return (
@@ -172,6 +179,12 @@ def _names(names: Sequence[NormalizedName], prefix: str) -> str:
     return "<ul>" + "".join(f'<li><a href="{prefix}{name}/">{name}</a></li>' for name in names) + "</ul>"
 
 
+def _newest(record: ProjectRecord) -> FileRecord | None:
+    """What may be recommended: of the newest final version, and not yanked."""
+    final = (file for file in reversed(record.served) if not Version(file.version).is_prerelease)
+    return next((file for file in final if file.yanked is None), None)
+
+
 def _install_line(newest: FileRecord) -> str:
     name = newest.filename.partition("-")[0].replace("_", "-")
     if name == CERTIFIED:
@@ -196,14 +209,19 @@ def _releases(record: ProjectRecord, known: dict[str, Note], prefix: str) -> str
         note = known.get(version)
         name = f'<a class="n" href="{prefix}#v{escape(version)}">{escape(note.tag if note else version)}</a>'
         yanked = next((file.yanked for file in files if file.yanked is not None), None)
-        state = f'<span class="warn">yanked: {escape(yanked or "no reason given")}</span>' if yanked is not None else ""
+        if yanked is not None:  # under its name, which is in sight on every screen
+            name += f"<br>{_yanked(yanked)}"
         cves = sorted({cve for fix in note.fixes for cve in fix.cves}) if note else []
         pythons = ", ".join(note.pythons) if note else ""
         fixes = ", ".join(map(_whole, cves))
         if note and (balance := _balance(note)):
             fixes = _folded(balance, fixes)
-        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), fixes, state))
-    return _table(("Release", "Published", "Python", "Fixes", ""), rows)
+        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), fixes))
+    return _table(("Release", "Published", "Python", "Fixes"), rows)
+
+
+def _yanked(reason: str) -> str:
+    return f'<span class="warn">yanked: {escape(reason or "no reason given")}</span>'
 
 
 _STATES = {"applied": '<span class="good">fixed</span>', "missing": '<span class="warn">not fixed</span>'}
@@ -272,15 +290,14 @@ def _files(record: ProjectRecord, *, heading: bool) -> str:
     for file in reversed(record.files):
         if file.withheld is not None or record.status is Status.QUARANTINED:
             reason = escape(file.withheld or record.reason or "")
-            name, state = escape(file.filename), f'<span class="warn">withheld: {reason}</span>'
+            name, state = escape(file.filename), f'<br><span class="warn">withheld: {reason}</span>'
         else:
             name = f'<a href="../../packages/{quote(file.filename)}">{escape(file.filename)}</a>'
-            yanked = file.yanked is not None
-            state = f'<span class="warn">yanked: {escape(file.yanked or "no reason given")}</span>' if yanked else ""
+            state = f"<br>{_yanked(file.yanked)}" if file.yanked is not None else ""
         anchor = f' id="v{escape(file.version)}"' if heading else ""
-        details = f"<span{anchor}>{name}</span><br><code class='quiet'>sha256:{file.sha256}</code>"
-        rows.append((details, f"{file.size:,}", _whole(file.uploaded[:10]), escape(file.requires_python or ""), state))
-    return _table(("File", "Bytes", "Published", "Python", ""), rows)
+        details = f"<span{anchor}>{name}</span>{state}<br><code class='quiet'>sha256:{file.sha256}</code>"
+        rows.append((details, f"{file.size:,}", _whole(file.uploaded[:10]), escape(file.requires_python or "")))
+    return _table(("File", "Bytes", "Published", "Python"), rows)
 
 
 def _whole(text: str) -> str:
