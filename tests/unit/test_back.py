@@ -6,20 +6,23 @@ import base64
 import contextlib
 import functools
 import io
+import json
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import waitress.adjustments
-from test_store import wheel, whole
+from packaging.utils import NormalizedName
+from test_store import NAME, wheel, whole
 
 from astronomer_certified.index import grammar, logins
 from astronomer_certified.index.back import _NO_LOGIN, _Found, _Parser
 from astronomer_certified.index.logins import Login, Logins, Refusal
-from astronomer_certified.index.server import Server
+from astronomer_certified.index.server import Options, Server
 from astronomer_certified.index.store import Store, Upload
 
 LARGE = "large-1.0-py3-none-any.whl"
@@ -151,6 +154,32 @@ def test_only_the_body_of_a_right_login_is_kept(found: _Found, more: bytes, kept
     assert not parser.expect_continue
     with parser.get_body_stream() as body:
         assert len(body.read()) == kept
+
+
+def test_what_cannot_be_read_is_told_in_a_line_and_stops_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.open(tmp_path / "packages")
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.record_file(NormalizedName("tiny")).write_text("garbage")
+    (tmp_path / "htpasswd").write_text("garbage\n")
+    log = tmp_path / "log"
+    options = Options(trusted_proxy="127.0.0.1", access_log=log)
+    with Server(store.root, fallback=False, credentials=tmp_path / "htpasswd", options=options) as server:
+
+        def ask(head: bytes) -> bytes:
+            with connect(server) as wire:
+                wire.sendall(head + b" HTTP/1.1\r\nHost: x\r\n" + login("ann:b") + b"Connection: close\r\n"
+                    b"X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nContent-Length: 0\r\n\r\n")  # fmt: skip
+                return wire.recv(12)
+
+        asked = [b"POST /", b"GET /project/tiny/", b"GET /simple/tiny/", b"GET /project/" + b"a" * 300 + b"/", b"GET /"]
+        assert [ask(head)[9:] for head in asked] == [b"500", b"500", b"500", b"404", b"200"]
+        assert ask(b"GET /simple/") == b"HTTP/1.1 200"
+    assert "is no file of users and passwords" in capsys.readouterr().err
+    assert "Traceback" not in caplog.text
+    assert {json.loads(line)["peer"] for line in log.read_text().splitlines()} <= {"192.0.2.2", "127.0.0.1"}
+    assert '"peer": "192.0.2.2", "method": "GET", "target": "/simple/"' in log.read_text()
 
 
 @pytest.mark.parametrize("authorization", [b"Authorization: x\r\n", b"Authorization: Basic %%%\r\n"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
+import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +24,9 @@ from typing import Any
 import pytest
 from packaging.utils import NormalizedName
 
+from astronomer_certified.errors import PublishError
 from astronomer_certified.index import integrity
+from astronomer_certified.index.audit import Audit
 from astronomer_certified.index.distributions import Refused
 from astronomer_certified.index.integrity import Finding
 from astronomer_certified.index.records import Status
@@ -277,13 +282,13 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
         pytest.param("tiny-1.0-py3-none-any.whl.asc", lambda: b"", "neither a wheel", id="signature"),
         pytest.param("tiny-one-py3-none-any.whl", lambda: b"", "no distribution's name", id="no version"),
         pytest.param(f".{NAME}", wheel, "no distribution's name", id="hidden"),
+        pytest.param(f"_{NAME}", wheel, "no distribution's name", id="no letter first"),
+        pytest.param("foo+bar-1.0.tar.gz", lambda: b"", "no distribution's name", id="a plus in the name"),
         pytest.param(f"{'x' * 300}-1.0-py3-none-any.whl", wheel, "no distribution's name", id="long"),
         pytest.param(f"../{NAME}", wheel, "no distribution's name", id="elsewhere"),
     ],
 )
 def test_what_is_not_a_sound_distribution_is_refused_and_leaves_nothing(
-        pytest.param(f"_{NAME}", wheel, "no distribution's name", id="no letter first"),
-        pytest.param("foo+bar-1.0.tar.gz", lambda: b"", "no distribution's name", id="a plus in the name"),
     store: Store, filename: str, make: Callable[[], bytes], why: str
 ) -> None:
     with pytest.raises(Refused, match=why):
@@ -418,6 +423,29 @@ def test_a_damaged_record_is_named_and_the_others_are_served(store: Store) -> No
     assert [(finding.filename, finding.served) for finding in findings] == [("tiny.json", False), (NAME, False)]
     assert "format 2, and this program writes 1" in findings[0].what
     assert integrity.verify(store) == ()
+
+
+def test_half_a_line_of_the_audit_log_is_taken_back(store: Store) -> None:
+    Audit(store).note("before")
+    room = store.records.joinpath("audit.jsonl").stat().st_size + 10
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="no room") as caught:
+            Audit(store).note("too long")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    Audit(store).note("after")
+
+    assert caught.value.errno == errno.ENOSPC
+    lines = (store.records / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["deed"] for line in lines] == ["before", "after"]
+
+
+def test_a_project_that_is_not_there_is_told_with_one_that_is(store: Store) -> None:
+    add(store, NAME, wheel())
+    with pytest.raises(PublishError, match=r"did you mean tiny\?"):
+        store.change(NormalizedName("tinny"), lambda record: record)
 
 
 def test_two_states_of_a_project_never_have_the_same_time(store: Store) -> None:

@@ -95,7 +95,16 @@ class Application:
             noted.append(int(status[:3]))
             return start_response(status, headers, *more)
 
-        body = self._respond(environ, start)
+        try:
+            body = self._respond(environ, start)
+        except CertifiedError as err:
+            # A damaged record, or file of logins: who asks for something else is answered.
+            print(f"certified: {err}", file=sys.stderr, flush=True)
+            body = _text(500, "What this needs cannot be read here; the index's log says why.", start)
+        except OSError as err:
+            if err.errno not in FULL:
+                raise
+            body = _text(507, "The index has no space left.", start)
         status = noted[0] if noted else 0
         self._parts.counters.count("upload" if environ["REQUEST_METHOD"] == "POST" else "back", status, 0)
         if self._parts.log.wanted:
@@ -232,6 +241,7 @@ def _uploads(parts: Parts) -> Any:
     with _building:
         application = pypiserver.app_from_config(config)
         application.add_hook("after_request", _close_upload)
+        application.catchall = False  # what goes wrong is told once, by Application
         return pypiserver.setup_routes_from_config(application, config)
 
 

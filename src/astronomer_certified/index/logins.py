@@ -16,6 +16,7 @@ from astronomer_certified.errors import PublishError
 
 from . import tokens
 from .credentials import Htpasswd
+from .records import timestamp
 from .tokens import Token
 
 _FAILURES = 10
@@ -106,8 +107,11 @@ class Logins:
 
     def _token(self, text: str) -> Login | None:
         token = tokens.find(self._known_tokens(), text)
-        if token is None or token.expired:
+        if token is None:
             return None
+        if token.expires is not None and token.expired:
+            # Told to who has the token, and to nobody else.
+            raise Refusal(f"the token {token.name} has expired: {timestamp(token.expires)}", status=403)
         return Login(name=f"{token.user} (token {token.name})", token=token)
 
     def _known_tokens(self) -> tuple[Token, ...]:

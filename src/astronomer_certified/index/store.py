@@ -15,6 +15,7 @@ project, and readers take no lock. A copy of the folder, made at any time, is a 
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import hashlib
 import os
@@ -168,7 +169,11 @@ class Store:
         with self._locked(name):
             record = self.project(name)
             if record is None:
-                raise PublishError(f"{name} is not published here", hint="certified index verify lists what is")
+                near = difflib.get_close_matches(name, self.names(), 3)
+                raise PublishError(
+                    f"{name} is not published here",
+                    hint=f"did you mean {' or '.join(near)}?" if near else "the front page of the index lists what is",
+                )
             changed = change(record)
             if changed != record:
                 self._write_record(changed)
