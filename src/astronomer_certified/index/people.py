@@ -44,6 +44,7 @@ pre.line{white-space:pre-wrap;overflow-wrap:anywhere}.n{white-space:nowrap}
 code{font-family:ui-monospace,monospace;font-size:.92em}td code{overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--box)}
+@media(max-width:30rem){th,td{padding-right:.4rem;font-size:.9rem}}
 summary{cursor:pointer;padding:.2rem 0}form{display:flex;gap:.5rem;max-width:30rem}
 input,button{font:inherit;padding:.4rem .6rem;color:inherit;background:var(--box)}
 input,button{border:1px solid var(--quiet);border-radius:.3rem}
