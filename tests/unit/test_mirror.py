@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,12 @@ from test_store import NAME, wheel, whole
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index import mirror
+from astronomer_certified.index.fallback import Fallback, Mode
+from astronomer_certified.index.proxy import UpstreamSilent
 from astronomer_certified.index.server import Server
+from astronomer_certified.index.site import Answer
 from astronomer_certified.index.store import Store, Upload
+from astronomer_certified.index.upstream import Upstream
 
 TINY = NormalizedName("tiny")
 NEXT = NAME.replace("1.0", "1.1")
@@ -65,7 +72,63 @@ def test_everything_that_can_come_comes_and_the_rest_is_named(there: tuple[Store
     assert [json.loads(line)["deed"] for line in lines] == ["mirrored", "yanked", "yank undone"]
 
 
-def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path) -> None:
+JSON = "application/vnd.pypi.simple.v1+json"
+PAGE: dict[str, object] = {
+    "meta": {"api-version": "1.4"}, "name": "tiny", "files": [], "versions": [],
+    "project-status": {"status": "archived", "reason": "take large"},
+}  # fmt: skip
+
+
+@contextmanager
+def speaking(kind: str, body: str) -> Iterator[str]:
+    """An index that says the same of everything; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/plain", "tiny"), (JSON, json.dumps(PAGE | {"meta": {"api-version": "2.0"}})), (JSON, "{")],
+    ids=["plain text", "another version", "half a page"],
+)
+def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path, kind: str, body: str) -> None:
     here = Store.open(tmp_path / "here")
-    with pytest.raises(PublishError, match="did not come"):
-        list(mirror.mirror(here, "http://127.0.0.1:9/simple/", [TINY]))
+    with speaking(kind, body) as url:
+        with pytest.raises(PublishError, match=r"1 of what was asked of .* did not come"):
+            list(mirror.mirror(here, url, [TINY]))
+        with pytest.raises(UpstreamSilent):
+            Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
+
+
+def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    with speaking(JSON, json.dumps(PAGE)) as url:
+        upstream = Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept")
+        answers = [
+            upstream.answer("/simple/tiny/", query, {"accept": accept})
+            for query, accept in (("", "*/*"), (f"format={JSON}", "*/*"), ("", "image/png"))
+        ]
+    html, as_json, none = answers
+    assert isinstance(html, Answer)
+    assert isinstance(as_json, Answer)
+    assert isinstance(none, Answer)
+    assert b'name="pypi:project-status" content="archived"' in html.body
+    assert json.loads(as_json.body)["project-status"] == {"status": "archived", "reason": "take large"}
+    assert none.status == 406

@@ -126,6 +126,9 @@ class Back:
         closes its sockets itself, in its own thread: closing them under it would leave it polling numbers that may be
         somebody else's files by then."""
         self._door.shutdown()
+        adopted = threading.Event()
+        self._in_loop(adopted.set)  # after all that were handed over before
+        adopted.wait(_LOOK_EVERY)
         while self._waitress.active_channels and time.monotonic() < until:
             time.sleep(_LOOK_AT_STOP)
         self._waitress.task_dispatcher.shutdown()
