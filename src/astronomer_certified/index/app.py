@@ -249,12 +249,15 @@ def _let_in(parts: Parts, user: str) -> bool:
     """Whether the login was right: `back` checked it before the body was read. The form is read here, after the login
     and before pypiserver looks at it."""
     login = request.environ.get("certified.login")
+    peer = request.environ.get("REMOTE_ADDR", "")
     if isinstance(login, Refusal):
+        if login.status == HTTPStatus.FORBIDDEN:
+            Audit(parts.store).note("login refused", user=user[:100], peer=peer, why=login.what)
         raise _http(login.status, login, login.headers)
     if isinstance(login, CertifiedError):
         raise login
     if not isinstance(login, Login):
-        Audit(parts.store).note("login refused", user=user[:100], peer=request.environ.get("REMOTE_ADDR", ""))
+        Audit(parts.store).note("login refused", user=user[:100], peer=peer)
         return False
     try:
         _read_form()
