@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
+from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
+
+_LONGEST_DAYS = 36_500
 
 
 def version(text: str) -> Version:
@@ -20,3 +25,39 @@ def jobs(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
     return int(text)
+
+
+def days(text: str) -> float:
+    """A number of days that an end can be reckoned from; NaN would be no end at all."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f"not a number of days up to {_LONGEST_DAYS}: {text!r}")
+    return number
+
+
+def text(given: str) -> str:
+    """What can be written down: a byte of an argument that is no UTF-8 cannot."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as err:
+        raise argparse.ArgumentTypeError(f"not UTF-8: {given!a}") from err
+    return given
+
+
+def address(text: str) -> str:
+    """An address with scheme and host, ending in a slash."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"no address of an index: {text!r}; say https://packages.example/team/")
+    return text.rstrip("/") + "/"
+
+
+def size(text: str) -> int:
+    """Bytes, written like 500M."""
+    match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")
+    return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2).upper()]

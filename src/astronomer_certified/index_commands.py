@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import arguments
 from .errors import PublishError, UsageError
 
 if TYPE_CHECKING:
@@ -42,26 +42,34 @@ def add_to(verbs: Any) -> None:
     yank = _verb(own, "yank", _yank, "Yank a version (PEP 592): only who pins it exactly still gets it.")
     yank.add_argument("project")
     yank.add_argument("version")
-    yank.add_argument("--reason", default="", help="shown to who installs it all the same")
+    yank.add_argument("--reason", type=arguments.text, default="", help="shown to who installs it all the same")
     yank.add_argument("--undo", action="store_true", help="take the yank back")
     status = _verb(own, "status", _status, "Say what becomes of a project (PEP 792).")
     status.add_argument("project")
     status.add_argument("status", choices=("active", "archived", "deprecated", "quarantined"))
-    status.add_argument("--reason", default=None)
-    _verb(own, "verify", _verify, "Read every file again; withhold what is damaged, serve again what is whole again.")
+    status.add_argument("--reason", type=arguments.text, default=None)
+    text = "Read every file again; withhold what is damaged, serve again what is whole again, correct records."
+    _verb(own, "verify", _verify, text)
     _users(own)
     export = _verb(own, "export", _export, "Write the index as static files that any web server can serve.")
     export.add_argument("target", type=Path, metavar="DIR")
-    export.add_argument("--url", default=None, help="where it will be served; for links to provenance")
+    export.add_argument(
+        "--url", type=arguments.address, help="where it will be served; for the lines to copy and links to provenance"
+    )
     export.add_argument("--listen", default="127.0.0.1:8081", help="for its nginx.conf (default: 127.0.0.1:8081)")
-    export.add_argument("--upstream", metavar="URL", help="for its nginx.conf: where other people's projects come from")
+    export.add_argument(
+        "--upstream",
+        type=arguments.address,
+        metavar="URL",
+        help="for its nginx.conf: where other people's projects come from",
+    )
     export.add_argument("--protect", metavar="NAME", action="append", default=[], help="never from upstream")
     mirror = _verb(own, "mirror", _mirror, "Copy projects from another index into this one, each file checked.")
     mirror.add_argument("url", help="the other index's simple API")
     mirror.add_argument("projects", nargs="+", metavar="PROJECT")
 
 
-_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers."
+_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers and cuts no download off."
 
 
 def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser:
@@ -87,18 +95,13 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is done for other people's projects",
     )
     add("--no-fallback", dest="fallback", action="store_const", const="none", help="the same as --fallback none")
-    add("--upstream", metavar="URL", help="where they come from (default: pip's index)")
-    add(
-        "--protect",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="never from upstream; a pattern like 'acme-*' too",
-    )
-    add("--public-url", metavar="URL", help="the index as clients see it; its path is the sub-path behind a proxy")
+    add("--upstream", type=arguments.address, metavar="URL", help="where they come from (default: pip's index)")
+    add("--protect", metavar="NAME", action="append", default=[], help="never from upstream; like 'acme-*', too")
+    text = "the index as clients see it; its path is the sub-path behind a proxy"
+    add("--public-url", type=arguments.address, metavar="URL", help=text)
     add("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
     add("--accel", metavar="PREFIX", help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name")
-    add("--max-upload", type=_size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
+    add("--max-upload", type=arguments.size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
     add("--access-log", type=Path, metavar="FILE", help="one line of JSON for each request")
 
 
@@ -119,7 +122,7 @@ def _users(own: Any) -> None:
     token.add_argument(
         "--project", action="append", metavar="NAME", help="only for this project or pattern (repeatable)"
     )
-    token.add_argument("--days", type=float, default=None, help="how long it is valid (default: for ever)")
+    token.add_argument("--days", type=arguments.days, default=None, help="how long it is valid (default: for ever)")
     _verb(deeds, "revoke", _revoke, "Revoke a token.").add_argument("name")
 
 
@@ -145,7 +148,8 @@ def _store(args: argparse.Namespace) -> Store:
 
 def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     from . import index
-    from .index.fallback import Mode
+    from .index.credentials import user_names
+    from .index.fallback import Mode, patterns
     from .index.server import Options
     from .index.workers import Setup, supervise
     from .upstream_index import shown_url
@@ -153,13 +157,14 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     folder = _folder(args)
     if args.workers < 1:
         raise UsageError(f"{args.workers} workers cannot answer", hint="--workers 2")
-    if not (folder / "htpasswd").exists():
-        index.ensure_credentials(folder / "htpasswd", folder / "upload-password")
+    htpasswd, secret = folder / "htpasswd", folder / "upload-password"
+    # Made once: a user `certified` whom somebody removed or gave another password to stays as they want it.
+    if not htpasswd.exists() or not (secret.exists() or "certified" in user_names(htpasswd)):
+        index.ensure_credentials(htpasswd, secret)
     _describe(args, folder)
-    public = args.public_url.rstrip("/") + "/" if args.public_url else None
     options = Options(
         mode=Mode(args.fallback),
-        public_url=public,
+        public_url=args.public_url,
         accel=args.accel,
         max_upload=args.max_upload,
         access_log=args.access_log.absolute() if args.access_log else None,
@@ -170,7 +175,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         store=folder / "packages",
         credentials=folder / "htpasswd",
         fallback=fallback,
-        protected=(*index.PROTECTED, *args.protect),
+        protected=patterns([*index.PROTECTED, *args.protect]),
         options=options,
     )
 
@@ -179,13 +184,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
             print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
         print(f"serving {setup.store} at {url}simple/; uploads need a user in {setup.credentials}", flush=True)
 
-    if args.workers > 1:
-        supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
-    else:
-        from .index.server import listen
-
-        server = setup.server(listen(args.host, args.port))
-        index.serve_forever(server, ready=lambda server: ready(server.url, server.findings))
+    supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
     return 0
 
 
@@ -292,7 +291,11 @@ def _user_add(args: argparse.Namespace, progress: Quiet) -> int:
 
     from .index.credentials import set_password
 
-    given = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    try:
+        given = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        given.encode()  # where the terminal is no UTF-8, its other bytes come through as surrogates
+    except UnicodeError as err:
+        raise UsageError("the password on stdin is no UTF-8", details=[str(err)]) from err
     password = given or secrets.token_urlsafe(24)
     set_password(_folder(args) / "htpasswd", args.name, password, args.scheme)
     _note(args, "user added", args.name)
@@ -367,8 +370,15 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
         protected=patterns([*PROTECTED, *args.protect]),
     )
     _describe(args, _folder(args))
-    result = export.export(_store(args), args.target.absolute(), serving)
+    store = _store(args)
+    result = export.export(store, args.target.absolute(), serving)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
+    if result.withheld:
+        raise PublishError(
+            f"{len(result.withheld)} things of {store.root} could not be exported; everything else was",
+            details=result.withheld[:20],
+            hint="certified index verify says more; export again when they are whole",
+        )
     return 0
 
 
@@ -380,10 +390,3 @@ def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
     for copied in mirror.mirror(_store(args), args.url, [canonicalize_name(name) for name in args.projects]):
         print(f"{copied.filename}  {'copied' if copied.new else 'was there already'}")
     return 0
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")
-    return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2).upper()]

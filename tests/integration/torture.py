@@ -13,8 +13,10 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +43,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """The supervisor and its workers end at this instant."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """An index in a process of its own."""
@@ -57,13 +65,15 @@ class Index:
         port = free_port()
         argv = [sys.executable, "-c", _SERVE, "index", "serve", "--index", str(self.root), "--port", str(port)]
         argv += ["--fallback", "none", *words]
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        )
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("serving ")
             yield process, f"http://127.0.0.1:{port}/"
         finally:
-            process.kill()
+            kill_all(process)
             process.communicate()
 
     @classmethod
@@ -135,7 +145,7 @@ def kill(root: Path, moments: int, seed: int = 1) -> Killed:
             for thread in threads:
                 thread.start()
             time.sleep(chance.uniform(0.0, 0.15))
-            process.kill()
+            kill_all(process)
             process.wait()
             stop.set()
             for thread in threads:

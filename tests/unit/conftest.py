@@ -12,7 +12,7 @@ from factories import workspace as workspace_at
 
 from astronomer_certified.workspace import Workspace
 
-_HERE = ("127.0.0.1", "localhost", "::1")
+_HERE = ("127.0.0.1", "0.0.0.0", "localhost", "::1")
 
 
 @pytest.fixture(autouse=True)

@@ -41,8 +41,8 @@ DOORS = {
         "index.back",
         "index.workers",
     },  # the index listens, answers, hands over
-    # the store is locked across processes that publish and serve, a login while it is made
-    "fcntl": {"effects", "index.store", "index.credentials", "index.export"},
+    # the store is locked across processes that publish and serve, a login while it is made, the audit log for each line
+    "fcntl": {"effects", "index.store", "index.credentials", "index.export", "index.audit"},
 }
 RENAMES = {
     "effects",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from astronomer_certified import cli
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index import Credentials, ensure_credentials
-from astronomer_certified.index.credentials import Htpasswd
+from astronomer_certified.index import Credentials, ensure_credentials, tokens
+from astronomer_certified.index.credentials import Htpasswd, set_password
+from astronomer_certified.index.logins import Logins, Refusal
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +72,7 @@ def test_users_without_our_password_are_left_alone_and_said_so(
 ) -> None:
     (tmp_path / "htpasswd").write_bytes(made[0].read_bytes())
 
-    with pytest.raises(PublishError, match="has no password to upload with"):
+    with pytest.raises(PublishError, match="has certified, but"):
         ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
     assert not (tmp_path / "secret").exists()
 
@@ -126,6 +130,105 @@ def test_a_right_login_is_hashed_once_and_counts_until_the_file_changes(
     assert not check(credentials.user, credentials.password)
     htpasswd.write_bytes(made[0].read_bytes())
     assert check(credentials.user, credentials.password)
+
+
+def test_a_file_of_users_that_is_none_is_one_clear_error_until_it_is_one(
+    tmp_path: Path, made: tuple[Path, Path, Credentials]
+) -> None:
+    htpasswd, credentials = tmp_path / "htpasswd", made[2]
+    htpasswd.write_text("no colon in it\n")
+    check = Htpasswd(htpasswd)
+    for _ in range(2):
+        with pytest.raises(PublishError, match="is no file of users"):
+            check(credentials.user, credentials.password)
+
+    htpasswd.write_bytes(made[0].read_bytes())
+    assert check(credentials.user, credentials.password)
+
+
+def test_a_long_password_counts_where_its_scheme_takes_it(tmp_path: Path) -> None:
+    htpasswd, password = tmp_path / "htpasswd", "long" * 20
+    set_password(htpasswd, "ann", password, "argon2")
+    set_password(htpasswd, "bob", password[:72], "bcrypt")
+    check = Htpasswd(htpasswd)
+
+    assert check("ann", password)
+    assert not check("ann", password[:72])
+    assert check("bob", password[:72])
+    assert not check("bob", password)  # what bcrypt would not look at
+    assert check._schemes_in_use == {"argon2", "bcrypt"}
+    for scheme, bad in (("bcrypt", password), ("argon2", "a\0b"), ("argon2", "x" * 1001)):
+        with pytest.raises(PublishError):
+            set_password(htpasswd, "eve", bad, scheme)
+
+
+def test_our_own_user_is_made_beside_people_who_were_there_before(tmp_path: Path) -> None:
+    htpasswd = tmp_path / "htpasswd"
+    set_password(htpasswd, "ann", "ann's own", "argon2")
+
+    credentials = ensure_credentials(htpasswd, tmp_path / "secret")
+
+    check = Htpasswd(htpasswd)
+    assert check("ann", "ann's own")
+    assert check(credentials.user, credentials.password)
+
+
+def test_a_token_lets_in_where_others_guess_and_says_when_it_is_over(tmp_path: Path) -> None:
+    htpasswd = tmp_path / "htpasswd"
+    htpasswd.write_text("")
+
+    def token(name: str, expires: float | None) -> str:
+        return tokens.issue(tmp_path / "tokens.json", name=name, user="ci", projects=["*"], expires=expires)
+
+    right, over = token("right", None), token("over", 0.0)
+    logins = Logins(htpasswd)
+    for _ in range(10):
+        assert logins.check("__token__", "ac-wrong", "192.0.2.1") is None
+    with pytest.raises(Refusal, match="too many"):
+        logins.check("__token__", "ac-wrong", "192.0.2.1")
+
+    assert logins.check("__token__", right, "192.0.2.1") is not None
+    with pytest.raises(Refusal, match=r"the token over has expired: 1970-01-01"):
+        logins.check("__token__", over, "192.0.2.1")
+    (tmp_path / "tokens.json").write_text("{")
+    with pytest.raises(PublishError, match="is no file of tokens"):
+        logins.check("__token__", right, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("users", "token", "t", "--user", "u", "--days", "nan"), "not a number of days"),
+        (("users", "token", "t", "--user", "u", "--days", "inf"), "not a number of days"),
+        (("users", "token", "t", "--user", "u", "--days", "1e9"), "not a number of days"),
+        (("users", "token", "t", "--user", "u", "--project", "a/*"), "is no name of a project"),
+        (("yank", "a", "1", "--reason", "\udcff"), "not UTF-8"),
+        (("serve", "--public-url", "packages.example/team"), "no address of an index"),
+        (("serve", "--upstream", "nonsense"), "no address of an index"),
+        (("export", "public", "--url", "ftp://x/"), "no address of an index"),
+    ],
+)
+def test_words_that_mean_nothing_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert _main(["index", *words, "--index", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "status"), [(b"a\0b\n", 1), (b"\xff\n", 2)])
+def test_a_password_that_cannot_be_one_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: bytes, status: int
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+    assert _main(["index", "users", "add", "ann", "--index", str(tmp_path)]) == status
+    assert "password" in capsys.readouterr().err
+
+
+def _main(words: list[str]) -> int:
+    try:
+        return cli.main(words)
+    except SystemExit as end:  # argparse's own
+        return int(end.code or 0)
 
 
 def test_a_login_shows_no_password() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import NormalizedName
-from test_store import NAME, wheel
+from test_store import NAME, wheel, whole
 
 from astronomer_certified.index import notes, people
 from astronomer_certified.index.notes import Fix, Note, Vulnerability
@@ -150,6 +150,51 @@ def test_without_notes_a_page_shows_what_the_files_say(site: tuple[Store, People
     text = checked(answer.body)
     assert "&lt;b&gt;bad&lt;/b&gt;" in text
     assert "../../packages/tiny-1.0-py3-none-any.whl" in text
+
+
+def test_only_what_is_final_and_not_yanked_is_recommended(site: tuple[Store, People]) -> None:
+    store, pages = site
+    name = NormalizedName("tiny")
+
+    def add(version: str) -> None:
+        metadata = f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"
+        content = wheel(whole(metadata=metadata, folder=f"tiny-{version}.dist-info"))
+        store.add(Upload(filename=f"tiny-{version}-py3-none-any.whl"), io.BytesIO(content))
+
+    def shown() -> str:
+        answer = pages.answer("/project/tiny/", "")
+        assert answer is not None
+        return checked(answer.body)
+
+    def yank(number: int) -> None:
+        store.change(name, lambda record: record.holding(replace(record.files[number], yanked="")))
+
+    add("1.1")
+    add("2.0rc1")
+    assert "simple/ tiny==1.1<" in shown()
+    yank(1)
+    assert "simple/ tiny==1.0<" in shown()
+    yank(0)
+    assert "There is no final release that is not yanked." in shown()
+    assert "pip install" not in shown()
+
+
+def test_a_yank_stands_below_the_name_of_what_is_yanked(site: tuple[Store, People]) -> None:
+    store, pages = site
+    notes.write(store, [NOTE])
+    name = NormalizedName("astronomer-certified")
+    store.change(name, lambda record: record.holding(replace(record.files[0], yanked="no good")))
+
+    answer = pages.answer("/", "")
+
+    assert answer is not None
+    assert '2.1.0-1</a><br><span class="warn">yanked: no good</span></td>' in checked(answer.body)
+
+
+def test_what_a_field_is_for_can_be_read() -> None:
+    """Browsers make it pale unless they are told: it has the colour and the ground that are checked above."""
+    assert "::placeholder{color:var(--quiet);opacity:1}" in people._STYLE
+    assert "input,button{font:inherit;padding:.4rem .6rem;color:inherit;background:var(--box)}" in people._STYLE
 
 
 def test_search_finds_parts_of_names_and_shows_the_words_as_text(site: tuple[Store, People]) -> None:

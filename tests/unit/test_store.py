@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
+import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +24,9 @@ from typing import Any
 import pytest
 from packaging.utils import NormalizedName
 
+from astronomer_certified.errors import PublishError
 from astronomer_certified.index import integrity
+from astronomer_certified.index.audit import Audit
 from astronomer_certified.index.distributions import Refused
 from astronomer_certified.index.integrity import Finding
 from astronomer_certified.index.records import Status
@@ -56,7 +61,7 @@ def wheel(members: dict[str, str] | None = None, *, content: str = "", but: str 
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
             archive.writestr(
-                name,
+                zipfile.ZipInfo(name),  # of 1980: the same members are the same bytes at any time
                 text
                 or (record({n: t for n, t in members.items() if n != but}, name) if name.endswith("/RECORD") else ""),
             )
@@ -156,6 +161,20 @@ def test_the_same_bytes_again_change_nothing(store: Store) -> None:
 
     assert add(store, NAME, wheel()) is False
     assert (store.root / NAME).stat() == before
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_the_right_bytes_again_repair_what_was_damaged_since(store: Store, status: Status) -> None:
+    add(store, NAME, wheel())
+    store.change(NormalizedName("tiny"), lambda record: replace(record, status=status))
+    (store.root / NAME).write_bytes(bytes(len(wheel())))
+
+    assert add(store, NAME, wheel()) is True
+    assert (store.root / NAME).read_bytes() == wheel()
+    store.metadata(NAME).unlink()
+    assert add(store, NAME, wheel()) is True
+    assert store.metadata(NAME).read_text() == METADATA
+    assert add(store, NAME, wheel()) is False
 
 
 def test_other_bytes_are_refused_with_both_hashes(store: Store) -> None:
@@ -263,6 +282,8 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
         pytest.param("tiny-1.0-py3-none-any.whl.asc", lambda: b"", "neither a wheel", id="signature"),
         pytest.param("tiny-one-py3-none-any.whl", lambda: b"", "no distribution's name", id="no version"),
         pytest.param(f".{NAME}", wheel, "no distribution's name", id="hidden"),
+        pytest.param(f"_{NAME}", wheel, "no distribution's name", id="no letter first"),
+        pytest.param("foo+bar-1.0.tar.gz", lambda: b"", "no distribution's name", id="a plus in the name"),
         pytest.param(f"{'x' * 300}-1.0-py3-none-any.whl", wheel, "no distribution's name", id="long"),
         pytest.param(f"../{NAME}", wheel, "no distribution's name", id="elsewhere"),
     ],
@@ -368,6 +389,20 @@ def test_damaged_metadata_is_made_anew_from_its_wheel(store: Store) -> None:
     assert store.metadata(NAME).read_text() == METADATA
 
 
+def test_a_record_that_says_other_things_than_its_file_is_corrected(store: Store) -> None:
+    add(store, NAME, wheel(whole(metadata=METADATA + "Requires-Python: >=3.6\n")))
+    project = NormalizedName("tiny")
+    right = store.project(project)
+    for wrong in ({"metadata_sha256": "0" * 64}, {"requires_python": ">=2"}, {"size": 1}, {"metadata_sha256": None}):
+        store.change(project, lambda record, wrong=wrong: record.holding(replace(record.files[0], **wrong)))
+
+        [finding] = integrity.verify(store)
+
+        assert "its record said other things" in finding.what
+        assert store.project(project) == right
+        assert integrity.verify(store) == ()
+
+
 def test_a_list_of_names_that_lost_one_is_written_anew(store: Store) -> None:
     add(store, NAME, wheel())
     store.names_file.write_text("")
@@ -388,6 +423,29 @@ def test_a_damaged_record_is_named_and_the_others_are_served(store: Store) -> No
     assert [(finding.filename, finding.served) for finding in findings] == [("tiny.json", False), (NAME, False)]
     assert "format 2, and this program writes 1" in findings[0].what
     assert integrity.verify(store) == ()
+
+
+def test_half_a_line_of_the_audit_log_is_taken_back(store: Store) -> None:
+    Audit(store).note("before")
+    room = store.records.joinpath("audit.jsonl").stat().st_size + 10
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="no room") as caught:
+            Audit(store).note("too long")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    Audit(store).note("after")
+
+    assert caught.value.errno == errno.ENOSPC
+    lines = (store.records / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["deed"] for line in lines] == ["before", "after"]
+
+
+def test_a_project_that_is_not_there_is_told_with_one_that_is(store: Store) -> None:
+    add(store, NAME, wheel())
+    with pytest.raises(PublishError, match=r"did you mean tiny\?"):
+        store.change(NormalizedName("tinny"), lambda record: record)
 
 
 def test_two_states_of_a_project_never_have_the_same_time(store: Store) -> None:

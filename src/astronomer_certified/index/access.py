@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import IO
 
+from astronomer_certified.errors import PublishError
+
 _LOT = 500
 
 
@@ -22,8 +24,16 @@ class Log:
 
     @classmethod
     def to(cls, path: Path | None) -> Log:
-        """A log that is added to the file at `path`, or none at all. Line by line, so that workers may share it."""
-        return cls(path.open("a", encoding="utf-8") if path is not None else None)
+        """A log that is added to the file at `path`, or none at all. Line by line, so that workers may share it.
+
+        PublishError when the file cannot be written.
+        """
+        try:
+            return cls(path.open("a", encoding="utf-8") if path is not None else None)
+        except OSError as err:
+            raise PublishError(
+                f"{path} cannot be the access log", details=[str(err)], hint="name a file that this user may write to"
+            ) from err
 
     def add(self, peer: str, method: str, target: str, status: int, size: int, **more: object) -> None:
         values = {

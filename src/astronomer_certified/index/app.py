@@ -7,15 +7,15 @@ else), and nothing is removed. Importing this imports pypiserver, so `server` im
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import itertools
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from packaging.utils import NormalizedName
@@ -26,7 +26,7 @@ from . import distributions, forms, metrics
 from .access import Log
 from .audit import Audit
 from .distributions import Refused
-from .logins import Logins, Refusal
+from .logins import Login, Refusal
 from .metrics import Counters
 from .people import People
 from .provenance import provenance_object
@@ -49,7 +49,11 @@ sys.meta_path[:] = [hook for hook in sys.meta_path if not type(hook).__module__.
 
 _LONGEST_REASON = 1000
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
-_CHUNK = 256 << 10
+
+AT_UPSTREAM = 16
+"""Requests that may wait for upstream at once; more are asked to come back. Other threads answer what is here."""
+
+_TURN_SECONDS = 1
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What the system says when nothing more can be written."""
@@ -66,7 +70,6 @@ class Parts:
 
     store: Store
     site: Site
-    logins: Logins
     counters: Counters
     log: Log
     metrics_folder: Any = None
@@ -83,6 +86,7 @@ class Application:
         self._uploads = _uploads(parts)
         # Site keeps pages without a lock; here requests are few, and each answer takes a millisecond at most.
         self._answering = threading.Lock()
+        self._at_upstream = threading.BoundedSemaphore(AT_UPSTREAM)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         noted: list[int] = []
@@ -91,7 +95,16 @@ class Application:
             noted.append(int(status[:3]))
             return start_response(status, headers, *more)
 
-        body = self._respond(environ, start)
+        try:
+            body = self._respond(environ, start)
+        except CertifiedError as err:
+            # A damaged record, or file of logins: who asks for something else is answered.
+            print(f"certified: {err}", file=sys.stderr, flush=True)
+            body = _text(500, "What this needs cannot be read here; the index's log says why.", start)
+        except OSError as err:
+            if err.errno not in FULL:
+                raise
+            body = _text(507, "The index has no space left.", start)
         status = noted[0] if noted else 0
         self._parts.counters.count("upload" if environ["REQUEST_METHOD"] == "POST" else "back", status, 0)
         if self._parts.log.wanted:
@@ -132,22 +145,52 @@ class Application:
     def _elsewhere(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """What upstream has, if it may be passed on."""
         if self._parts.upstream is not None:
-            try:
-                found = self._parts.upstream.answer(path, _headers(environ))
-                first = next(found.pieces, b"") if isinstance(found, Passing) else b""
-            except UpstreamSilent as err:
-                return _text(502, err.what, start_response)
-            if isinstance(found, Passing):
-                sizes = [("Content-Length", str(found.size))] if found.size is not None else []
-                start_response("200 OK", [("Content-Type", "application/octet-stream"), *sizes])
-                return itertools.chain([first], found.pieces)
-            if found is not None:
-                return _send(found, environ, start_response)
+            if not self._at_upstream.acquire(timeout=_TURN_SECONDS):
+                text = "Too many are waiting for upstream; try again."
+                return _text(503, text, start_response, (("Retry-After", "1"),))
+            with contextlib.ExitStack() as turn:
+                turn.callback(self._at_upstream.release)
+                try:
+                    found = self._parts.upstream.answer(path, environ.get("QUERY_STRING", ""), _headers(environ))
+                    first = next(found.pieces, b"") if isinstance(found, Passing) else b""
+                except UpstreamSilent as err:
+                    return _text(502, err.what, start_response)
+                if isinstance(found, Passing):
+                    sizes = [("Content-Length", str(found.size))] if found.size is not None else []
+                    start_response("200 OK", [("Content-Type", "application/octet-stream"), *sizes])
+                    return _Passed(first, found.pieces, turn.pop_all())
+                if found is not None:
+                    return _send(found, environ, start_response)
         return _text(404, "There is nothing here.", start_response)
 
 
+class _Passed:
+    """What comes from upstream, piece by piece. It has a turn there until it is closed."""
+
+    def __init__(self, first: bytes, pieces: Iterator[bytes], turn: contextlib.ExitStack) -> None:
+        self._first = first
+        self._pieces = pieces
+        self._turn = turn
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or next(self._pieces)
+
+    def close(self) -> None:
+        with self._turn:
+            close = getattr(self._pieces, "close", None)
+            if close is not None:
+                close()
+
+
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    return {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    if environ["REQUEST_METHOD"] == "HEAD":
+        headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
+    return headers
 
 
 def _send(answer: Answer, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -159,18 +202,13 @@ def _send(answer: Answer, environ: Environ, start_response: Any) -> Iterable[byt
             file = answer.file.open("rb")
         except OSError:
             return _text(410, "This file is gone from the store.", start_response)
+        file.seek(answer.span[0])
         start_response(_status(answer.status), headers)
-        return _pieces(file, *answer.span)
+        # The server sends the file from its loop: however slow the reader, no thread waits.
+        pieces: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
+        return pieces
     start_response(_status(answer.status), headers)
     return [answer.body] if environ["REQUEST_METHOD"] != "HEAD" else []
-
-
-def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < end and (chunk := file.read(min(_CHUNK, end - start))):
-            start += len(chunk)
-            yield chunk
 
 
 def _text(status: int, text: str, start_response: Any, headers: tuple[tuple[str, str], ...] = ()) -> Iterable[bytes]:
@@ -193,7 +231,7 @@ def _uploads(parts: Parts) -> Any:
     # replace it.
     config = Config.from_args(["run", "--backend", "simple-dir", str(parts.store.root)]).with_updates(
         authenticate=["update"],
-        auther=lambda user, password: _let_in(parts, user, password),
+        auther=lambda user, password: _let_in(parts, user),
         disable_fallback=True,
         # pypiserver asks backend.exists() first and writes later; with `overwrite` the store alone decides,
         # at one instant, and may accept the same bytes again.
@@ -203,19 +241,24 @@ def _uploads(parts: Parts) -> Any:
     with _building:
         application = pypiserver.app_from_config(config)
         application.add_hook("after_request", _close_upload)
+        application.catchall = False  # what goes wrong is told once, by Application
         return pypiserver.setup_routes_from_config(application, config)
 
 
-def _let_in(parts: Parts, user: str, password: str) -> bool:
-    """Whether the login is right. The form is read here, after the login and before pypiserver looks at it."""
-    try:
-        login = parts.logins.check(user, password, request.environ.get("REMOTE_ADDR", ""))
-    except Refusal as err:
-        raise _http(err.status, err, err.headers) from err
-    if login is None:
-        Audit(parts.store).note("login refused", user=user[:100], peer=request.environ.get("REMOTE_ADDR", ""))
+def _let_in(parts: Parts, user: str) -> bool:
+    """Whether the login was right: `back` checked it before the body was read. The form is read here, after the login
+    and before pypiserver looks at it."""
+    login = request.environ.get("certified.login")
+    peer = request.environ.get("REMOTE_ADDR", "")
+    if isinstance(login, Refusal):
+        if login.status == HTTPStatus.FORBIDDEN:
+            Audit(parts.store).note("login refused", user=user[:100], peer=peer, why=login.what)
+        raise _http(login.status, login, login.headers)
+    if isinstance(login, CertifiedError):
+        raise login
+    if not isinstance(login, Login):
+        Audit(parts.store).note("login refused", user=user[:100], peer=peer)
         return False
-    request.environ["certified.login"] = login
     try:
         _read_form()
     except OSError as err:  # large bodies are spooled to TMPDIR

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import getpass
 import json
 import os
@@ -12,16 +14,22 @@ from .store import Store
 
 
 class Audit:
-    """`.records/audit.jsonl` of a store. Lines are added by one write each, so processes may share it."""
+    """`.records/audit.jsonl` of a store. Lines are added in turn, so processes may share it."""
 
     def __init__(self, store: Store) -> None:
         self._path = store.records / "audit.jsonl"
 
     def note(self, deed: str, **values: object) -> None:
-        line = json.dumps({"time": timestamp(time.time()), "deed": deed, **values})
+        """The deed is on disk. OSError when there is no room for all of it; then nothing of it is there."""
+        line = f"{json.dumps({'time': timestamp(time.time()), 'deed': deed, **values})}\n".encode()
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            os.write(handle, f"{line}\n".encode())
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            before = os.fstat(handle).st_size
+            if os.write(handle, line) < len(line):
+                # The next deed would be glued to half of this one.
+                os.ftruncate(handle, before)
+                raise OSError(errno.ENOSPC, "there is no room for a line of the audit log", str(self._path))
             os.fdatasync(handle)
         finally:
             os.close(handle)

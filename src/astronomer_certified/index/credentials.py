@@ -23,6 +23,9 @@ from astronomer_certified.errors import PublishError
 _BCRYPT_BYTES = 72
 """bcrypt sees no more of a password; its library refuses longer ones."""
 
+_LONGEST = 1000
+"""Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
@@ -33,7 +36,7 @@ class Credentials:
 
 
 def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") -> Credentials:
-    """The login of `user`, with a random password made on first use.
+    """The login of `user`, who is made on first use, with a random password, beside whoever there is already.
 
     The password lies in `secret` (mode 0600), its bcrypt hash in `htpasswd`. Processes that come at once
     agree on one. PublishError when the two files contradict each other, or one of them cannot be written.
@@ -42,15 +45,18 @@ def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") ->
         for path in (secret, htpasswd):
             _sweep(path)
         # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
-        if htpasswd.exists() and not secret.exists():
+        others = not secret.exists() and htpasswd.exists()
+        if others and user in user_names(htpasswd):
             raise PublishError(
-                f"{htpasswd} has users, but {secret} has no password to upload with",
+                f"{htpasswd} has {user}, but {secret} has no password to upload with",
                 hint=f"write the password of {user} into {secret} (mode 0600), or remove {htpasswd}",
             )
         _create_once(secret, f"{secrets.token_urlsafe(32)}\n", mode=0o600)
         credentials = Credentials(user=user, password=secret.read_text(encoding="utf-8").strip())
         if not htpasswd.exists():
             _create_once(htpasswd, f"{user}:{_hash(credentials.password)}\n", mode=0o640)
+        elif others:
+            set_password(htpasswd, user, credentials.password, "bcrypt")
     except OSError as err:
         raise PublishError(
             "the login of the index cannot be kept",
@@ -80,6 +86,7 @@ class Htpasswd:
         self._stamp: tuple[int, int, int] | None = None
         self._accepted: set[bytes] = set()
         self._users: Any = None
+        self._schemes_in_use: frozenset[str | None] = frozenset()
         if self._read_stamp() is None:
             raise PublishError(
                 f"{path} cannot be read, so nobody could upload",
@@ -113,18 +120,31 @@ class Htpasswd:
         from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
 
         self._accepted.clear()
-        self._users = None if stamp is None else HtpasswdFile(self._path, context=_schemes())
+        try:
+            self._users = None if stamp is None else HtpasswdFile(self._path, context=_schemes())
+        except (ValueError, OSError) as err:
+            self._users, self._stamp = None, None
+            raise PublishError(
+                f"{self._path} is no file of users and passwords",
+                details=[str(err)],
+                hint="remove the line that is none, or restore the file",
+            ) from err
+        hashes = [self._users.get_hash(user) for user in self._users.users()] if self._users is not None else []
+        self._schemes_in_use = frozenset(map(_schemes().identify, hashes)) - {None}
         self._stamp = stamp
 
     def _check(self, user: str, password: str) -> bool:
-        if self._users is None or len(password.encode("utf-8", "surrogatepass")) > _BCRYPT_BYTES:
+        if self._users is None or len(password) > _LONGEST:
             return False
         try:
-            right = self._users.check_password(user, password)
-            if right is None:
-                # Nobody of that name: as slow as a wrong password, or names could be guessed with a clock.
-                _schemes().dummy_verify()
-            return bool(right)
+            known = self._users.get_hash(user)
+            scheme = _schemes().identify(known) if known else None
+            if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
+                scheme = None
+            # As slow whoever it is, or names, and whose hash is of which kind, could be guessed with a clock.
+            for other in self._schemes_in_use - {scheme}:
+                _schemes().verify("", _dummy_hash(other))
+            return scheme is not None and bool(self._users.check_password(user, password))
         except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
             return False
 
@@ -137,8 +157,15 @@ def _schemes() -> Any:
     return CryptContext(["bcrypt", "argon2"])
 
 
+@functools.cache
+def _dummy_hash(scheme: str) -> str:
+    return _hash(secrets.token_urlsafe(16), scheme)
+
+
 def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
     """The user may upload with this password. PublishError for a name or password that htpasswd cannot hold."""
+    if "\0" in password or len(password) > _LONGEST:
+        raise PublishError("this cannot be a password", hint=f"no NUL, and no more than {_LONGEST} characters")
     if not user or any(sign in user for sign in ":\n\r\0") or user == "__token__":
         raise PublishError(f"{user!r} cannot be the name of a user", hint="no colon, no line break, not __token__")
     if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
@@ -167,6 +194,8 @@ def _lines(htpasswd: Path) -> list[str]:
         return [line for line in htpasswd.read_text(encoding="utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
         return []
+    except (OSError, UnicodeDecodeError) as err:
+        raise PublishError(f"{htpasswd} cannot be read", details=[str(err)], hint="restore the file") from err
 
 
 def _rewrite(htpasswd: Path, lines: list[str]) -> None:

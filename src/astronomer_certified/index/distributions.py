@@ -51,10 +51,10 @@ _STRONG = ("sha256", "sha384", "sha512")
 
 _CHUNK = 1 << 20
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 _LONGEST = 240
-"""What file systems take as one name, with room for what is written beside it."""
+"""What file systems take as one name, of a file or a project, with room for what is written beside it."""
 
 
 class Refused(PublishError):
@@ -94,19 +94,43 @@ def parse(filename: str) -> Distribution:
     try:
         if filename.endswith(".whl"):
             project, version, build, tags = parse_wheel_filename(filename)
-            return Distribution(filename=filename, project=project, version=version, wheel=(build, tags))
+            return Distribution(filename=filename, project=_valid(project), version=version, wheel=(build, tags))
         if filename.endswith(".tar.gz"):
             project, version = parse_sdist_filename(filename)
-            return Distribution(filename=filename, project=project, version=version, wheel=None)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as err:
+            return Distribution(filename=filename, project=_valid(project), version=version, wheel=None)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, InvalidName) as err:
         raise Refused(f"{filename} is no distribution's name", details=[str(err)]) from err
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz)")
 
 
-def verify(path: Path, claimed: Distribution) -> Contents:
-    """What `path` says of itself; Refused unless it is a whole archive whose metadata agrees with its filename."""
+def _valid(project: str) -> NormalizedName:
+    """The name, if there can be a project of it; packaging reads file names of others, too."""
+    found = project_name(project)
+    if found is None:
+        raise InvalidName(f"{project!r} is no project's name: letters and digits, with . _ - between them")
+    return found
+
+
+def project_name(text: str) -> NormalizedName | None:
+    """The normalized name (PEP 503) that `text` is a spelling of; None when it is none, or longer than any here."""
+    if len(text) > _LONGEST:
+        return None
     try:
-        metadata = _sdist_metadata(path, claimed) if claimed.wheel is None else _wheel_metadata(path, claimed)
+        return canonicalize_name(text, validate=True)
+    except InvalidName:
+        return None
+
+
+def verify(path: Path, claimed: Distribution, *, again: bool = False) -> Contents:
+    """What `path` says of itself; Refused unless it is a whole archive whose metadata agrees with its filename.
+
+    With `again`, its bytes are known to be those that were verified before: RECORD's hashes are not computed anew.
+    """
+    try:
+        if claimed.wheel is None:
+            metadata = _sdist_metadata(path, claimed)
+        else:
+            metadata = _wheel_metadata(path, claimed, check_record=not again)
     except _UNREADABLE as err:
         raise Refused(
             f"{claimed.filename} is not a sound archive",
@@ -118,7 +142,7 @@ def verify(path: Path, claimed: Distribution) -> Contents:
     return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python")))
 
 
-def _wheel_metadata(path: Path, claimed: Distribution) -> bytes:
+def _wheel_metadata(path: Path, claimed: Distribution, *, check_record: bool) -> bytes:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         _refuse_bomb(sum(member.file_size for member in archive.infolist()), len(names), path, claimed)
@@ -134,7 +158,8 @@ def _wheel_metadata(path: Path, claimed: Distribution) -> bytes:
         missing = {f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")} - set(names)
         if missing:
             raise Refused(f"{claimed.filename} is not a whole wheel", details=[f"no {m}" for m in sorted(missing)])
-        _check_record(archive, folder, claimed)
+        if check_record:
+            _check_record(archive, folder, claimed)
         if archive.getinfo(f"{folder}/METADATA").file_size > _METADATA_BYTES:
             raise Refused(f"{claimed.filename} has more than {_METADATA_BYTES} bytes of metadata")
         return archive.read(f"{folder}/METADATA")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from packaging.utils import NormalizedName
+
+from astronomer_certified.errors import UsageError
+
+_PATTERN = re.compile(r"[a-z0-9*?](?:[a-z0-9*?-]*[a-z0-9*?])?")
 
 
 class Mode(StrEnum):
@@ -36,5 +41,15 @@ class Fallback:
 
 
 def patterns(names: Iterable[str]) -> tuple[str, ...]:
-    """Names as people write them, in the form in which they are compared; `*` and `?` stay."""
-    return tuple(name.lower().replace("_", "-").replace(".", "-") for name in names)
+    """Names as people write them, in the form in which they are compared (PEP 503); `*` and `?` stay.
+
+    UsageError for what can be no name, with or without them: it would protect nothing, and nobody would be told.
+    """
+    return tuple(map(_pattern, names))
+
+
+def _pattern(name: str) -> str:
+    pattern = re.sub(r"[-_.]+", "-", name).lower()
+    if not _PATTERN.fullmatch(pattern):
+        raise UsageError(f"{name!r} is no name of a project and no pattern of names", hint="like acme, or 'acme-*'")
+    return pattern

@@ -12,7 +12,6 @@ it, and given again as long as the file that it was made from has not changed: o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import select
 import socket
@@ -28,7 +27,7 @@ from . import grammar
 from .access import Log
 from .grammar import Request
 from .metrics import Counters
-from .site import Answer, Site
+from .site import SMALL, Answer, Site
 
 HEAD_LIMIT = 16 << 10
 """Bytes of a request up to its body. pip sends 700, with a token 2,000."""
@@ -38,9 +37,6 @@ _IDLE_SECONDS = 65
 _STALLED_SECONDS = 60
 _RECV = 64 << 10
 _SENDFILE = 1 << 20
-_SMALL = 64 << 10
-"""Files up to here are kept with their headers, and cost one system call instead of four."""
-
 _COPIED = 16 << 10
 """Bytes up to which it costs less to copy a body behind its head than to send two pieces."""
 
@@ -78,14 +74,16 @@ class Front:
     """Answers on `listening` until `stop`. Run `run` in a thread of its own."""
 
     def __init__(
-        self, listening: socket.socket, site: Site, hand_over: HandOver, counters: Counters, log: Log, *, limit: int
-    ) -> None:
+        self, listening: socket.socket, site: Site, hand_over: HandOver, counters: Counters, log: Log, *, limit: int,
+        trusted: str | None = None,
+    ) -> None:  # fmt: skip
         self._listening = listening
         self._site = site
         self._hand_over = hand_over
         self._counters = counters
         self._log = log
         self._limit = limit
+        self._trusted = trusted
         self._epoll = select.epoll()
         self._waker, self._wakes = socket.socketpair()
         self._connections: dict[int, _Connection] = {}
@@ -94,11 +92,14 @@ class Front:
         self._accepting = False
         self._date = grammar.date()
         self._stopping = False
+        self._until = 0.0
         listening.setblocking(False)
         self._epoll.register(self._wakes, select.EPOLLIN)
 
-    def stop(self) -> None:
-        """No new connections; those that are being answered are answered first. From any thread."""
+    def stop(self, until: float) -> None:
+        """No new connections; those that are being answered are answered first, until then (by time.monotonic) at
+        most. From any thread."""
+        self._until = until
         self._stopping = True
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
@@ -108,13 +109,14 @@ class Front:
         listening, wakes = self._listening.fileno(), self._wakes.fileno()
         tick = time.monotonic() + 1
         poll, connections = self._epoll.poll, self._connections
-        while not (self._stopping and not self._busy()):
+        while not (self._stopping and (not self._busy() or time.monotonic() > self._until)):
             for number, event in poll(1.0, 256):
                 if number == listening:
                     self._accept()
                 elif number == wakes:
                     self._wakes.recv(100)
                     self._listen(on=False)
+                    self._listening.close()  # who comes now is refused, or another worker's
                 elif (connection := connections.get(number)) is not None:
                     self._serve(connection, event)
             now = time.monotonic()
@@ -280,12 +282,10 @@ class Front:
                 if file is None:  # between its stat and now
                     self._refuse(connection, HTTPStatus.GONE)
                     return
-                if answer.length <= _SMALL:
+                if answer.length <= SMALL:
+                    # Kept with its headers, it costs one system call instead of four.
                     body = os.pread(file, answer.length, answer.span[0])
                     os.close(file)
-                    if answer.sha256 is not None and hashlib.sha256(body).hexdigest() != answer.sha256:
-                        self._refuse(connection, HTTPStatus.GONE)  # `certified index verify` says more
-                        return
                     rest += body
                     file = None
         if file is None:
@@ -316,7 +316,9 @@ class Front:
         self._counters.count(answer.route, answer.status, answer.length)
         if self._log.wanted:
             method, target = (request.method, request.target) if request is not None else ("", "")
-            self._log.add(connection.peer[0], method, target, answer.status, answer.length)
+            forwarded = request.headers.get("x-forwarded-for", "") if request is not None else ""
+            peer = grammar.client(connection.peer[0], forwarded, self._trusted)
+            self._log.add(peer, method, target, answer.status, answer.length)
 
     def _refuse(self, connection: _Connection, status: HTTPStatus) -> None:
         body = f"{status.description or status.phrase}\n".encode()

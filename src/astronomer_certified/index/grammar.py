@@ -22,7 +22,7 @@ _LINE = re.compile(rb"[A-Z]{1,20} [!-~]+ HTTP/1\.([01])")
 _FOLDED = re.compile(rb"\r\n[ \t]")
 _HOST = re.compile(rb"[\r\n]host[ \t]*:", re.IGNORECASE)
 _CODING = re.compile(rb"[\r\n]transfer-encoding[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_WITH_BODY = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection"))
+_WITH_BODY = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +71,19 @@ def parse(data: bytes) -> Request | None:
     for line in lines.split(b"\r\n")[:-1]:
         name, _, value = line.partition(b":")
         key = name.lower()
-        if key in _WITH_BODY:
+        if key in _WITH_BODY or (key == b"content-length" and value.strip() != b"0"):
             return None
         text = key.decode("ascii")
         if text in headers:
-            if key == b"host":
+            if key in (b"host", b"content-length"):
                 return None
             headers[text] += f", {value.strip().decode('latin-1')}"
         else:
             headers[text] = value.strip().decode("latin-1")
     if minor == b"1" and "host" not in headers:
         return None
+    if method == b"HEAD":
+        headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
     wishes = headers.get("connection", "").lower()
     return Request(
         method=method.decode("ascii"),
@@ -90,6 +92,20 @@ def parse(data: bytes) -> Request | None:
         keep_alive="close" not in wishes if minor == b"1" else "keep-alive" in wishes,
         length=match.end(),
     )
+
+
+def field(data: bytes, name: bytes) -> str:
+    """What the head at the start of `data` says of this header, all its lines joined (RFC 9110, 5.3); else nothing."""
+    head = data[: data.index(b"\r\n\r\n") + 2]
+    found = re.findall(rb"\n" + re.escape(name) + rb":[ \t]*([^\r\n]*)", head, re.IGNORECASE)
+    return ", ".join(value.strip().decode("latin-1") for value in found)
+
+
+def client(peer: str, forwarded: str, trusted: str | None) -> str:
+    """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected."""
+    if trusted not in (peer, "*"):
+        return peer
+    return forwarded.rpartition(",")[2].strip(' "[]')[:100] or peer
 
 
 def date() -> bytes:

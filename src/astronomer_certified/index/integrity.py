@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from packaging.utils import NormalizedName
 
 from astronomer_certified.errors import PublishError
 
 from . import distributions
+from .distributions import Refused
 from .records import FileRecord, ProjectRecord
-from .store import Store
+from .store import Store, whole
 
 _MISSING = "the file is gone from the store"
 _DAMAGED = "the file no longer has the bytes that were published"
@@ -65,28 +65,42 @@ def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None)
     return tuple(findings)
 
 
-def whole(path: Path, sha256: str) -> bool:
-    """Whether the file at `path` has these bytes; no when it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
-
-
 def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
     sound = whole(store.file(file.filename), file.sha256)
     if sound != (file.withheld is None):
         yield _judge(store, name, file)
     elif not sound:
         yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
-    if sound and file.metadata_sha256 and not whole(store.metadata(file.filename), file.metadata_sha256):
-        # Made from the wheel, which is whole: so can it be again.
-        contents = distributions.verify(store.file(file.filename), distributions.parse(file.filename))
-        store.write(store.metadata(file.filename), contents.metadata)
-        yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
+    if sound:
+        yield from _compare(store, name, file)
     if file.provenance_sha256 and not whole(store.provenance(file.filename), file.provenance_sha256):
         yield Finding(filename=file.filename, what="its provenance is damaged: restore it from a backup", served=True)
+
+
+def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    """What a whole file says of itself is in its record and beside it: both can be made from it at any time."""
+    path = store.file(file.filename)
+    try:
+        contents = distributions.verify(path, distributions.parse(file.filename), again=True)
+    except Refused as err:  # taken by an older index, which asked for less
+        yield Finding(filename=file.filename, what=f"would not be taken today: {err}", served=True)
+        return
+    size = path.stat().st_size
+    digest = hashlib.sha256(contents.metadata).hexdigest() if file.filename.endswith(".whl") else None
+    python = contents.requires_python
+    if (file.size, file.metadata_sha256, file.requires_python) != (size, digest, python):
+
+        def correct(record: ProjectRecord) -> ProjectRecord:
+            known = record.find(file.filename)
+            if known is None:
+                return record
+            return record.holding(replace(known, size=size, metadata_sha256=digest, requires_python=python))
+
+        store.change(name, correct)
+        yield Finding(filename=file.filename, what="its record said other things than it and is corrected", served=True)
+    if digest is not None and not whole(store.metadata(file.filename), digest):
+        store.write(store.metadata(file.filename), contents.metadata)
+        yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
 
 
 def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections import defaultdict, deque
@@ -15,9 +16,13 @@ from astronomer_certified.errors import PublishError
 
 from . import tokens
 from .credentials import Htpasswd
+from .records import timestamp
 from .tokens import Token
 
 _FAILURES = 10
+_FAILURES_AT_ADDRESS = 30
+"""Of all users of one address together: whoever takes a new name for each guess is no better off."""
+
 _WINDOW = 60.0
 _REMEMBERED = 10_000
 
@@ -44,33 +49,49 @@ class Login:
             raise Refusal(f"the token {self.token.name} is not for {project}", status=403)
 
 
+def basic(header: str) -> tuple[str, str] | None:
+    """User and password of an Authorization header (RFC 7617); None for one of another kind, or a malformed one."""
+    scheme, _, coded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if colon else None
+
+
 class Logins:
     """Everybody who may upload. Files are read again when they change, so a revoked token is out at once.
 
-    After ten wrong logins in a minute, the same user from the same address has to wait: right ones too, or a
-    guess could be told from a miss.
+    After ten wrong logins in a minute, the same user from the same address has to wait, and after thirty everybody
+    there: right passwords too, or a guess could be told from a miss. Right tokens never wait: nobody guesses those.
     """
 
     def __init__(self, htpasswd: Path | None) -> None:
         self._htpasswd = Htpasswd(htpasswd) if htpasswd is not None else None
         self._tokens_file = htpasswd.with_name("tokens.json") if htpasswd is not None else None
         self._tokens: tuple[int, tuple[Token, ...]] = (0, ())
-        self._failures: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._failures: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
         self._lock = threading.Lock()
 
     def check(self, user: str, password: str, peer: str) -> Login | None:
-        """The login; None for a wrong one. Refusal (429) for who has tried too often."""
-        key = (peer, user)
-        self._slow_down(key)
-        login = self._token(password) if user == tokens.USER else self._user(user, password)
-        if login is None:
-            with self._lock:
-                if len(self._failures) > _REMEMBERED:
-                    self._failures.clear()
+        """The login; None for a wrong one. Refusal (429) for who has tried too often; PublishError when a file of
+        logins cannot be read."""
+        if user == tokens.USER and (login := self._token(password)) is not None:
+            return login
+        self._slow_down((peer, user), _FAILURES)
+        self._slow_down((peer, None), _FAILURES_AT_ADDRESS)
+        if user != tokens.USER and self._htpasswd is not None and self._htpasswd(user, password):
+            return Login(name=user)
+        with self._lock:
+            if len(self._failures) > _REMEMBERED:
+                self._failures.clear()
+            for key in ((peer, user), (peer, None)):
                 self._failures[key].append(time.monotonic())
-        return login
+        return None
 
-    def _slow_down(self, key: tuple[str, str]) -> None:
+    def _slow_down(self, key: tuple[str, str | None], allowed: int) -> None:
         with self._lock:
             times = self._failures.get(key)
             now = time.monotonic()
@@ -78,19 +99,19 @@ class Logins:
                 times.popleft()
             if times is not None and not times:
                 del self._failures[key]
-            if times and len(times) >= _FAILURES:
+            if times and len(times) >= allowed:
                 wait = str(int(times[0] + _WINDOW - now) + 1)
                 raise Refusal(
                     f"too many wrong logins; try again in {wait} s", status=429, headers={"Retry-After": wait}
                 )
 
-    def _user(self, user: str, password: str) -> Login | None:
-        return Login(name=user) if self._htpasswd is not None and self._htpasswd(user, password) else None
-
     def _token(self, text: str) -> Login | None:
         token = tokens.find(self._known_tokens(), text)
-        if token is None or token.expired:
+        if token is None:
             return None
+        if token.expires is not None and token.expired:
+            # Told to who has the token, and to nobody else.
+            raise Refusal(f"the token {token.name} has expired: {timestamp(token.expires)}", status=403)
         return Login(name=f"{token.user} (token {token.name})", token=token)
 
     def _known_tokens(self) -> tuple[Token, ...]:

@@ -17,6 +17,7 @@ from astronomer_certified.errors import PublishError
 from . import distributions
 from .audit import Audit, operator
 from .distributions import Refused
+from .records import ProjectRecord
 from .store import Store, Upload
 
 _TIMEOUT = (10, 60)
@@ -31,22 +32,38 @@ class Copied:
 
 
 def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterator[Copied]:
-    """Each file once it is here. PublishError when the other index does not answer, or gives other bytes."""
-    from pypi_simple import NoSuchProjectError, PyPISimple
+    """Each file once it is here, yanked if and only if it is there (PEP 592).
 
+    PublishError at the end, when everything else is here, for what the other index does not have or give, or this one
+    does not take.
+    """
+    from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
+
+    silent = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
+    missing: list[str] = []
     with requests.Session() as session:
         client = PyPISimple(url, session=session)
         for project in projects:
             try:
                 page = client.get_project_page(project, timeout=_TIMEOUT)
-                for package in page.packages:
+            except NoSuchProjectError:
+                missing.append(f"{project}: is not there")
+                continue
+            except silent as err:
+                missing.append(f"{project}: {err}")
+                continue
+            for package in page.packages:
+                try:
                     yield from _copy(store, session, package.filename, package.url, package.digests.get("sha256"))
-                    if package.is_yanked:
-                        _yank(store, project, package.filename, package.yanked_reason or "")
-            except NoSuchProjectError as err:
-                raise PublishError(f"{url} has no {project}") from err
-            except requests.RequestException as err:
-                raise PublishError(f"{url} does not give all of {project}", details=[str(err)]) from err
+                    _yank(store, project, package.filename, package.yanked_reason or "" if package.is_yanked else None)
+                except (PublishError, requests.RequestException) as err:
+                    missing.append(f"{package.filename}: {err}")
+    if missing:
+        raise PublishError(
+            f"{len(missing)} of what was asked of {url} did not come; everything else is here",
+            details=missing,
+            hint="mirror it again when the cause is gone: what is here is not copied twice",
+        )
 
 
 def _copy(store: Store, session: requests.Session, filename: str, url: str, sha256: str | None) -> Iterator[Copied]:
@@ -69,13 +86,19 @@ def _copy(store: Store, session: requests.Session, filename: str, url: str, sha2
     yield Copied(filename=filename, new=new)
 
 
-def _yank(store: Store, project: NormalizedName, filename: str, reason: str) -> None:
-    store.change(
-        project,
-        lambda record: (
-            record.holding(replace(file, yanked=reason)) if (file := record.find(filename)) is not None else record
-        ),
-    )
+def _yank(store: Store, project: NormalizedName, filename: str, reason: str | None) -> None:
+    record = store.project(project)
+    known = record.find(filename) if record is not None else None
+    if known is None or known.yanked == reason:
+        return
+
+    def change(record: ProjectRecord) -> ProjectRecord:
+        file = record.find(filename)
+        return record if file is None else record.holding(replace(file, yanked=reason))
+
+    store.change(project, change)
+    deed = "yanked" if reason is not None else "yank undone"
+    Audit(store).note(deed, user=f"mirrored by {operator()}", file=filename, why=reason)
 
 
 class _Body:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qs
 
 from .pages import HTML, JSON, LEGACY
 
@@ -17,8 +19,8 @@ _OFFERED = {
     "application/vnd.pypi.simple.latest+html": HTML,
     "text/html": LEGACY,
 }
-_ANY = {"*/*": LEGACY, "text/*": LEGACY, "application/*": JSON}
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_ANY = {"*/*": (LEGACY, JSON, HTML), "text/*": (LEGACY,), "application/*": (JSON, HTML)}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
 
 def content_type(accept: str, wanted: str | None = None) -> str | None:
@@ -30,13 +32,24 @@ def content_type(accept: str, wanted: str | None = None) -> str | None:
         return _OFFERED.get(wanted)
     best: tuple[float, bool, int] = (0.0, False, 0)
     chosen = None
-    for place, (name, quality) in enumerate(_weighted(accept or "text/html")):
+    weighted = _weighted(accept or "text/html")
+    refused = {_OFFERED[name] for name, quality in weighted if quality == 0 and name in _OFFERED}
+    for place, (name, quality) in enumerate(weighted):
         offer = _OFFERED.get(name)
+        named = offer is not None
+        if offer is None:
+            # What is named counts before a wildcard that covers it, also when it is refused (RFC 9110, 12.5.1).
+            offer = next((kind for kind in _ANY.get(name, ()) if kind not in refused), None)
         # Of equals, what is named goes before what a wildcard covers, and then what comes first.
-        rank = (quality, offer is not None, -place)
-        if (offer or name in _ANY) and quality > 0 and rank > best:
-            best, chosen = rank, offer or _ANY[name]
+        rank = (quality, named, -place)
+        if offer is not None and quality > 0 and rank > best:
+            best, chosen = rank, offer
     return chosen
+
+
+def wanted(query: str) -> str | None:
+    """What `?format=` says. Its plus is a plus, as PEP 691 writes it, and no space."""
+    return parse_qs(query.replace("+", "%2B")).get("format", [None])[0] if query else None
 
 
 def encoding(accept: str, offered: Sequence[str]) -> str | None:
@@ -52,6 +65,19 @@ def matches(condition: str, etag: str) -> bool:
     """Whether an If-None-Match header names this entity tag, compared weakly."""
     names = (name.strip().removeprefix("W/") for name in condition.split(","))
     return condition.strip() == "*" or etag in names
+
+
+def matches_exactly(condition: str, etag: str) -> bool:
+    """Whether an If-Match header names this entity tag, compared strongly."""
+    return condition.strip() == "*" or etag in (name.strip() for name in condition.split(","))
+
+
+def unchanged_since(condition: str, modified: str) -> bool:
+    """Whether an If-Modified-Since header is no older than what was last modified then."""
+    try:
+        return parsedate_to_datetime(condition) >= parsedate_to_datetime(modified)
+    except (ValueError, TypeError):
+        return False
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:

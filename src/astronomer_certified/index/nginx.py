@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from .fallback import patterns
+
 _PAGES = r"""
 map $http_accept $index_page {
     default                                              index.html;
@@ -78,7 +80,7 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
     elsewhere = "return 404;"
     names = ""
     if upstream is not None:
-        rows = "".join(f'    "~^{_regex(pattern)}$" 1;\n' for pattern in protected)
+        rows = "".join(f'    "~^{_regex(pattern)}$" 1;\n' for pattern in patterns(protected))
         names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
         elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {upstream.rstrip('/')}/$index_project/;"
     server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)
@@ -86,4 +88,5 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
 
 
 def _regex(pattern: str) -> str:
+    """`patterns` lets nothing through that means something else to nginx."""
     return pattern.replace("*", ".*").replace("?", ".")

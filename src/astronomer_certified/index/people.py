@@ -11,8 +11,12 @@ from html import escape
 from urllib.parse import parse_qs, quote
 
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from astronomer_certified.errors import PublishError
 
 from . import notes
+from .distributions import project_name
 from .notes import Note
 from .records import FileRecord, ProjectRecord, Status
 from .site import Address, Answer, stamp_of
@@ -40,9 +44,11 @@ pre.line{white-space:pre-wrap;overflow-wrap:anywhere}.n{white-space:nowrap}
 code{font-family:ui-monospace,monospace;font-size:.92em}td code{overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--box)}
+@media(max-width:30rem){th,td{padding-right:.4rem;font-size:.9rem}}
 summary{cursor:pointer;padding:.2rem 0}form{display:flex;gap:.5rem;max-width:30rem}
 input,button{font:inherit;padding:.4rem .6rem;color:inherit;background:var(--box)}
 input,button{border:1px solid var(--quiet);border-radius:.3rem}
+::placeholder{color:var(--quiet);opacity:1}
 input{flex:1;min-width:0}:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 """
 
@@ -69,8 +75,8 @@ class People:
             return self._send(self.search(parse_qs(query).get("q", [""])[0]))
         if path.startswith("/project/"):
             words = path.removeprefix("/project/").split("/")
-            name = canonicalize_name(words[0])
-            if words[1:] not in ([], [""]) or stamp_of(self._store.record_file(name)) == 0:
+            name = project_name(words[0])
+            if name is None or words[1:] not in ([], [""]) or stamp_of(self._store.record_file(name)) == 0:
                 return None
             if words != [name, ""]:
                 up = "../" if len(words) > 1 else ""
@@ -90,24 +96,27 @@ class People:
 
     # --- pages
 
-    def front(self) -> bytes:
-        """What this index is for, and everything on it."""
+    def front(self, *, static: bool = False) -> bytes:
+        """What this index is for, and everything on it; all of it when `static`: a file cannot search."""
         names = self._store.names()
-        certified = self._store.project(CERTIFIED)
-        parts = [_search_form("search", ""), "<h1>Python packages</h1>"]
+        try:
+            certified = self._store.project(CERTIFIED)
+        except PublishError:
+            certified = None  # one damaged record is no reason to have no front page
+        shown = names if static else names[:_SHOWN]
+        parts = [*([] if static else [_search_form("search", "")]), "<h1>Python packages</h1>"]
         if certified is not None and certified.served:
-            newest = certified.served[-1]
             parts += [
                 f'<h2><a href="project/{CERTIFIED}/">Astronomer Certified</a></h2>',
                 "<p>Apache Airflow with security fixes and every dependency pinned, installed by one command:</p>",
-                self._install(_install_line(newest)),
+                self._install_newest(certified),
                 _releases(certified, notes.read(self._store), "project/astronomer-certified/"),
             ]
         else:
             parts += [self._install("PROJECT")]
-        parts += [f"<h2>All {len(names):,} projects</h2>", _names(names[:_SHOWN], "project/")]
-        if len(names) > _SHOWN:
-            parts.append(f'<p class="quiet">{len(names) - _SHOWN:,} more: search for them.</p>')
+        parts += [f"<h2>All {len(names):,} projects</h2>", _names(shown, "project/")]
+        if len(names) > len(shown):
+            parts.append(f'<p class="quiet">{len(names) - len(shown):,} more: search for them.</p>')
         return _page("Python packages", parts)
 
     def search(self, words: str) -> bytes:
@@ -124,13 +133,19 @@ class People:
         known = notes.read(self._store) if record.name == CERTIFIED else {}
         parts = [_home("../.."), f"<h1>{escape(record.name)}</h1>", _status(record)]
         if record.served:
-            parts += [self._install(_install_line(record.served[-1]))]
+            parts += [self._install_newest(record)]
         if known:
             there = [known[version] for version in _versions(record) if version in known]
             parts += ["<h2>Releases</h2>", _releases(record, known, ""), _cves(there)]
             parts += [_release(note) for note in there]
         parts += ["<h2>Files</h2>", _files(record, heading=not known)]
         return _page(record.name, parts)
+
+    def _install_newest(self, record: ProjectRecord) -> str:
+        newest = _newest(record)
+        if newest is None:
+            return '<p class="warn">There is no final release that is not yanked.</p>'
+        return self._install(_install_line(newest))
 
     def _install(self, requirement: str) -> str:
         return (
@@ -165,6 +180,12 @@ def _names(names: Sequence[NormalizedName], prefix: str) -> str:
     return "<ul>" + "".join(f'<li><a href="{prefix}{name}/">{name}</a></li>' for name in names) + "</ul>"
 
 
+def _newest(record: ProjectRecord) -> FileRecord | None:
+    """What may be recommended: of the newest final version, and not yanked."""
+    final = (file for file in reversed(record.served) if not Version(file.version).is_prerelease)
+    return next((file for file in final if file.yanked is None), None)
+
+
 def _install_line(newest: FileRecord) -> str:
     name = newest.filename.partition("-")[0].replace("_", "-")
     if name == CERTIFIED:
@@ -189,14 +210,19 @@ def _releases(record: ProjectRecord, known: dict[str, Note], prefix: str) -> str
         note = known.get(version)
         name = f'<a class="n" href="{prefix}#v{escape(version)}">{escape(note.tag if note else version)}</a>'
         yanked = next((file.yanked for file in files if file.yanked is not None), None)
-        state = f'<span class="warn">yanked: {escape(yanked or "no reason given")}</span>' if yanked is not None else ""
+        if yanked is not None:  # under its name, which is in sight on every screen
+            name += f"<br>{_yanked(yanked)}"
         cves = sorted({cve for fix in note.fixes for cve in fix.cves}) if note else []
         pythons = ", ".join(note.pythons) if note else ""
         fixes = ", ".join(map(_whole, cves))
         if note and (balance := _balance(note)):
             fixes = _folded(balance, fixes)
-        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), fixes, state))
-    return _table(("Release", "Published", "Python", "Fixes", ""), rows)
+        rows.append((name, _whole(files[0].uploaded[:10]), escape(pythons), fixes))
+    return _table(("Release", "Published", "Python", "Fixes"), rows)
+
+
+def _yanked(reason: str) -> str:
+    return f'<span class="warn">yanked: {escape(reason or "no reason given")}</span>'
 
 
 _STATES = {"applied": '<span class="good">fixed</span>', "missing": '<span class="warn">not fixed</span>'}
@@ -265,15 +291,14 @@ def _files(record: ProjectRecord, *, heading: bool) -> str:
     for file in reversed(record.files):
         if file.withheld is not None or record.status is Status.QUARANTINED:
             reason = escape(file.withheld or record.reason or "")
-            name, state = escape(file.filename), f'<span class="warn">withheld: {reason}</span>'
+            name, state = escape(file.filename), f'<br><span class="warn">withheld: {reason}</span>'
         else:
             name = f'<a href="../../packages/{quote(file.filename)}">{escape(file.filename)}</a>'
-            yanked = file.yanked is not None
-            state = f'<span class="warn">yanked: {escape(file.yanked or "no reason given")}</span>' if yanked else ""
+            state = f"<br>{_yanked(file.yanked)}" if file.yanked is not None else ""
         anchor = f' id="v{escape(file.version)}"' if heading else ""
-        details = f"<span{anchor}>{name}</span><br><code class='quiet'>sha256:{file.sha256}</code>"
-        rows.append((details, f"{file.size:,}", _whole(file.uploaded[:10]), escape(file.requires_python or ""), state))
-    return _table(("File", "Bytes", "Published", "Python", ""), rows)
+        details = f"<span{anchor}>{name}</span>{state}<br><code class='quiet'>sha256:{file.sha256}</code>"
+        rows.append((details, f"{file.size:,}", _whole(file.uploaded[:10]), escape(file.requires_python or "")))
+    return _table(("File", "Bytes", "Published", "Python"), rows)
 
 
 def _whole(text: str) -> str:

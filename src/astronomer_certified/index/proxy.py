@@ -20,8 +20,8 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects import atomic_file, write_atomic
 from astronomer_certified.errors import PublishError
 
-from . import integrity
-from .records import FileRecord, ProjectRecord, timestamp
+from .records import FileRecord, ProjectRecord, Status, timestamp
+from .store import whole
 
 if TYPE_CHECKING:
     import requests
@@ -63,9 +63,13 @@ class Proxy:
             if kept.exists():
                 return self._read(kept)[0]
             raise
-        files = list(_usable(page)) if page is not None else None
-        record = ProjectRecord(name=name, files=tuple(file for file, _ in files)) if files is not None else None
-        urls = {file.filename: url for file, url in files or ()}
+        files = list(_usable(page)) if page is not None else []
+        record = None
+        if page is not None:
+            status = Status(page.status.value) if page.status is not None else Status.ACTIVE
+            shown = tuple(file for file, _ in files)
+            record = ProjectRecord(name=name, files=shown, status=status, reason=page.status_reason)
+        urls = {file.filename: url for file, url in files}
         content = {"record": record.to_json().decode() if record else None, "urls": urls}
         write_atomic(kept, json.dumps(content).encode())
         return record
@@ -93,7 +97,7 @@ class Proxy:
             return None
         file, url = found
         kept = self._kept(file.sha256, filename)
-        if integrity.whole(kept, file.sha256):
+        if whole(kept, file.sha256):
             return kept
         session = _session()
         with _talking(url):
@@ -120,14 +124,16 @@ class Proxy:
 
     def _ask(self, name: NormalizedName) -> ProjectPage | None:
         import requests
-        from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError
+        from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
         try:
             with PyPISimple(self._url, session=_session()) as client:
                 return client.get_project_page(name, timeout=_TIMEOUT)
         except NoSuchProjectError:
             return None
-        except (requests.RequestException, UnsupportedContentTypeError, ValueError) as err:
+        except (
+            requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError
+        ) as err:  # fmt: skip
             raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=[str(err)]) from err
 
 

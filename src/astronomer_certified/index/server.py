@@ -9,13 +9,12 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-from packaging.utils import canonicalize_name
 
 from astronomer_certified.errors import PublishError
 
@@ -34,6 +33,12 @@ PROTECTED = ("astronomer-certified", "apache-airflow")
 """The distributions that must come from us or not at all, whatever the fallback has under their names."""
 
 _BACKLOG = 1024
+
+PATIENCE = 20.0
+"""Seconds for what is under way when the server is told to end."""
+
+DRAINING = 3600.0
+"""Seconds for it when others answer already: a large file may take that long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +87,13 @@ class Server:
         self._socket = listening
         self._credentials = credentials
         self._fallback = fallback
-        self._protected = patterns(map(_normal, protected))
+        self._protected = patterns(protected)
         self._options = options
         self._front: Front | None = None
         self._back: Any = None
         self._threads: tuple[threading.Thread, ...] = ()
         self._log = Log()
+        self.patience = PATIENCE
         self.findings: tuple[Finding, ...] = ()
         """What was not in order in the store when it was opened."""
 
@@ -96,7 +102,7 @@ class Server:
         """The root of the running index, where twine uploads to; it ends in a slash."""
         if self._options.public_url:
             return self._options.public_url
-        return _url(self._socket) if self._socket is not None else ""
+        return url_of(self._socket) if self._socket is not None else ""
 
     @property
     def simple_url(self) -> str:
@@ -118,14 +124,17 @@ class Server:
         self._socket = self._socket or listen(self._host, self._port)
         self._log = Log.to(self._options.access_log)
         counters = Counters(self._options.metrics_folder)
-        address = Address(public_url=self._options.public_url or _url(self._socket), accel=self._options.accel)
+        address = Address(public_url=self._options.public_url or url_of(self._socket), accel=self._options.accel)
         fallback = self._resolved()
         upstream = Upstream(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
         self._back = Back(
             store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
         )
         site = Site(store, fallback, address)
-        self._front = Front(self._socket, site, self._back.take, counters, self._log, limit=self._options.connections)
+        self._front = Front(
+            self._socket, site, self._back.take, counters, self._log,
+            limit=self._options.connections, trusted=self._options.trusted_proxy,
+        )  # fmt: skip
         # Daemons, so that an index never outlives the command that started it.
         self._threads = tuple(
             threading.Thread(target=run, name=f"index {name}", daemon=True)
@@ -140,10 +149,11 @@ class Server:
     ) -> None:
         # First nobody new is let in and what is being sent is sent; then uploads that are being stored end.
         back, front = self._threads
+        until = time.monotonic() + self.patience
         if self._front is not None:
-            self._front.stop()
+            self._front.stop(until)
             front.join()
-        self._back.stop()
+        self._back.stop(until)
         back.join()
         if self._socket is not None:
             self._socket.close()
@@ -178,32 +188,36 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve_forever(
-    server: Server, *, ready: Callable[[Server], None], wanted: Callable[[], bool] = lambda: True
+    server: Server,
+    *,
+    ready: Callable[[Server], None],
+    wanted: Callable[[], bool] = lambda: True,
+    drains: Collection[signal.Signals] = (),
 ) -> None:
     """Nothing, after SIGTERM or SIGINT (Ctrl-C) ended the server; `ready` is called once it answers.
 
-    `wanted` is asked once a second; the server ends too when it says no.
+    What is under way then has 20 s. `wanted` is asked once a second; the server ends too when it says no. The signals
+    `drains` end it as well, and leave what is under way an hour: others answer already.
 
-    Call it in the main thread, before others are started: it takes the two signals out of their usual way.
+    Call it in the main thread, before others are started: it takes the signals out of their usual way.
     """
-    ends = {signal.SIGINT, signal.SIGTERM}
+    ends = {signal.SIGINT, signal.SIGTERM, *drains}
     # Blocked and waited for rather than handled: a handler could run at any point of any code in this thread.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         with server:
             ready(server)
-            while signal.sigtimedwait(ends, 1) is None and wanted():
+            while (got := signal.sigtimedwait(ends, 1)) is None and wanted():
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
+            if got is not None and got.si_signo in drains:
+                server.patience = DRAINING
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _url(listening: socket.socket) -> str:
+def url_of(listening: socket.socket) -> str:
+    """The root of what listens there, for clients on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a wildcard cannot be connected to
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _normal(name: str) -> str:
-    return name if "*" in name or "?" in name else canonicalize_name(name)

@@ -11,22 +11,21 @@ import functools
 import gzip
 import hashlib
 import os
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from . import distributions, negotiation, pages
 from .distributions import Refused
 from .fallback import Fallback, Mode
 from .pages import HTML, JSON, Places
 from .records import FileRecord, ProjectRecord
-from .store import Store
+from .store import Store, whole
 
 _PAGE_POLICY = "no-cache"
 """Keep it, but ask each time whether it is still the same: one 304 without a body."""
@@ -36,8 +35,11 @@ _FILE_POLICY = "public, max-age=31536000, immutable"
 _COMPRESSED_FROM = 500
 """Bytes. Below it, compression saves no packet."""
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,213}[A-Za-z0-9])?")
 _PAGES_KEPT = 64 << 20
+_SOUND_KEPT = 20_000
+
+SMALL = 64 << 10
+"""Bytes of a file up to which it is read, and compared with its hash, before it is sent."""
 
 _Headers = tuple[tuple[str, str], ...]
 
@@ -51,8 +53,6 @@ class Answer:
     body: bytes = b""
     file: Path | None = None
     span: tuple[int, int] = (0, 0)
-    sha256: str | None = None
-    """Of the whole file, when it is sent as a whole: who reads it at once can see that it is right."""
     depends: Path | None = None
     """The file of the store whose change makes this answer old; None for what must not be kept."""
     stamp: int = 0
@@ -114,6 +114,7 @@ class Site:
         public = address.public_url
         self._places = Places(provenance=f"{public}integrity/" if public else None)
         self._records: tuple[NormalizedName, int, ProjectRecord] | None = None
+        self._sound: dict[Path, tuple[int, int, int]] = {}
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer | None:
         """The answer to a GET of `target`, as it stands in the request line; None when it is not for this module.
@@ -121,6 +122,8 @@ class Site:
         `headers` have lower-case names. The answer to a HEAD is the same, sent without its body.
         """
         path, _, query = target.partition("?")
+        if path == self.prefix != "":
+            return _moved(f"{path.rpartition('/')[2]}/", "redirect")  # or no relative link would be right
         path = path.removeprefix(self.prefix)
         if path.startswith("/simple/"):
             return self._simple(path[8:], query, headers)
@@ -131,7 +134,7 @@ class Site:
         if path == "/health":
             return Answer(status=200, headers=(("Content-Type", "text/plain"),), body=b"Ok", route="health")
         if path == "/simple":
-            return _moved("simple/", "redirect")
+            return _moved(f"simple/{'?' + query if query else ''}", "redirect")
         return None
 
     # --- pages
@@ -139,12 +142,10 @@ class Site:
     def _simple(self, rest: str, query: str, headers: Mapping[str, str]) -> Answer | None:
         if rest == "":
             return self._page(None, query, headers)
-        name = rest.removesuffix("/")
-        if not _NAME.fullmatch(name):
-            name = unquote(name)
-            if not _NAME.fullmatch(name):
-                return _text(404, "There is no such project: it is no valid name.", "project")
-        project = canonicalize_name(name)
+        name = unquote(rest.removesuffix("/"))
+        project = distributions.project_name(name)
+        if project is None:
+            return _text(404, "There is no such project: it is no valid name.", "project")
         if project != name or not rest.endswith("/"):
             # Relative to what was asked, so that it is right below any path.
             up = "../" if rest.endswith("/") else ""
@@ -156,10 +157,9 @@ class Site:
         stamp = stamp_of(depends)
         if stamp == 0 and project is not None:
             return self._elsewhere(project, depends)
-        wanted = _wanted(query)
-        media = negotiation.content_type(headers.get("accept", ""), wanted)
+        media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
         if media is None:
-            return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
+            return not_acceptable()
         encoding = negotiation.encoding(headers.get("accept-encoding", ""), encodings())
         kind = media == JSON
         plain, etag = self._pages.get((project, kind, None), stamp, lambda: self._render(project, json=kind))
@@ -247,12 +247,9 @@ class Site:
         self, path: Path, sha256: str, size: int | None, file: FileRecord, headers: Mapping[str, str],
         route: str, depends: Path, stamp: int,
     ) -> Answer:  # fmt: skip
-        try:
-            there = path.stat().st_size
-        except OSError:
-            there = -1
-        if there != (size if size is not None else there) or there < 0:
-            # Cut short or gone behind our back. `certified index verify` says more.
+        there = self._size(path, sha256)
+        if there is None or there != (size if size is not None else there):
+            # Changed, cut short or gone behind our back. `certified index verify` says more.
             return _text(410, f"{path.name} is damaged here and withheld.", route)
         etag = f'"{sha256}"'
         kind = {"metadata": "text/plain; charset=utf-8", "provenance": "application/vnd.pypi.integrity.v1+json"}
@@ -267,7 +264,13 @@ class Site:
         if self.address.accel is not None and route == "file":
             accel = (("X-Accel-Redirect", self.address.accel + quote(path.name)),)
             return Answer(status=200, headers=base + accel, depends=depends, stamp=stamp, route=route)
-        if negotiation.matches(headers.get("if-none-match", ""), etag):
+        if "if-match" in headers and not negotiation.matches_exactly(headers["if-match"], etag):
+            return _text(412, "The file has another entity tag.", route)
+        if "if-none-match" in headers:
+            same = negotiation.matches(headers["if-none-match"], etag)
+        else:
+            same = negotiation.unchanged_since(headers.get("if-modified-since", ""), dict(base)["Last-Modified"])
+        if same:
             return Answer(status=304, headers=base[1:], depends=depends, stamp=stamp, route=route)
         span = None
         wants = headers.get("range")
@@ -284,11 +287,26 @@ class Site:
             headers=base,
             file=path,
             span=(0, there),
-            sha256=sha256,
             depends=depends,
             stamp=stamp,
             route=route,
         )
+
+    def _size(self, path: Path, sha256: str) -> int | None:
+        """The file's size; None when it is gone or, up to 64 kB, known to have other bytes than it should."""
+        try:
+            stat = os.stat(path)  # noqa: PTH116  half the time of Path.stat
+        except OSError:
+            return None
+        # Read once for each state of the file, whatever of it is asked for, and by whichever way.
+        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if stat.st_size <= SMALL and self._sound.get(path) != state:
+            if not whole(path, sha256):
+                return None
+            if len(self._sound) >= _SOUND_KEPT:
+                self._sound.clear()
+            self._sound[path] = state
+        return stat.st_size
 
     def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
         # The last one is kept: an installer asks for a file and its metadata one after the other.
@@ -329,9 +347,9 @@ def compress(body: bytes, encoding: str) -> bytes:
     return gzip.compress(body, 2 if large else 9, mtime=0)
 
 
-def _wanted(query: str) -> str | None:
-    """What `?format=` says. Its plus is a plus, as PEP 691 writes it, and no space."""
-    return parse_qs(query.replace("+", "%2B")).get("format", [None])[0] if query else None
+def not_acceptable() -> Answer:
+    """The answer to who takes none of the forms of a page."""
+    return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
 
 
 def _http_date(uploaded: str) -> str:

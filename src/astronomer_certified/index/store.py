@@ -15,6 +15,7 @@ project, and readers take no lock. A copy of the folder, made at any time, is a 
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import hashlib
 import os
@@ -124,7 +125,8 @@ class Store:
     # --- writing
 
     def add(self, upload: Upload, stream: BinaryIO) -> bool:
-        """Whether the file is new; False when it is published already with the same bytes.
+        """Whether the file is new, or whole again; False when it is published already with the same bytes, and they
+        are still there.
 
         Raises Refused for what is not a sound distribution or not of the announced sha256, and NameTaken when
         the name was ever published with other bytes.
@@ -138,7 +140,7 @@ class Store:
                     details=[f"announced sha256 {upload.sha256[:64]!a}", f"received  sha256 {received}"],
                     hint="upload it again",
                 )
-            if self._is_served(claimed, received):
+            if self._is_whole(claimed, received):
                 return False
             contents = distributions.verify(path, claimed)
             with self._locked(claimed.project):
@@ -167,7 +169,11 @@ class Store:
         with self._locked(name):
             record = self.project(name)
             if record is None:
-                raise PublishError(f"{name} is not published here", hint="certified index verify lists what is")
+                near = difflib.get_close_matches(name, self.names(), 3)
+                raise PublishError(
+                    f"{name} is not published here",
+                    hint=f"did you mean {' or '.join(near)}?" if near else "the front page of the index lists what is",
+                )
             changed = change(record)
             if changed != record:
                 self._write_record(changed)
@@ -179,9 +185,9 @@ class Store:
         known = record.find(claimed.filename)
         if known is not None and known.sha256 != received:
             raise _taken(claimed.filename, known.sha256, received)
-        if known is not None and known.withheld is None:
+        if known is not None and self._has(known):
             return False
-        if not record.status.takes_uploads:
+        if known is None and not record.status.takes_uploads:
             raise Refused(
                 f"{record.name} is {record.status} and takes no files",
                 details=[record.reason] if record.reason else [],
@@ -240,12 +246,21 @@ class Store:
             path.replace(target)
             _sync_folder(target.parent)
 
-    def _is_served(self, claimed: Distribution, received: str) -> bool:
+    def _is_whole(self, claimed: Distribution, received: str) -> bool:
         record = self.project(claimed.project)
         known = record.find(claimed.filename) if record else None
         if known is not None and known.sha256 != received:
             raise _taken(claimed.filename, known.sha256, received)
-        return known is not None and known.withheld is None
+        return known is not None and self._has(known)
+
+    def _has(self, known: FileRecord) -> bool:
+        """Whether a file is served, and is what its record says: it may have been damaged since."""
+        digest = known.metadata_sha256
+        return (
+            known.withheld is None
+            and whole(self.file(known.filename), known.sha256)
+            and (digest is None or whole(self.metadata(known.filename), digest))
+        )
 
     # --- turns, and what is being written
 
@@ -286,6 +301,15 @@ class Store:
             except (BlockingIOError, FileNotFoundError):
                 continue
         return tuple(swept)
+
+
+def whole(path: Path, sha256: str) -> bool:
+    """Whether the file at `path` has these bytes; no when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def _describe(

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from . import negotiation, pages
+from .distributions import project_name
 from .fallback import Fallback
 from .pages import JSON, Places
 from .proxy import Passing, Proxy
-from .site import Answer
+from .site import Answer, not_acceptable
 from .store import Store
 
 
@@ -27,27 +28,30 @@ class Upstream:
         self._fallback = fallback
         self._proxy = Proxy(fallback.url or "", folder)
 
-    def answer(self, path: str, headers: Mapping[str, str]) -> Answer | Passing | None:
+    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
         """The answer to a GET; None when there is none. Raises UpstreamSilent."""
         words = unquote(path).strip("/").split("/")
+        name = project_name(words[1]) if len(words) in (2, 3) else None
+        if name is None or not self._may_pass(name):
+            return None
         if len(words) == 2 and words[0] == "simple":
-            return self._page(canonicalize_name(words[1]), headers)
+            return self._page(name, query, headers)
         if len(words) == 3 and words[0] == "upstream":
-            return self._file(canonicalize_name(words[1]), words[2])
+            return self._file(name, words[2])
         return None
 
-    def _page(self, name: NormalizedName, headers: Mapping[str, str]) -> Answer | None:
-        media = negotiation.content_type(headers.get("accept", ""))
-        record = self._proxy.project(name) if self._may_pass(name) else None
-        if record is None or media is None:
+    def _page(self, name: NormalizedName, query: str, headers: Mapping[str, str]) -> Answer | None:
+        media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
+        if media is None:
+            return not_acceptable()
+        record = self._proxy.project(name)
+        if record is None:
             return None
         places = Places(files=f"../../upstream/{name}/", tracks=f"{self._fallback.url}{name}/")
         body = (pages.project_json if media == JSON else pages.project_html)(record, places)
         return Answer(status=200, headers=(("Content-Type", media), ("Vary", "Accept")), body=body, route="upstream")
 
     def _file(self, name: NormalizedName, filename: str) -> Answer | Passing | None:
-        if not self._may_pass(name):
-            return None
         if filename.endswith(".metadata"):
             found: Path | Passing | None = self._proxy.metadata(name, filename.removesuffix(".metadata"))
         else:

@@ -1,7 +1,8 @@
 """A listening socket -> several processes that answer on it, and one that watches over them.
 
 All of them accept from one socket, so a worker that dies or is replaced refuses nobody: its connections to come are
-the others'. SIGHUP replaces the workers one generation by the next; SIGTERM and SIGINT end them.
+the others'. SIGHUP replaces the workers, one or many, by the next generation, and leaves the old ones an hour for the
+downloads that they have begun; SIGTERM and SIGINT end them all, after 20 s at most.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from astronomer_certified.errors import PublishError
+from astronomer_certified.errors import CertifiedError, PublishError
 
 from . import integrity
 from .fallback import Mode
 from .integrity import Finding
-from .server import Options, Server, listen, serve_forever
+from .server import PATIENCE, Options, Server, listen, serve_forever, url_of
 from .store import Store
 
-_PATIENCE = 30.0
+_PATIENCE = PATIENCE + 10
+"""Seconds until a worker that does not end is killed."""
+
 _READY = "ready"
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
@@ -80,20 +83,23 @@ def supervise(
     ready: Callable[[str, tuple[Finding, ...]], None],
 ) -> None:
     """Nothing, after SIGTERM or SIGINT; `ready` gets the address and what was found once all workers answer."""
-    findings = integrity.reconcile(Store.open(setup.store))
+    store = Store.open(setup.store)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         with listen(host, port) as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
-            shown = listening.getsockname()
-            url = setup.options.public_url or f"http://{shown[0]}:{shown[1]}/"
+            url = setup.options.public_url or url_of(listening)
             options = replace(setup.options, reconciled=True, metrics_folder=Path(shared), public_url=url)
             watch = _Watch(replace(setup, options=options), listening, workers)
             try:
-                watch.start()
+                # Python takes as long to start as the store to be looked over: both at the same time.
+                watch.spawn()
+                findings = integrity.reconcile(store)
+                watch.wait()
                 ready(url, findings)
                 watch.run()
             finally:
-                watch.end(watch.processes)
+                listening.close()  # whoever comes from here on is refused at once, and does not wait for nobody
+                watch.end([*watch.processes, *watch.leaving])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -104,11 +110,16 @@ class _Watch:
         self._listening = listening
         self._workers = workers
         self.processes: list[subprocess.Popen[str]] = []
+        self.leaving: list[subprocess.Popen[str]] = []
+        """Those of generations before, with what they have begun."""
 
-    def start(self) -> None:
-        fresh = [self._spawn() for _ in range(self._workers)]
-        self.processes += fresh
-        for process in fresh:
+    def spawn(self) -> None:
+        for _ in range(self._workers):
+            self.processes.append(self._spawn())
+
+    def wait(self) -> None:
+        """Nothing, once all answer."""
+        for process in self.processes:
             line = process.stdout.readline() if process.stdout is not None else ""
             if line.strip() != _READY:
                 raise PublishError("a worker of the index did not start", hint="see its error above")
@@ -128,18 +139,25 @@ class _Watch:
         integrity.reconcile(Store.open(self._setup.store))
         old, self.processes = self.processes, []
         try:
-            self.start()
+            self.spawn()
+            self.wait()
         except PublishError as err:
             print(f"certified: {err}; the old workers stay", file=sys.stderr, flush=True)
             self.end(self.processes)
             self.processes = old
             return
-        self.end(old)
+        for process in old:
+            process.send_signal(signal.SIGHUP)
+        self.leaving += old
 
     def _revive(self) -> None:
+        for process in [process for process in self.leaving if process.poll() is not None]:
+            self.leaving.remove(process)
+            _forget(process)
         dead = [process for process in self.processes if process.poll() is not None]
         for process in dead:
             self.processes.remove(process)
+            _forget(process)
             print(f"certified: a worker ended with status {process.returncode}; starting another", file=sys.stderr)
             time.sleep(0.2)  # one that dies at once must not keep the machine busy
             self.processes.append(self._spawn())
@@ -166,12 +184,24 @@ class _Watch:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            _forget(process)
+
+
+def _forget(process: subprocess.Popen[str]) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def work(text: str, number: int, parent: int) -> None:
-    """One worker, until it is told to end or its supervisor is gone."""
+    """One worker, until it is told to end or its supervisor is gone. Why it could not start is on stderr."""
     setup = Setup.from_json(text)
     server = setup.server(socket.socket(fileno=number))
-    serve_forever(server, ready=lambda _: print(_READY, flush=True), wanted=lambda: os.getppid() == parent)
+    try:
+        serve_forever(
+            server,
+            ready=lambda _: print(_READY, flush=True),
+            wanted=lambda: os.getppid() == parent,
+            drains=(signal.SIGHUP,),
+        )
+    except CertifiedError as err:
+        print(f"certified: {err}", file=sys.stderr, flush=True)
