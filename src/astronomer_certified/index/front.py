@@ -112,7 +112,8 @@ class Front:
         while not (self._stopping and (not self._busy() or time.monotonic() > self._until)):
             for number, event in poll(1.0, 256):
                 if number == listening:
-                    self._accept()
+                    if self._accepting:  # it may have been closed by an event of the same batch
+                        self._accept()
                 elif number == wakes:
                     self._wakes.recv(100)
                     self._listen(on=False)
