@@ -17,6 +17,9 @@ from .diffs import FileDiff, HunkRefused, MalformedDiff
 from .effects import atomic_folder
 from .errors import SeriesError
 
+BACKUP = ".before-export"
+"""The folder in a patch folder that is there while its series is replaced, and after that was killed."""
+
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 # Of several values in one field, which may be folded.
@@ -64,10 +67,15 @@ class Patch:
 def names(folder: Path) -> tuple[str, ...]:
     """The patch names of `folder`/series, in order; quilt's comments and blank lines left out. Empty without a series.
 
-    Raises `SeriesError` for an entry without a file, a patch outside the series, an entry that comes twice or an option
-    that would loosen the application.
+    Raises `SeriesError` for an entry without a file, a patch outside the series, an entry that comes twice, an option
+    that would loosen the application, and for a series that is half replaced.
     """
     path = folder / "series"
+    if (folder / BACKUP).is_dir():
+        raise SeriesError(
+            f"{path}: an export is at work on it, or was killed: {BACKUP} is there",
+            hint="run it again; after a kill, certified patch checkout or export puts the series back",
+        )
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     except UnicodeDecodeError as err:
@@ -75,10 +83,10 @@ def names(folder: Path) -> tuple[str, ...]:
     listed: list[str] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):
-        words = line.split(" #")[0].split()
-        if not words or words[0].startswith("#"):
+        name = listed_name(line)
+        if name is None:
             continue
-        name, *options = words
+        options = line.split(" #")[0].split()[1:]
         if options not in ([], ["-p1"]):
             problems.append(f"line {number}: options {' '.join(options)!r}: only -p1 is known")
         if name in listed:
@@ -91,6 +99,12 @@ def names(folder: Path) -> tuple[str, ...]:
     if problems:
         raise SeriesError(f"{path}: the series does not match its folder", details=problems, hint=f"edit {path}")
     return tuple(listed)
+
+
+def listed_name(line: str) -> str | None:
+    """The patch that a line of a series names; None for a comment and a blank line."""
+    words = line.split(" #")[0].split()
+    return words[0] if words and not words[0].startswith("#") else None
 
 
 def read(folder: Path) -> tuple[Patch, ...]:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench import TRAILERS, Engineer, add, project, written
+from bench import TRAILERS, Engineer, add, certified, ended, project, said_first, written
 
 from astronomer_certified import cli
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import WorkspaceError
 from astronomer_certified.series import read
-from astronomer_certified.workbench import export, port, sources
+from astronomer_certified.workbench import export, patch_folder, port, sources
 from astronomer_certified.workbench.port import Fate
 from astronomer_certified.workspace import Workspace
 
@@ -213,3 +213,18 @@ def test_the_verb_ports_to_all_and_says_what_became_of_each(
     assert cli.main([*words, "no-such", "--all"]) == 1
     assert "no patch is called no-such\n  fix-the-tenth\n  hint: " in capsys.readouterr().err
     assert cli.main([*words]) == 2
+
+
+def test_ports_to_one_series_at_once_wait_for_each_other(place: Workspace, fixed: Distribution, tmp_path: Path) -> None:
+    engineer = Engineer(place, fixed, tmp_path / "more")
+    for name in ("a", "b"):
+        engineer.commit(f"Add {name}", {f"demo/{name}.py": "x\n"})
+    export.export(place, engineer.folder)
+    target = add(place, "0.9", {"demo/jobs.py": TEXT})
+    with patch_folder.held(place, target):
+        ports = [certified(place, "port", "--no-prove", name, "--to", "demo==0.9") for name in ("add-a", "add-b")]
+        waits = [said_first(process) for process in ports]
+
+    assert [ended(process) for process in ports] == [0, 0]
+    assert ["waiting for another command" in line for line in waits] == [True, True]
+    assert sorted(patch.slug for patch in read(target.folder)) == ["add-a", "add-b"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -12,14 +11,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from bench import TRAILERS, Engineer, add, project, written
+from bench import TRAILERS, Engineer, add, certified, ended, project, said_first, written
 from factories import ROOT, diff_of, patch, series, write_tree
 
 from astronomer_certified import cli
+from astronomer_certified import series as series_stage
 from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects import write_atomic
 from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
 from astronomer_certified.series import read
-from astronomer_certified.workbench import backup, checkout, export, lint, messages, sources
+from astronomer_certified.workbench import checkout, export, lint, messages, patch_folder, sources
 from astronomer_certified.workspace import Workspace
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -432,47 +433,114 @@ def test_what_somebody_else_exported_in_the_same_place_is_for_a_human(
     assert export.export(place, engineer.folder).added == ("0002-ours.patch",)
 
 
-def test_an_export_that_was_killed_is_undone_by_the_next(
-    place: Workspace, engineer: Engineer, demo: Distribution
-) -> None:
+class Killed(BaseException):
+    """What a kill is to the code that it ends: nothing catches it."""
+
+
+def kill_export(place: Workspace, engineer: Engineer, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """An export ends as by `kill -9` after it wrote that many files of the series."""
+    left = iter(range(after))
+
+    def write(target: Path, content: bytes) -> None:
+        if next(left, None) is None:
+            raise Killed
+        write_atomic(target, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patch_folder, "write_atomic", write)
+        with pytest.raises(Killed):
+            export.export(place, engineer.folder)
+
+
+@pytest.fixture
+def half(
+    place: Workspace, engineer: Engineer, demo: Distribution, monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, bytes]:
+    """An export was killed after its first file; this is the series as it was before."""
     engineer.commit("One", {"demo/jobs.py": changed()})
     export.export(place, engineer.folder)
     before = written(demo)
+    engineer.git("commit", "--amend", "--quiet", "-m", f"One\n\nBetter said.\n\n{TRAILERS}")
     engineer.commit("Two", {"demo/new.py": "x\n"})
-    # As after a kill in the middle: the backup is there, one file was replaced, another one is new.
-    shutil.copytree(demo.folder, demo.folder / backup.NAME, ignore=shutil.ignore_patterns("*.toml"))
-    (demo.folder / "0001-one.patch").write_text("half")
-    (demo.folder / "0002-two.patch").write_text("half")
+    kill_export(place, engineer, monkeypatch, after=1)
+    assert written(demo)["0001-one.patch"] != before["0001-one.patch"]
+    return before
 
-    with pytest.raises(SeriesError, match="an export was killed"):
-        lint.lint(place, [demo])
-    done = export.export(place, engineer.folder)
 
-    assert done.unchanged == ("0001-one.patch",)
-    assert written(demo)["0001-one.patch"] == before["0001-one.patch"]
+def test_an_export_that_was_killed_is_undone_by_the_next_who_says_so(
+    place: Workspace, engineer: Engineer, demo: Distribution, half: Mapping[str, bytes],
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    checkout.make(place, demo, tmp_path / "another")
+
+    assert written(demo) == half
+    assert f"{demo.folder}: an export was killed; the series is as it was before it" in capsys.readouterr().err
+    assert export.export(place, engineer.folder).added == ("0002-two.patch",)
     assert sorted(path.name for path in demo.folder.iterdir()) == [
         "0001-one.patch", "0002-two.patch", "distribution.toml", "series",
     ]  # fmt: skip
 
 
+def test_a_series_that_is_half_replaced_is_not_read(
+    place: Workspace, demo: Distribution, half: Mapping[str, bytes]
+) -> None:
+    with pytest.raises(SeriesError, match=r"an export is at work on it, or was killed: \.before-export is there"):
+        read(demo.folder)
+    with pytest.raises(SeriesError, match="was killed"):
+        lint.lint(place, [demo])
+
+
+def test_what_was_changed_since_an_export_was_killed_is_not_undone(
+    place: Workspace, engineer: Engineer, demo: Distribution, half: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    (demo.folder / "0001-one.patch").write_bytes(half["0001-one.patch"])
+    theirs = half["0001-one.patch"].replace(b"Description: One", b"Description: Theirs")
+    write_tree(demo.folder, {"0003-theirs.patch": theirs, "series": "0001-one.patch\n0003-theirs.patch\n"})
+    before = written(demo)
+
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: checkout.make(place, demo, tmp_path / "x"),
+        lambda: export.export(place, engineer.folder),
+    )
+    for do in attempts:
+        with pytest.raises(WorkspaceError, match=r"were changed since\n  0003-theirs.patch\n  series\n") as refused:
+            do()
+        assert f"is in {demo.folder / series_stage.BACKUP}: put the series right" in str(refused.value)
+    assert written(demo) == before
+
+
+def test_commands_that_change_one_series_at_once_wait_for_each_other(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    engineers = [Engineer(place, demo, tmp_path / name) for name in ("a", "b")]
+    for engineer in engineers:
+        for number in (1, 2):
+            name = f"{engineer.folder.name}-{number}"
+            engineer.commit(name, {f"demo/{name}.py": "x\n"})
+    with patch_folder.held(place, demo):
+        exports = [certified(place, "export", str(engineer.folder)) for engineer in engineers]
+        waits = [said_first(process) for process in exports]
+
+    assert [ended(process) for process in exports] == [0, 0]
+    assert ["waiting for another command that works on" in line for line in waits] == [True, True]
+    assert sorted(patch.subject for patch in read(demo.folder)) == ["a-1", "a-2", "b-1", "b-2"]
+
+
 def test_an_export_that_is_killed_at_any_moment_loses_nothing(
     place: Workspace, engineer: Engineer, demo: Distribution
 ) -> None:
-    words = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", "export"]
-    env = {**os.environ, "CERTIFIED_CACHE_DIR": str(place.cache)}
     subjects = []
     for number in range(1, 7):
         subjects.append(f"Change {number}")
         engineer.commit(subjects[-1], {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
-        process = subprocess.Popen([*words, str(engineer.folder)], env=env, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.1, 0.4))
-        process.kill()
-        process.wait()
+        with certified(place, "export", str(engineer.folder)) as process:
+            time.sleep(random.uniform(0.1, 0.4))
+            process.kill()
 
         export.export(place, engineer.folder)
 
         assert [patch.subject for patch in read(demo.folder)] == subjects
-        assert not list(demo.folder.glob(f"{backup.NAME}"))
+        assert not (demo.folder / series_stage.BACKUP).exists()
 
 
 # --- the command line

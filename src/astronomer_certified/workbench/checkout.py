@@ -18,7 +18,7 @@ from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import backup, history, sources
+from . import history, patch_folder, sources
 from .repository import Repository
 from .sources import Source
 
@@ -72,11 +72,17 @@ def make(
     With `partly`, patches that do not apply lie in it as files, and no export is possible until they are dealt with.
     Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
     """
-    backup.restore(distribution.folder)
-    patches = series.read(distribution.folder)
-    title = sources.title(distribution)
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
+    with patch_folder.held(workspace, distribution):
+        return _made(distribution, source, folder, also, partly=partly)
+
+
+def _made(
+    distribution: Distribution, source: Source, folder: Path, also: Sequence[Source], *, partly: bool
+) -> Checkout:
+    patches = series.read(distribution.folder)
+    title = sources.title(distribution)
     with atomic_folder(folder) as beside:
         repository = Repository.of(beside)
         repository.create(BRANCH)

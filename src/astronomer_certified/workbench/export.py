@@ -1,6 +1,6 @@
 """A checkout -> the series in patches/: one patch for each commit, canonical, verified before anything is replaced.
 
-What is replaced is kept beside until the new series is in place and applies; a killed export is undone by the next.
+Nobody else changes the patch folder from when it is read until it is replaced (`patch_folder`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from pathlib import Path
 
 from astronomer_certified import series
 from astronomer_certified.artifacts import Distribution
-from astronomer_certified.effects import write_atomic
-from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
+from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import backup, checkout, history, messages, sources
+from . import checkout, history, messages, patch_folder, sources
 from .checkout import State
 from .repository import Repository
 
@@ -70,9 +69,13 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     Raises `SeriesError` or `WorkspaceError`, and leaves the series as it was.
     """
     state = checkout.read_state(folder)
-    repository = Repository.of(folder)
     distribution = sources.named(workspace, state.title)
-    backup.restore(distribution.folder)
+    with patch_folder.held(workspace, distribution):
+        return _exported(folder, checkout.read_state(folder), distribution, ask)
+
+
+def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) -> Exported:
+    repository = Repository.of(folder)
     _refuse_unfinished(folder, repository, state)
     if checkout.digests(distribution.folder) != state.digests:
         state = _caught_up(folder, repository, state, distribution)
@@ -314,28 +317,13 @@ def verify(repository: Repository, base: str, tip: str, patches: Sequence[Patch]
 
 
 def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> Exported:
-    """The folder holds exactly these patches, in this order. Raises, everything as it was, when they cannot be read."""
+    """The folder holds exactly these patches, in this order. Only for who holds it, with patches that were verified.
+
+    Raises `SeriesError` for a folder that does not match its series, and leaves everything as it was.
+    """
     folder = distribution.folder
-    backup.restore(folder)
     old = {name: (folder / name).read_bytes() for name in series.names(folder)}
-    listed = folder / "series"
-    lines = "".join(f"{name}\n" for name in written).encode()
-    with_comments = listed.is_file() and list(series.names(folder)) == list(written)
-    if not (old == dict(written) and with_comments):
-        backup.make(folder, {**old, "series": listed.read_bytes() if listed.is_file() else b""})
-        try:
-            for name, content in written.items():
-                if old.get(name) != content:
-                    write_atomic(folder / name, content)
-            if not with_comments:
-                write_atomic(listed, lines)
-            for name in old.keys() - written.keys():
-                (folder / name).unlink()
-            series.read(folder)
-        except (CertifiedError, OSError):
-            backup.restore(folder)
-            raise
-        backup.drop(folder)
+    patch_folder.replace(folder, old, written)
     return Exported(
         folder=folder,
         added=tuple(name for name in written if name not in old),

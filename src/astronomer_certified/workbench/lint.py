@@ -15,7 +15,7 @@ from astronomer_certified.manifest import CORE
 from astronomer_certified.series import Overlay, Patch
 from astronomer_certified.workspace import Workspace
 
-from . import advisories, backup, messages, sources
+from . import advisories, messages, sources
 from .advisories import Advisory
 from .repository import CommitTree
 
@@ -46,8 +46,6 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     known = {item.id: item for item in advisories.load(workspace)}
     for distribution in distributions:
         title = sources.title(distribution)
-        if backup.left(distribution.folder):
-            problems.append(f"{title}: an export was killed: export again, or check it out to have the old series back")
         try:
             patches = series.read(distribution.folder)
         except SeriesError as err:

@@ -23,7 +23,7 @@ from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceEr
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import checkout, export, history, sources
+from . import checkout, export, history, patch_folder, sources
 from .repository import Repository
 from .sources import Source
 
@@ -98,6 +98,15 @@ def origin_of(distribution: Distribution, name: str) -> Origin | None:
 
 def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool = False) -> Ported:
     """What became of the patch. With `dry` nothing is written. Raises for a series that does not apply as it is."""
+    with patch_folder.held(workspace, target):
+        report = _merged(workspace, origin, target, dry=dry)
+    if dry or report.fate is not Fate.CONFLICT:
+        return report
+    return _leave_conflict(workspace, report, origin, sources.imported(workspace, origin.distribution), target)
+
+
+def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool) -> Ported:
+    """What becomes of the patch; it is written where there is no conflict. Only for who holds the target."""
     patch = origin.patch
     there = series.read(target.folder)
     report = Ported(
@@ -111,11 +120,9 @@ def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: boo
         repository.create("port", bare=True)
         merge = _merge(repository, origin, from_source, target, to_source, there)
         report = replace(report, fate=merge.fate, note=_notes(merge.note, patch, there))
-        if dry or merge.fate not in (*WRITTEN, Fate.CONFLICT):
+        if dry or merge.fate not in WRITTEN:
             return report
-        if merge.fate in WRITTEN:
-            return replace(report, path=_write(repository, merge, patch, target, to_source, there))
-    return _leave_conflict(workspace, report, origin, from_source, target)
+        return replace(report, path=_write(repository, merge, patch, target, to_source, there))
 
 
 def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
