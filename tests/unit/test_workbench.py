@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -286,6 +283,19 @@ def elsewhere(engineer: Engineer) -> None:
     engineer.git("commit", "--quiet", "-m", "Other")
 
 
+def bisect(engineer: Engineer) -> None:
+    engineer.commit("Good", {"demo/jobs.py": changed()})
+    for name in ("Bad", "Worse"):
+        engineer.commit(name, {f"demo/{name}.py": "x\n"})
+    engineer.git("bisect", "start", "HEAD", "upstream")
+
+
+def detached(engineer: Engineer) -> None:
+    engineer.commit("First", {"demo/jobs.py": changed()})
+    engineer.commit("Second", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "--detach", "HEAD~")
+
+
 REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "dirty": (dirty, "has changes that are in no commit\n   M demo/jobs.py\n  hint: commit them"),
     "untracked": (untracked, "has changes that are in no commit\n  ?? demo/forgotten.py"),
@@ -300,6 +310,11 @@ REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "a lone dot": (lone_dot, "a line that is a lone dot means an empty line"),
     "not a CVE": (not_a_cve, "missing: a CVE id in '2021-1'"),
     "in the middle of a rebase": (in_the_middle, "git is in the middle of something (rebase-merge)"),
+    "in a bisect": (bisect, "git is in the middle of something (BISECT_LOG)"),
+    "on an older commit": (
+        detached,
+        "HEAD is detached, on a commit before the end of branch patches\n  hint: the patches",
+    ),
     "on another branch": (elsewhere, "HEAD is not on top of the upstream source\n  hint: go to the branch"),
 }
 
@@ -389,6 +404,45 @@ def test_a_checkout_with_work_is_not_overwritten(place: Workspace, engineer: Eng
     dirty(engineer)
     with pytest.raises(WorkspaceError, match=r"uncommitted:  M demo/jobs.py"):
         checkout.make(place, demo, engineer.folder)
+
+
+def stash(engineer: Engineer) -> None:
+    dirty(engineer)
+    engineer.git("stash")
+
+
+def side_branch(engineer: Engineer) -> None:
+    engineer.git("switch", "--quiet", "-c", "patches-2")
+    engineer.commit("Side", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "patches")
+
+
+def detached_at_the_tip(engineer: Engineer) -> None:
+    engineer.commit("Ahead", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "--detach", "HEAD~")
+
+
+def stopped(engineer: Engineer) -> None:
+    engineer.git("rebase", "-i", "upstream~0", GIT_SEQUENCE_EDITOR="echo break >")
+
+
+WORK: dict[str, tuple[Callable[[Engineer], None], str]] = {
+    "a stash": (stash, "commits that are in refs/stash only"),
+    "a branch": (side_branch, "commits that are in refs/heads/patches-2 only"),
+    "the branch, which HEAD left": (detached_at_the_tip, "commits that are in refs/heads/patches only"),
+    "a rebase": (stopped, "git is in the middle of something (rebase-merge)"),
+}
+
+
+@pytest.mark.parametrize("case", WORK)
+def test_work_that_git_keeps_elsewhere_is_not_overwritten(
+    place: Workspace, engineer: Engineer, demo: Distribution, case: str
+) -> None:
+    do, words = WORK[case]
+    do(engineer)
+    with pytest.raises(WorkspaceError) as refused:
+        checkout.make(place, demo, engineer.folder)
+    assert words in refused.value.details
 
 
 def test_a_folder_with_other_things_is_not_overwritten(place: Workspace, demo: Distribution, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _STATE = "certified.json"
 _FORMAT = 1
 BRANCH = "patches"
 UPSTREAM = "upstream"
+OWN_REFS = "refs/certified/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +160,13 @@ def unexported(folder: Path) -> list[str]:
     found = [f"uncommitted: {line}" for line in uncommitted(repository)]
     if repository.resolve("HEAD") != state.tip:
         found.append("commits that differ from the series that was checked out")
+    # HEAD's own branch was looked at; what `export` and `port` keep for themselves can be made again.
+    others = [ref for ref in repository.outside(state.tip) if ref != repository.branch()]
+    found += [f"commits that are in {ref} only" for ref in others if not ref.startswith(OWN_REFS)]
     if state.port:
         found.append(f"a port of {state.port['name']} that waits for you")
+    elif unfinished := repository.unfinished():
+        found.append(f"git is in the middle of something ({unfinished})")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astronomer_certified import series
@@ -24,7 +24,7 @@ from .repository import Repository
 Ask = Callable[[str, str, str], str | None]
 Fields = dict[str, str]
 
-_CAUGHT_UP = "refs/certified/series"
+_CAUGHT_UP = f"{checkout.OWN_REFS}series"
 _LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B%x00%x01"
 _NEEDED = {
     "Origin": "vendor, or where the change comes from",
@@ -80,6 +80,8 @@ def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) 
     if checkout.digests(distribution.folder) != state.digests:
         state = _caught_up(folder, repository, state, distribution)
     if repository.resolve("HEAD") == state.tip:
+        if state.port:  # aborted or skipped: nothing of it is left to wait for
+            checkout.write_state(folder, replace(state, port={}))
         return Exported(
             folder=distribution.folder, added=(), changed=(), removed=(), unchanged=tuple(state.commits.values())
         )
@@ -98,12 +100,10 @@ def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) 
 
 
 def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> None:
-    """Raises for everything that is not a straight line of commits from the source that patches/ states now."""
-    busy = [name for name in ("rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "MERGE_HEAD", "REVERT_HEAD")
-            if (repository.git_folder / name).exists()]  # fmt: skip
-    if busy:
+    """Raises unless everything is committed, on top of the source, and nothing of it is behind HEAD."""
+    if unfinished := repository.unfinished():
         raise WorkspaceError(
-            f"{folder}: git is in the middle of something ({busy[0]})", hint="finish or abort it first"
+            f"{folder}: git is in the middle of something ({unfinished})", hint="finish or abort it first"
         )
     if dirty := checkout.uncommitted(repository):
         raise WorkspaceError(
@@ -115,6 +115,13 @@ def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> No
         raise SeriesError(
             f"{folder}: HEAD is not on top of the upstream source",
             hint=f"go to the branch with the patches: git switch {checkout.BRANCH}",
+        )
+    branch = repository.resolve(f"refs/heads/{checkout.BRANCH}")
+    behind = branch is not None and repository.resolve("HEAD") != branch and repository.contains(branch, "HEAD")
+    if repository.branch() is None and behind:
+        raise WorkspaceError(
+            f"{folder}: HEAD is detached, on a commit before the end of branch {checkout.BRANCH}",
+            hint=f"the patches after it would go: git switch {checkout.BRANCH}",
         )
 
 

@@ -16,6 +16,10 @@ _SETTINGS = (
     "core.abbrev=12", "core.quotePath=true", "core.autocrlf=false", "core.fsync=none", "gc.auto=0",
     "fastimport.unpackLimit=0",
 )  # fmt: skip
+# What git leaves in its folder while a command of several steps is not finished.
+_UNFINISHED = (
+    "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "MERGE_HEAD", "REVERT_HEAD", "sequencer", "BISECT_LOG",
+)  # fmt: skip
 _HASH = re.compile(r"[0-9a-f]{40}")
 
 
@@ -128,6 +132,18 @@ class Repository:
     def contains(self, commit: str, ancestor: str) -> bool:
         """Whether a commit has the other one among its ancestors, or is it."""
         return self.status("merge-base", "--is-ancestor", ancestor, commit, statuses=(0, 1, 128))[0] == 0
+
+    def unfinished(self) -> str | None:
+        """What git is in the middle of, as it calls it in its folder; None when it is in nothing."""
+        return next((name for name in _UNFINISHED if (self.git_folder / name).exists()), None)
+
+    def branch(self) -> str | None:
+        """The full name of the branch that HEAD is on; None when it is detached."""
+        return self.status("symbolic-ref", "--quiet", "HEAD", statuses=(0, 1))[1].decode().strip() or None
+
+    def outside(self, commit: str) -> list[str]:
+        """The full names of the refs, the stash among them, that have commits which are not in that one."""
+        return self.text("for-each-ref", "--format=%(refname)", f"--no-merged={commit}").split()
 
 
 class CommitTree:
