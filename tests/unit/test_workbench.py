@@ -163,6 +163,26 @@ def test_last_update_is_the_day_of_the_change_and_stays_when_only_line_numbers_m
     assert b"@@ -15,7 +15,7 @@" in lower
 
 
+def test_squash_and_reword_keep_the_subject_and_every_line(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("Fix it\n\n# a heading\n; a line", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+    again.write({"demo/jobs.py": changed(changed(), 9)})
+    again.git("commit", "--quiet", "--all", "--squash", "HEAD")
+    again.git("rebase", "-i", "--autosquash", "upstream", GIT_SEQUENCE_EDITOR="true")
+
+    assert export.export(place, again.folder).changed == ("0001-fix-it.patch",)
+
+    [fixed] = read(demo.folder)
+    assert fixed.fields["Description"] == "Fix it\n # a heading\n ; a line\n .\n Why it is."
+    reword = "sed -i s/^pick/reword/"
+    again.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR=reword, GIT_EDITOR="sed -i 's/a heading/A heading/'")
+    export.export(place, again.folder)
+    assert read(demo.folder)[0].fields["Description"] == "Fix it\n # A heading\n ; a line\n .\n Why it is."
+
+
 # --- odd files
 
 

@@ -27,6 +27,7 @@ _FORMAT = 1
 BRANCH = "patches"
 UPSTREAM = "upstream"
 OWN_REFS = "refs/certified/"
+_COMMENT_SIGNS = "^~%;|!&@$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def _made(
         repository.create(BRANCH)
         for item in (source, *also):
             borrow(repository, item)
-        _configure(repository)
+        _configure(repository, patches)
         applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
         made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
@@ -126,11 +127,11 @@ def borrow(repository: Repository, source: Source) -> None:
             shutil.copyfile(pack, target / pack.name)
 
 
-def _configure(repository: Repository) -> None:
-    """What plain git must know here: files stay as they are byte for byte, and `#` begins no comment."""
+def _configure(repository: Repository, patches: Sequence[Patch]) -> None:
+    """What plain git must know here: files stay as they are byte for byte, no line of ours is a comment."""
     lines = (
         "[core]\n\tautocrlf = false\n\tsafecrlf = false\n\tfileMode = true\n"
-        "[commit]\n\tcleanup = scissors\n[merge]\n\trenames = true\n"
+        f'\tcommentChar = "{_comment_sign(patches)}"\n[commit]\n\tcleanup = strip\n[merge]\n\trenames = true\n'
     )
     with (repository.git_folder / "config").open("a", encoding="utf-8") as stream:
         stream.write(lines)
@@ -138,6 +139,15 @@ def _configure(repository: Repository) -> None:
     attributes.parent.mkdir(exist_ok=True)
     # Before what a source's own .gitattributes says.
     attributes.write_text("* -text -ident -filter -working-tree-encoding\n", encoding="utf-8")
+
+
+def _comment_sign(patches: Sequence[Patch]) -> str:
+    """What begins a comment in git's messages, as those of a squash or a conflict: a sign that begins no line of ours.
+
+    `#` does begin lines, of code and of lists.
+    """
+    used = {line.removeprefix(" ")[:1] for patch in patches for line in patch.fields["Description"].split("\n")}
+    return next((sign for sign in _COMMENT_SIGNS if sign not in used), _COMMENT_SIGNS[0])
 
 
 def _refuse_to_overwrite(folder: Path) -> None:

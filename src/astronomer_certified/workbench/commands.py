@@ -77,7 +77,9 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("--all", action="store_true", help="to all other versions; without NAME: all patches")
     text = "the target has folder OLD as NEW, like airflow/www=airflow/www_rbac; can be repeated"
     own.add_argument("--as", dest="moves", action="append", default=[], metavar="OLD=NEW", type=_move, help=text)
-    own.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    end = own.add_mutually_exclusive_group()
+    end.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    end.add_argument("--abort", action="store_true", help="give up what waits in a checkout; --to names it")
     own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
     own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
@@ -106,7 +108,7 @@ def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -
     from . import checkout, sources
 
     distribution = sources.named(workspace, args.title)
-    folder = args.folder or workspace.checkout(sources.title(distribution).replace("==", "-"))
+    folder = args.folder or workspace.checkout(sources.title(distribution))
     made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
     for offset in made.offsets:
         print(f"offset: {offset}", file=sys.stderr)
@@ -121,7 +123,7 @@ def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> 
 
     progress.close()
     # A version means its checkout in the usual place.
-    usual = workspace.checkout(str(args.folder).replace("==", "-"))
+    usual = workspace.checkout(str(args.folder))
     folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
     done = export.export(workspace, folder, _asked if sys.stdin.isatty() else export.nobody)
     if args.json:
