@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import re
@@ -364,6 +365,14 @@ def sweep(folder: Path) -> None:
                 left.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         _stand_in(folder).rmdir()
+
+
+def sweep_beside(target: Path) -> None:
+    """Temporaries that a killed run left of this file or folder are gone. Only for who alone makes it."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}{_TMP_MARK}*"):
+        shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ FILES: dict[str, str | bytes] = {
     "demo/dos.txt": "a\r\nb\r\nc\r\n",
     "demo/with blank.py": TEXT,
     "demo/ärger.py": TEXT,
+    "demo/sub/one.py": "1\n",
+    "demo/sub/two.py": "2\n",
     "demo/picture.bin": bytes(range(256)),
     ".gitattributes": "* text=auto eol=crlf\n*.py ident\n",
     ".gitignore": "*.ignored\n",
@@ -195,6 +198,9 @@ ODD: dict[str, Mapping[str, str | bytes | None]] = {
     "a file that goes": {"demo/jobs.py": None},
     "a renamed file": {"demo/jobs.py": None, "demo/moved.py": changed()},
     "a file that becomes a folder": {"demo/jobs.py": None, "demo/jobs.py/__init__.py": "x\n"},
+    "a folder that becomes a file": {"demo/sub/one.py": None, "demo/sub/two.py": None, "demo/sub": "x\n"},
+    "names with words of git": {"demo/jobs.py": None, "demo/notes from us.md": changed()},
+    "more names with words of git": {"demo/jobs.py": None, "demo/way to go.md": changed()},
     "no newline at the end": {"demo/jobs.py": TEXT.rstrip("\n")},
     "Latin-1": {"demo/latin.py": b"# \xe4rger\n"},
 }
@@ -207,6 +213,8 @@ def test_odd_files_go_there_and_back(
     for name, content in ODD[case].items():
         if content is None:
             (engineer.folder / name).unlink()
+    if case == "a folder that becomes a file":
+        (engineer.folder / "demo/sub").rmdir()
     engineer.write({name: content for name, content in ODD[case].items() if content is not None})
     engineer.git("add", "--all", "--force")
     engineer.git("commit", "--quiet", "-m", f"Odd\n\n{TRAILERS}")
@@ -316,6 +324,11 @@ def detached(engineer: Engineer) -> None:
     engineer.git("switch", "--quiet", "--detach", "HEAD~")
 
 
+def silent(engineer: Engineer) -> None:
+    engineer.write({"demo/jobs.py": changed()})
+    engineer.git("commit", "--quiet", "--all", "--allow-empty-message", "-m", "")
+
+
 REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "dirty": (dirty, "has changes that are in no commit\n   M demo/jobs.py\n  hint: commit them"),
     "untracked": (untracked, "has changes that are in no commit\n  ?? demo/forgotten.py"),
@@ -323,13 +336,14 @@ REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "empty": (empty, "Nothing: changes nothing"),
     "binary": (binary, "Picture: changes a binary file, which no reviewer can read"),
     "link": (link, "Link: has a symbolic link or a submodule"),
-    "twins": (twins, "two commits have the same subject, and so the same name\n  same.patch"),
+    "twins": (twins, "two commits have the same subject, and so the same name\n  same\n"),
     "no trailers": (no_trailers, "Bare: lacks Bug or Applied-Upstream: "),
     "no letters": (no_letters, "has no ASCII letter or digit"),
     "subject of two lines": (two_line_subject, "the subject must be one line"),
     "a lone dot": (lone_dot, "a line that is a lone dot means an empty line"),
     "not a CVE": (not_a_cve, "missing: a CVE id in '2021-1'"),
     "in the middle of a rebase": (in_the_middle, "git is in the middle of something (rebase-merge)"),
+    "no message": (silent, "no message; its first line is the subject of the patch"),
     "in a bisect": (bisect, "git is in the middle of something (BISECT_LOG)"),
     "on an older commit": (
         detached,
@@ -376,6 +390,53 @@ def test_somebody_at_a_terminal_is_asked_for_what_is_missing_and_once_only(
     assert "Now with a reason." in read(demo.folder)[0].fields["Description"]
 
 
+ANSWERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "a field with its name": (
+        ["applied-upstream: 2.1.3", "none: x"],
+        {"Applied-Upstream": "2.1.3", "Proof": "none: x"},
+    ),
+    "a version": (["2.1.3", "test_x.py"], {"Applied-Upstream": "2.1.3", "Proof": "test_x.py"}),
+    "the name again": (["Bug: a/b#1", "Proof: test_x.py"], {"Bug": "a/b#1", "Proof": "test_x.py"}),
+    "a wrong one": (["a/b#1", "later", "none", "none: x"], {"Bug": "a/b#1", "Proof": "none: x"}),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_an_answer_is_read_as_the_field_that_it_is_and_asked_again_when_it_is_none(
+    place: Workspace, engineer: Engineer, demo: Distribution, case: str
+) -> None:
+    said, fields = ANSWERS[case]
+    left = iter(said)
+    engineer.commit("Bare", {"demo/jobs.py": changed()}, "")
+
+    export.export(place, engineer.folder, lambda subject, field, what: next(left))
+
+    found = read(demo.folder)[0].fields
+    assert {name: found[name] for name in ("Bug", "Applied-Upstream", "Proof") if name in found} == fields
+
+
+def test_a_message_with_odd_signs_is_read_whole(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    engineer.commit("Odd\n\nbefore \x01 after", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    assert "before \x01 after" in read(demo.folder)[0].fields["Description"]
+
+
+def test_a_patch_that_does_the_same_keeps_its_bytes(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    engineer.commit("One", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    [name] = [name for name in written(demo) if name.endswith(".patch")]
+    path = demo.folder / name
+    path.write_bytes(re.sub(rb"(?m)^index .*\n", b"", path.read_bytes()))
+    before = path.read_bytes()
+    again = Engineer(place, demo, tmp_path / "again")
+    again.git("rebase", "--quiet", "--force-rebase", "upstream", GIT_COMMITTER_DATE="2031-01-01T00:00:00Z")
+
+    assert export.export(place, again.folder).unchanged == (name,)
+    assert path.read_bytes() == before
+
+
 def test_a_patch_that_stopped_applying_is_refused_at_checkout(
     place: Workspace, demo: Distribution, tmp_path: Path
 ) -> None:
@@ -394,21 +455,51 @@ def test_a_patch_that_stopped_applying_can_be_repaired_with_git(
     other = TEXT.replace("line 3", "another")
     stale = diff_of({"demo/jobs.py": other}, {"demo/jobs.py": changed(other, 4)}, tmp_path / "stale")
     good = diff_of({"demo/ärger.py": TEXT}, {"demo/ärger.py": changed()}, tmp_path / "good")
-    two = {"0001-stale.patch": patch(stale, Description="Stale"), "0002-good.patch": patch(good, Description="Good")}
+    fields = {"CVE": "CVE-2021-0001", "Applied-Upstream": "1.2", "Notice": "Mind the gap"}
+    two = {
+        "0001-stale.patch": patch(stale, Description="Stale\n For a reason.", **fields),
+        "0002-good.patch": patch(good, Description="Good"),
+    }
     series(demo.folder, two)
+    before = read(demo.folder)[0].fields
     with pytest.raises(SeriesError, match=r"hint: certified patch checkout demo==1\.0 --partly"):
         checkout.make(place, demo, tmp_path / "checkout")
 
     engineer = Engineer(place, demo, tmp_path / "checkout", partly=True)
 
-    assert engineer.made.left == ("0001-stale.patch",)
+    assert [one.name for one in engineer.made.left] == ["0001-stale.patch"]
     assert engineer.git("log", "--format=%s").splitlines() == ["Good", "demo 1.0"]
-    with pytest.raises(WorkspaceError, match=r"0001-stale\.patch"):
-        export.export(place, engineer.folder)  # or the patch would be lost
-    (engineer.folder / "0001-stale.patch").unlink()
-    engineer.commit("Stale", {"demo/jobs.py": changed(TEXT, 4)})
+    for _ in range(2):
+        with pytest.raises(WorkspaceError, match=r"have no commit of their subject\n  0001-stale\.patch: Stale\n"):
+            export.export(place, engineer.folder)  # or the patch would be lost
+        (engineer.folder / "0001-stale.patch").unlink(missing_ok=True)
+        engineer.commit("Something else", {"demo/new.py": "x\n"})
+    assert (demo.folder / "0001-stale.patch").read_bytes() == two["0001-stale.patch"]
+    engineer.git("reset", "--quiet", "--hard", "HEAD~2")
+    engineer.write({"demo/jobs.py": changed(TEXT, 4)})
+    engineer.git("add", "--all")
+    engineer.git("commit", "--quiet", "-F", "0001-stale.patch.message", "--author", "A Person <person@example.invalid>")
     done = export.export(place, engineer.folder)
-    assert (done.changed, done.unchanged) == (("0001-stale.patch",), ("0002-good.patch",))
+    assert (done.changed, done.unchanged, done.lost) == (("0001-stale.patch",), ("0002-good.patch",), ())
+    now = read(demo.folder)[1].fields
+    assert {**now, "Last-Update": ""} == {**before, "Last-Update": ""}
+
+
+def test_an_export_says_which_fields_are_gone(
+    place: Workspace, demo: Distribution, engineer: Engineer, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    engineer.commit("Fix", {"demo/jobs.py": changed()}, TRAILERS + "CVE: CVE-2021-0001\nApplied-Upstream: 1.2\n")
+    export.export(place, engineer.folder)
+    engineer.git("commit", "--amend", "--quiet", "-m", f"Fix\n\n{TRAILERS}")
+    monkeypatch.setenv("CERTIFIED_CACHE_DIR", str(place.cache))
+
+    assert cli.main(["-C", str(place.root), "patch", "export", str(engineer.folder)]) == 0
+
+    assert capsys.readouterr().err.splitlines() == [
+        "certified: 0001-fix.patch does not say any more: CVE: CVE-2021-0001",
+        "certified: 0001-fix.patch does not say any more: Applied-Upstream: 1.2",
+    ]
 
 
 # --- nothing is lost
@@ -463,6 +554,46 @@ def test_work_that_git_keeps_elsewhere_is_not_overwritten(
     with pytest.raises(WorkspaceError) as refused:
         checkout.make(place, demo, engineer.folder)
     assert words in refused.value.details
+
+
+def test_a_killed_checkout_leaves_nothing_that_the_next_does_not_sweep(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    write_tree(tmp_path, {".work.tmp-abc/half": "x\n", ".other.tmp-abc/half": "x\n"})
+    checkout.make(place, demo, tmp_path / "work")
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".other.tmp-abc"]
+
+
+def test_a_link_to_a_folder_is_kept(place: Workspace, demo: Distribution, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        assert checkout.make(place, demo, tmp_path / "link").folder == tmp_path / "real"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_comments_of_a_series_stay_with_their_patches(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    for number, subject in ((3, "First"), (9, "Second")):
+        engineer.commit(subject, {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
+    export.export(place, engineer.folder)
+    text = "# All of it.\n\n# why\n0001-first.patch -p1\n0002-second.patch # short\n# the end\n"
+    (demo.folder / "series").write_text(text)
+    again = Engineer(place, demo, tmp_path / "again")
+    again.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR="sed -i -e '1{h;d}' -e '2G'")
+    again.commit("Third", {"demo/new.py": "x\n"})
+
+    export.export(place, again.folder)
+
+    assert (demo.folder / "series").read_text() == (
+        "# All of it.\n\n0002-second.patch # short\n# why\n0001-first.patch -p1\n0003-third.patch\n# the end\n"
+    )
+
+
+def test_a_bare_address_among_the_fields_is_refused(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    engineer.commit("Fix", {"demo/jobs.py": changed()}, TRAILERS + "https://example.invalid/1\n")
+    with pytest.raises(SeriesError, match="not a field: 'https://example"):
+        export.export(place, engineer.folder)
 
 
 def test_a_folder_with_other_things_is_not_overwritten(place: Workspace, demo: Distribution, tmp_path: Path) -> None:
@@ -598,6 +729,90 @@ def test_commands_that_change_one_series_at_once_wait_for_each_other(
     assert [ended(process) for process in exports] == [0, 0]
     assert ["waiting for another command that works on" in line for line in waits] == [True, True]
     assert sorted(patch.subject for patch in read(demo.folder)) == ["a-1", "a-2", "b-1", "b-2"]
+
+
+def drop(engineer: Engineer) -> None:
+    engineer.git("rebase", "--quiet", "--onto", "HEAD~2", "HEAD~")
+
+
+def amend(engineer: Engineer) -> None:
+    engineer.git("commit", "--quiet", "--amend", "-m", f"Second\n\nBetter said.\n\n{TRAILERS}")
+
+
+def more(engineer: Engineer) -> None:
+    engineer.commit("Third", {"demo/third.py": "x\n"})
+
+
+OWN_WORK: dict[str, tuple[Callable[[Engineer], None], list[str]]] = {
+    "drop": (drop, ["Second"]),
+    "amend": (amend, ["First", "Second"]),
+    "more": (more, ["First", "Second", "Third"]),
+}
+
+
+@pytest.fixture
+def two(place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path) -> tuple[Engineer, Engineer]:
+    """An engineer and a colleague, each in a checkout of a series of two patches."""
+    engineer.commit("First", {"demo/jobs.py": changed()})
+    engineer.commit("Second", {"demo/ärger.py": changed()})
+    export.export(place, engineer.folder)
+    return Engineer(place, demo, tmp_path / "own"), Engineer(place, demo, tmp_path / "colleague")
+
+
+@pytest.mark.parametrize("case", OWN_WORK)
+def test_what_others_added_is_beside_what_was_done_here(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer], case: str
+) -> None:
+    own, colleague = two
+    colleague.commit("Theirs", {"demo/with blank.py": changed()})
+    export.export(place, colleague.folder)
+    theirs = written(demo)["0003-theirs.patch"]
+    do, subjects = OWN_WORK[case]
+    do(own)
+
+    export.export(place, own.folder)
+
+    assert sorted(one.subject for one in read(demo.folder)) == sorted([*subjects, "Theirs"])
+    assert written(demo)["0003-theirs.patch"] == theirs
+
+
+@pytest.mark.parametrize("case", OWN_WORK)
+def test_the_hint_for_what_git_cannot_do_alone_undoes_nothing(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer], case: str
+) -> None:
+    own, colleague = two
+    colleague.commit("Theirs", {"demo/with blank.py": changed()})
+    export.export(place, colleague.folder)
+    do, subjects = OWN_WORK[case]
+    do(own)
+    own.commit("Ours", {"demo/with blank.py": TEXT.replace("line 3", "ours")})
+    before, head = written(demo), own.git("rev-parse", "HEAD")
+
+    with pytest.raises(WorkspaceError, match="was changed since it was checked out") as refused:
+        export.export(place, own.folder)
+
+    assert (written(demo), own.git("rev-parse", "HEAD")) == (before, head)
+    assert refused.value.hint is not None
+    words = refused.value.hint.removeprefix("there: git ").split(",")[0].split()
+    own.git(*words, status=1)
+    own.write({"demo/with blank.py": TEXT.replace("line 3", "both")})
+    own.git("add", "--all")
+    own.git(words[0], "--continue")
+    export.export(place, own.folder)
+    assert sorted(one.subject for one in read(demo.folder)) == sorted([*subjects, "Ours", "Theirs"])
+
+
+def test_two_who_changed_what_was_there_are_told_of_another_checkout(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer]
+) -> None:
+    own, colleague = two
+    amend(colleague)
+    export.export(place, colleague.folder)
+    before = written(demo)
+    drop(own)
+    with pytest.raises(WorkspaceError, match=r"hint: certified patch checkout demo==1\.0 DIR makes another one"):
+        export.export(place, own.folder)
+    assert written(demo) == before
 
 
 def test_an_export_that_is_killed_at_any_moment_loses_nothing(

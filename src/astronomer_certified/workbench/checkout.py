@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from astronomer_certified import series
+from astronomer_certified import effects, series
 from astronomer_certified.artifacts import Distribution, Offset
 from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
 from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import history, patch_folder, sources
+from . import history, messages, patch_folder, sources
 from .repository import Repository
 from .sources import Source
 
@@ -34,14 +34,16 @@ _COMMENT_SIGNS = "^~%;|!&@$"
 class State:
     """What a checkout was made of: the distribution, its source's commit, and each patch's commit and sha256.
 
-    `port` is the patch whose three-way merge waits there for a human; empty where none does.
+    `port` is the patch whose three-way merge waits there for a human, `left` the subjects of the patches that did not
+    apply, by name; empty where there are none.
     """
 
     title: str
     base: str
     commits: Mapping[str, str]
     digests: Mapping[str, str]
-    port: Mapping[str, str]
+    port: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tip(self) -> str:
@@ -56,7 +58,7 @@ class Checkout:
     folder: Path
     state: State
     offsets: tuple[Offset, ...]
-    left: tuple[str, ...]
+    left: tuple[Patch, ...]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -74,9 +76,11 @@ def make(
     With `partly`, patches that do not apply lie in it as files, and no export is possible until they are dealt with.
     Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
     """
+    folder = folder.resolve()  # a link stays, and what it leads to is made
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
+        effects.sweep_beside(folder)
         return _made(distribution, source, folder, also, partly=partly)
 
 
@@ -95,18 +99,29 @@ def _made(
         made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
         repository.git("read-tree", "--reset", "-u", made.tip)
-        left = [patch.name for patch in patches if patch not in applied]
-        for name in left:
-            shutil.copyfile(distribution.folder / name, beside / name)
+        left = tuple(patch for patch in patches if patch not in applied)
+        _leave(repository, distribution, left)
         state = State(
             title=title,
             base=source.commit,
             commits=dict(zip(made.commits, (patch.name for patch in applied), strict=True)),
             digests=digests(distribution.folder),
-            port={},
+            left={patch.name: patch.subject for patch in left},
         )
         write_state(beside, state)
-    return Checkout(folder=folder, state=state, offsets=made.offsets, left=tuple(left))
+    return Checkout(folder=folder, state=state, offsets=made.offsets, left=left)
+
+
+def _leave(repository: Repository, distribution: Distribution, patches: Sequence[Patch]) -> None:
+    """The patches lie in the checkout as files, each with the message of its commit; git does not see them."""
+    with (repository.git_folder / "info" / "exclude").open("a", encoding="utf-8") as stream:
+        for patch in patches:
+            shutil.copyfile(distribution.folder / patch.name, repository.folder / patch.name)
+            message = messages.message(patch.fields)
+            (repository.folder / f"{patch.name}.message").write_text(
+                message, encoding="utf-8", errors="surrogateescape"
+            )
+            stream.write(f"/{patch.name}\n/{patch.name}.message\n")
 
 
 def _written(repository: Repository, source: Source, patches: Sequence[Patch], title: str) -> history.History:
@@ -195,6 +210,7 @@ def write_state(folder: Path, state: State) -> None:
         "commits": list(state.commits.items()),
         "digests": dict(state.digests),
         "port": dict(state.port),
+        "left": dict(state.left),
     }
     write_atomic(folder / ".git" / _STATE, (json.dumps(values, indent=1) + "\n").encode())
 
@@ -211,6 +227,7 @@ def read_state(folder: Path) -> State:
             commits=dict(values["commits"]),
             digests=values["digests"],
             port=values["port"],
+            left=values.get("left", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise WorkspaceError(

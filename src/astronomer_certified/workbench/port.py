@@ -129,7 +129,7 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
 
 def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
     known = {name for other in there for name in (other.slug, other.name)}
-    lacking = [item for item in patch.fields.get("Depends", "").replace(",", " ").split() if item not in known]
+    lacking = [item for item in patch.depends if item not in known]
     return "; ".join(filter(None, [note, f"depends on {', '.join(lacking)}: port that first" if lacking else ""]))
 
 

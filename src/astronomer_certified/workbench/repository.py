@@ -151,7 +151,6 @@ class CommitTree:
 
     def __init__(self, repository: Repository, commit: str, wanted: Iterable[str]) -> None:
         self.entries = repository.entries(commit)
-        self._folders = {str(parent) for path in self.entries for parent in Path(path).parents}
         present = {path: self.entries[path] for path in wanted if path in self.entries}
         self._contents = repository.contents(entry.id for entry in present.values())
 
@@ -162,5 +161,5 @@ class CommitTree:
         # A parent of a new file is only asked whether it is a file.
         return self._contents.get(entry.id, b""), entry.mode == "100755"
 
-    def is_folder(self, path: str) -> bool:
-        return path in self._folders
+    def below(self, path: str) -> Iterable[str]:
+        return [name for name in self.entries if name.startswith(f"{path}/")]
