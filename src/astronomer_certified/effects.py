@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import os
 import re
@@ -352,27 +351,19 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
 
 
-def sweep(folder: Path) -> None:
-    """Temporaries that a killed run left directly in `folder`, or in memory for it, are gone.
+def sweep(folder: Path, name: str = "*") -> None:
+    """Temporaries that a killed run left directly in `folder` (of what has that name), or in memory for it, are gone.
 
     Only for who holds the folder's lock.
     """
     for place in (folder, _stand_in(folder)):
-        for left in place.glob(f".*{_TMP_MARK}*") if place == folder or _is_ours(place) else ():
+        for left in place.glob(f".{name}{_TMP_MARK}*") if place == folder or _is_ours(place) else ():
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         _stand_in(folder).rmdir()
-
-
-def sweep_beside(target: Path) -> None:
-    """Temporaries that a killed run left of this file or folder are gone. Only for who alone makes it."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}{_TMP_MARK}*"):
-        shutil.rmtree(left, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            left.unlink()
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def make(
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
-        effects.sweep_beside(folder)
+        effects.sweep(folder.parent, folder.name)
         return _made(distribution, source, folder, also, partly=partly)
 
 
