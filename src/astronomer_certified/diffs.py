@@ -179,9 +179,9 @@ def _file(lines: _Lines) -> FileDiff:
             elif word == b"deleted file":
                 deleted = True
             elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ")):
-                verb, _, name = line.rstrip(b"\n").partition(b" from " if b" from " in line else b" to ")
-                side = "from" if b" from " in line else "to"
-                renamed[side] = checked_path(_unquoted(name).decode("utf-8", "surrogateescape"), lines.at)
+                # The name itself may hold " from " or " to ".
+                verb, side, name = line.rstrip(b"\n").split(b" ", 2)
+                renamed[side.decode()] = checked_path(_unquoted(name).decode("utf-8", "surrogateescape"), lines.at)
                 if verb == b"copy":
                     raise MalformedDiff(f"line {lines.at}: copies are not supported; add the file as new")
             elif line.startswith((b"GIT binary patch", b"Binary files ")):
@@ -341,5 +341,7 @@ def _elsewhere(content: Sequence[bytes], hunk: Hunk, number: int, done: int, sta
     for i, line in enumerate(hunk.old):
         found = content[stated + i] if 0 <= stated + i < len(content) else None
         if found != line:
-            raise HunkRefused(number, stated + i + 1, "text differs", line, found)
+            only_ends = found is not None and found.rstrip(b"\r\n") == line.rstrip(b"\r\n")
+            why = "only the line ends differ (CRLF against LF)" if only_ends else "text differs"
+            raise HunkRefused(number, stated + i + 1, why, line, found)
     raise HunkRefused(number, stated + 1, "it overlaps the hunk before it, or the file is too short")

@@ -351,13 +351,13 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
 
 
-def sweep(folder: Path) -> None:
-    """Temporaries that a killed run left directly in `folder`, or in memory for it, are gone.
+def sweep(folder: Path, name: str = "*") -> None:
+    """Temporaries that a killed run left directly in `folder` (of what has that name), or in memory for it, are gone.
 
     Only for who holds the folder's lock.
     """
     for place in (folder, _stand_in(folder)):
-        for left in place.glob(f".*{_TMP_MARK}*") if place == folder or _is_ours(place) else ():
+        for left in place.glob(f".{name}{_TMP_MARK}*") if place == folder or _is_ours(place) else ():
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:

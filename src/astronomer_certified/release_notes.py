@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-
-from packaging.version import InvalidVersion, Version
 
 from . import certificates, manifest, series
 from .artifacts import Manifest, Release
 from .index.notes import Fix, Note, Vulnerability
 from .series import Patch
-from .workbench import matrix
+from .workbench import matrix, sources
 from .workspace import Workspace
-
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 
 
 def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
     carried = matrix.load(workspace)
-    for version in sorted(_versions(workspace)):
+    for version in sources.versions(workspace):
         known = tuple(
             Vulnerability(id=row.id, summary=row.summary, state=row.states[version]) for row in carried.rows if row.id
         )
         yield _note(workspace, manifest.load(workspace, version), known)
-
-
-def _versions(workspace: Workspace) -> Iterator[Version]:
-    for path in (workspace.root / "patches").glob("*/release.toml"):
-        try:
-            yield Version(path.parent.name)
-        except InvalidVersion:
-            continue
 
 
 def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ...]) -> Note:
@@ -68,8 +55,8 @@ def _certificate(workspace: Workspace, release: Release) -> str | None:
 def _fix(patch: Patch) -> Fix:
     fields = patch.fields
     return Fix(
-        title=fields.get("Description", patch.name).splitlines()[0].strip(),
-        cves=tuple(_CVE.findall(fields.get("CVE", ""))),
+        title=patch.subject,
+        cves=patch.cves,
         upstream=fields.get("Applied-Upstream", "").strip(),
         proof=fields.get("Proof", "").strip(),
     )

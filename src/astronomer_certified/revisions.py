@@ -32,12 +32,13 @@ class Revision:
     repairs: Mapping[str, Mapping[str, str]]
 
     def same_as(self, other: Revision) -> bool:
-        """Whether both are made of the same things, whatever they are called."""
-        return (self.patches, set(self.overrides), self.repairs) == (
-            other.patches,
-            set(other.overrides),
-            other.repairs,
-        )
+        """Whether both are made of the same things in the same order: one patch may build upon another."""
+
+        def made_of(item: Revision) -> object:
+            repairs = {title: list(patches.items()) for title, patches in item.repairs.items()}
+            return list(item.patches.items()), set(item.overrides), repairs
+
+        return made_of(self) == made_of(other)
 
 
 def path_of(manifest: Manifest) -> Path:

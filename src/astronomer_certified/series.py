@@ -6,7 +6,8 @@ The series is quilt's format, each patch has a DEP-3 header, application is exac
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -17,8 +18,12 @@ from .diffs import FileDiff, HunkRefused, MalformedDiff
 from .effects import atomic_folder
 from .errors import SeriesError
 
+BACKUP = ".before-export"
+"""The folder in a patch folder that is there while its series is replaced, and after that was killed."""
+
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+"""The id of a vulnerability, as in any text."""
 # Of several values in one field, which may be folded.
 _SEPARATOR = re.compile(r"[,\s]+")
 _FIELD = re.compile(r"([!-9;-~]+):(.*)")
@@ -42,12 +47,12 @@ class Patch:
     @property
     def slug(self) -> str:
         """What the patch is called whatever the version: its file name without number and ending."""
-        return _NUMBER.sub("", self.name.removesuffix(".patch"))
+        return slug_of(self.name)
 
     @property
     def cves(self) -> tuple[str, ...]:
         """The CVE ids it fixes, in the header's order."""
-        return tuple(_CVE.findall(self.fields.get("CVE", "")))
+        return tuple(CVE.findall(self.fields.get("CVE", "")))
 
     @property
     def proofs(self) -> tuple[str, ...]:
@@ -56,18 +61,33 @@ class Patch:
         return () if names.startswith("none:") else tuple(_SEPARATOR.split(names))
 
     @property
+    def depends(self) -> tuple[str, ...]:
+        """The patches before it without which it does not apply, by slug or name."""
+        return tuple(filter(None, _SEPARATOR.split(self.fields.get("Depends", ""))))
+
+    @property
     def touched(self) -> frozenset[str]:
         """Every path it changes, makes or removes."""
         return frozenset(path for file in self.files for path in (file.old, file.new) if path is not None)
 
 
+def slug_of(name: str) -> str:
+    """A patch's file name without number and ending."""
+    return _NUMBER.sub("", name.removesuffix(".patch"))
+
+
 def names(folder: Path) -> tuple[str, ...]:
     """The patch names of `folder`/series, in order; quilt's comments and blank lines left out. Empty without a series.
 
-    Raises `SeriesError` for an entry without a file, a patch outside the series, an entry that comes twice or an option
-    that would loosen the application.
+    Raises `SeriesError` for an entry without a file, a patch outside the series, an entry that comes twice, an option
+    that would loosen the application, and for a series that is half replaced.
     """
     path = folder / "series"
+    if (folder / BACKUP).is_dir():
+        raise SeriesError(
+            f"{path}: an export is at work on it, or was killed: {BACKUP} is there",
+            hint="run it again; after a kill, certified patch checkout or export puts the series back",
+        )
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     except UnicodeDecodeError as err:
@@ -75,10 +95,10 @@ def names(folder: Path) -> tuple[str, ...]:
     listed: list[str] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):
-        words = line.split(" #")[0].split()
-        if not words or words[0].startswith("#"):
+        name = listed_name(line)
+        if name is None:
             continue
-        name, *options = words
+        options = line.split(" #")[0].split()[1:]
         if options not in ([], ["-p1"]):
             problems.append(f"line {number}: options {' '.join(options)!r}: only -p1 is known")
         if name in listed:
@@ -91,6 +111,12 @@ def names(folder: Path) -> tuple[str, ...]:
     if problems:
         raise SeriesError(f"{path}: the series does not match its folder", details=problems, hint=f"edit {path}")
     return tuple(listed)
+
+
+def listed_name(line: str) -> str | None:
+    """The patch that a line of a series names; None for a comment and a blank line."""
+    words = line.split(" #")[0].split()
+    return words[0] if words and not words[0].startswith("#") else None
 
 
 def read(folder: Path) -> tuple[Patch, ...]:
@@ -111,12 +137,9 @@ def parse(path: Path, content: bytes) -> Patch:
     missing = [name for name in _REQUIRED if not fields.get(name, "").strip()]
     if not (fields.get("Bug", "").strip() or fields.get("Applied-Upstream", "").strip()):
         missing.append("Bug or Applied-Upstream")
-    proof = fields.get("Proof", "").strip()
-    if proof in ("none", "none:"):
-        missing.append("a reason after 'Proof: none:'")
-    elif not proof.startswith("none: ") and not all(name.endswith(".py") for name in _SEPARATOR.split(proof)):
-        missing.append("Proof (files of patches/proofs/, or 'none: REASON')")
-    if "CVE" in fields and not _CVE.search(fields["CVE"]):
+    if problem := proof_problem(fields.get("Proof", "").strip()):
+        missing.append(problem)
+    if "CVE" in fields and not CVE.search(fields["CVE"]):
         missing.append(f"a CVE id in {fields['CVE']!r}")
     missing += [
         f"one {name} field for all its values (it comes twice)"
@@ -130,6 +153,15 @@ def parse(path: Path, content: bytes) -> Patch:
             hint="docs/patches.md shows a complete header",
         )
     return Patch(name=path.name, fields=fields, files=files)
+
+
+def proof_problem(proof: str) -> str | None:
+    """What a Proof field lacks; None when it names files, or says why there are none."""
+    if proof in ("none", "none:"):
+        return "a reason after 'Proof: none:'"
+    if not proof.startswith("none: ") and not all(name.endswith(".py") for name in _SEPARATOR.split(proof)):
+        return "Proof (files of patches/proofs/, or 'none: REASON')"
+    return None
 
 
 def _fields(header: str) -> list[tuple[str, str]]:
@@ -188,8 +220,8 @@ class Tree(Protocol):
     def read(self, path: str) -> tuple[bytes, bool] | None:
         """A file's content and whether it is executable; None where there is no file."""
 
-    def is_folder(self, path: str) -> bool:
-        """Whether a folder is at that path."""
+    def below(self, path: str) -> Iterable[str]:
+        """The paths of the files below a folder; none where there is no folder."""
 
 
 class FolderTree:
@@ -202,8 +234,9 @@ class FolderTree:
         real = self._folder / path
         return (real.read_bytes(), bool(real.stat().st_mode & 0o100)) if real.is_file() else None
 
-    def is_folder(self, path: str) -> bool:
-        return (self._folder / path).is_dir()
+    def below(self, path: str) -> Iterable[str]:
+        inside = self._folder / path
+        return [item.relative_to(self._folder).as_posix() for item in inside.rglob("*") if not item.is_dir()]
 
 
 class Overlay:
@@ -225,7 +258,8 @@ class Overlay:
 
     def obstacle(self, path: str) -> str | None:
         """What keeps a new file from being at `path`; None if nothing does."""
-        if self._tree.is_folder(path):
+        here = {name for name, file in self._files.items() if file.lines is not None and name.startswith(f"{path}/")}
+        if here or any(name not in self._files for name in self._tree.below(path)):
             return "a folder is there"
         for parent in PurePosixPath(path).parents:
             known = self._files.get(str(parent))
@@ -239,7 +273,8 @@ class Overlay:
         try:
             return tuple(
                 Offset(patch=patch.name, file=file.path, hunk=hunk, expected_line=expected, found_line=found)
-                for file in patch.files
+                # Removals first: a file may take the name of a folder that goes with its files.
+                for file in sorted(patch.files, key=lambda item: item.new is not None)
                 for hunk, expected, found in _apply_file(self, patch, file, against)
             )
         except SeriesError:
@@ -248,13 +283,15 @@ class Overlay:
 
     def write(self, folder: Path) -> None:
         """The files below `folder` are as they are here."""
-        # Removals first: a new folder may take the name of a file that is gone.
+        # Removals first: a new folder may take the name of a file that is gone, and the other way round.
         for path, file in sorted(self._files.items(), key=lambda item: item[1].lines is not None):
             real = folder / path
             if file.lines is None:
                 real.unlink(missing_ok=True)
             else:
                 real.parent.mkdir(parents=True, exist_ok=True)
+                if real.is_dir():
+                    shutil.rmtree(real)  # `obstacle` saw to it that no file is left in it
                 real.write_bytes(b"".join(file.lines))
                 real.chmod(0o755 if file.executable else 0o644)
 

@@ -118,7 +118,8 @@ class Workspace:
     # What engineers work in, and no tool may throw away.
 
     def checkout(self, title: str) -> Path:
-        return self.root / "checkouts" / title
+        """By the version of a core, or NAME==VERSION of a repair."""
+        return self.root / "checkouts" / title.replace("==", "-")
 
     # What may be shared between projects and thrown away at any time.
 

@@ -110,6 +110,7 @@ ELSEWHERE = {
     "certified patch port NAME --to 2.0.2",
     "certified patch port CVE-2021-38540 --all",
     "certified patch port --continue",
+    "certified patch port --abort",
     "certified patch port --all --to 2.2.0 --dry-run",
     "certified -C DIR VERB …",
     "pip install --index-url … 'apache-airflow[celery]==2.1.0+astro.1' -c my-constraints.txt",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -97,3 +98,21 @@ class Engineer:
 def written(item: Distribution) -> dict[str, bytes]:
     """The series of a distribution: its files, without the manifest."""
     return {name: content for name, content in tree(item.folder).items() if name != "distribution.toml"}
+
+
+def certified(place: Workspace, *words: str) -> subprocess.Popen[str]:
+    """`certified patch …` as a process of its own."""
+    argv = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", *words]
+    env = {**os.environ, "CERTIFIED_CACHE_DIR": str(place.cache)}
+    return subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def said_first(process: subprocess.Popen[str]) -> str:
+    """The first line on its stderr; empty when it ends without one."""
+    return process.stderr.readline() if process.stderr else ""
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Its exit status, once it has ended."""
+    process.communicate()
+    return process.returncode

@@ -52,7 +52,7 @@ RENAMES = {
     "index.credentials",  # the password file is renamed while its own lock is held
     "upstream",  # a download becomes the cached file after its digest was checked
     "wheel_files",  # a wheel becomes the published one in one step
-    "workbench.backup",  # a backup goes in one step, before its files do
+    "workbench.patch_folder",  # a backup goes in one step, before its files do
 }
 SOCKETS_IN_LIBRARIES = {
     "upstream", "upstream_index", "index.publish", "index.mirror", "index.proxy",  # through `requests`

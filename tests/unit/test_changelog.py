@@ -102,6 +102,15 @@ def test_bump_without_a_change_is_refused_unless_it_is_forced(place: Workspace) 
     assert "No change of series" in text(place, "CHANGELOG.md")
 
 
+def test_another_order_is_a_change(place: Workspace) -> None:
+    both = {"0001-fix.patch": FIX, "0002-mend.patch": BUG}
+    series(folder(place), both)
+    changelog.bump(place, VERSION)
+    series(folder(place), dict(reversed(both.items())))
+    assert "  the order of the patches\n" in refused(place)
+    assert changelog.bump(place, VERSION).tag == "2.0.2-3"
+
+
 def test_bump_from_a_revision_that_is_not_recorded_is_refused(place: Workspace) -> None:
     (folder(place) / "revisions.json").unlink()
     with pytest.raises(ManifestError, match=r"2\.0\.2-1 is not recorded"):
@@ -153,6 +162,46 @@ def test_what_people_wrote_in_an_open_entry_stays(place: Workspace) -> None:
     assert said.count("- Mend the demo") == 1
     changelog.write(place, VERSION)
     assert path.read_text() == said
+
+
+def test_an_entry_that_another_one_begins_with_is_told_too(place: Workspace) -> None:
+    long = patch(diff("c"), Description="Guard the endpoint of logs")
+    series(folder(place), {"0001-fix.patch": FIX, "0002-guard-the-endpoint-of-logs.patch": long})
+    changelog.write(place, VERSION)
+    short = {"0003-guard-the-endpoint.patch": patch(diff("d"), Description="Guard the endpoint")}
+    series(folder(place), {"0001-fix.patch": FIX, "0002-guard-the-endpoint-of-logs.patch": long, **short})
+    changelog.write(place, VERSION)
+    lines = text(place, "CHANGELOG.md").splitlines()
+    assert (lines.count("- Guard the endpoint"), lines.count("- Guard the endpoint of logs")) == (1, 1)
+
+
+def test_an_entry_of_a_patch_that_is_called_otherwise_now_is_told_once(place: Workspace) -> None:
+    first = {"0002-mend-the-demo.patch": patch(diff("c"), Description="Mend the demo")}
+    series(folder(place), {"0001-fix.patch": FIX, **first})
+    changelog.write(place, VERSION)
+    before = text(place, "CHANGELOG.md")
+    (folder(place) / "0002-mend-the-demo.patch").unlink()
+    second = {"0002-repair-the-demo.patch": patch(diff("c"), Description="Repair the demo")}
+    series(folder(place), {"0001-fix.patch": FIX, **second})
+    write_tree(folder(place), {"CHANGELOG.md": before + "\nBy hand.\n"})
+
+    changelog.write(place, VERSION)
+
+    said = text(place, "CHANGELOG.md")
+    assert "Mend the demo" not in said
+    assert said.count("- Repair the demo\n") == 1
+    assert said.endswith("\nBy hand.\n")
+
+
+def test_an_entry_of_a_patch_that_is_gone_is_for_a_human_who_added_to_it(place: Workspace) -> None:
+    series(folder(place), {"0001-fix.patch": FIX, "0002-mend-the-demo.patch": BUG})
+    changelog.write(place, VERSION)
+    (folder(place) / "0002-mend-the-demo.patch").unlink()
+    series(folder(place), {"0001-fix.patch": FIX})
+    before = text(place, "CHANGELOG.md")
+    with pytest.raises(ManifestError, match=r"in words of yours\n  Mend the demo\. Restart it\n"):
+        changelog.write(place, VERSION)
+    assert text(place, "CHANGELOG.md") == before
 
 
 def test_the_verbs_print_what_they_made(place: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,18 @@ def test_a_mail_of_git_format_patch_is_read_with_its_footer() -> None:
     assert file.path == "a.py"
 
 
+@pytest.mark.parametrize("name", ["notes from upstream.md", "way to go.md", "from to.md"])
+def test_a_renamed_file_may_have_words_of_git_in_its_name(name: str) -> None:
+    text = f"diff --git a/LICENSE b/{name}\nsimilarity index 100%\nrename from LICENSE\nrename to {name}\n"
+    assert (only(text).old, only(text).new) == ("LICENSE", name)
+
+
+def test_text_that_differs_in_line_ends_only_is_named_so() -> None:
+    diff = only("--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\r\n+b\r\n")
+    with pytest.raises(HunkRefused, match="only the line ends differ"):
+        diffs.apply([b"a\n"], diff.hunks)
+
+
 def test_an_empty_context_line_may_have_lost_its_blank() -> None:
     assert applied("a\n\nb\n", "--- a/a\n+++ b/a\n@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n") == b"a\n\nc\n"
 

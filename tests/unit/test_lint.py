@@ -56,6 +56,7 @@ def test_a_right_patch_is_let_through(place: Workspace, demo: Distribution, tmp_
 
 FIELDS: dict[str, tuple[dict[str, str | None], str]] = {
     "no author": ({"Author": None}, "missing: Author"),
+    "two authors": ({"Author": "A B <a@x.org>, C D <c@x.org>"}, "Author must be one person, like Name <address>"),
     "no reference": ({"Bug": None}, "missing: Bug or Applied-Upstream"),
     "no proof": ({"Proof": None}, "missing: Proof"),
     "no reason": ({"Proof": "none:"}, "missing: a reason after"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,34 @@ def test_the_verb_shows_table_json_and_count(place: Workspace, capsys: pytest.Ca
     assert cli.main([*words, "--count"]) == 0
     assert "0 of 2 affected pairs" in capsys.readouterr().out
     assert cli.main([*words, "--cve", "CVE-1999-0001"]) == 2
+
+
+def test_the_patches_of_one_series_come_as_json_too(place: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0001")})
+    words = ["-C", str(place.root), "patch", "list"]
+    assert cli.main([*words, "2.0.0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "series": "2.0.0", "patch": "0001-fix.patch", "summary": "Fix the demo", "cves": ["CVE-2021-0001"],
+            "change": "demo#1", "proofs": ["test_demo.py"],
+        }
+    ]  # fmt: skip
+    assert [cli.main([*words, "2.0.0", *more]) for more in (["--count"], ["--page"], ["--cve", "all"])] == [2, 2, 2]
+    assert cli.main([*words, "--cve", "cve-2021-0001"]) == 0
+
+
+def test_a_draft_beside_the_releases_is_left_out(place: Workspace) -> None:
+    write_tree(place.root / "patches/draft", {"release.toml": (place.root / "patches/2.0.2/release.toml").read_bytes()})
+    assert [str(version) for version in matrix.load(place).versions] == ["2.0.0", "2.0.1", "2.0.2"]
+
+
+def test_a_reader_who_has_enough_ends_the_listing_quietly(place: Workspace) -> None:
+    argv = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", "list"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 # --- this project's own

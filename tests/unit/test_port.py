@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench import TRAILERS, Engineer, add, project, written
+from bench import TRAILERS, Engineer, add, certified, ended, project, said_first, written
+from factories import patch, series, write_tree
 
 from astronomer_certified import cli
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import WorkspaceError
 from astronomer_certified.series import read
-from astronomer_certified.workbench import export, port, sources
+from astronomer_certified.workbench import export, patch_folder, port, sources
 from astronomer_certified.workbench.port import Fate
 from astronomer_certified.workspace import Workspace
 
@@ -156,8 +158,9 @@ def test_a_conflict_waits_with_gits_markers_and_goes_on(place: Workspace, fixed:
         port.go_on(place, folder)
     assert "uncommitted" in str(ported(place, fixed, target).note) or ported(place, fixed, target).path is None
     resolve(folder, TEXT.replace("line 10\n", "ten\nfixed\n"))
-    done = port.go_on(place, folder)
+    [done] = port.go_on(place, folder)
 
+    assert (done.note, done.proofs) == ("resolved by hand", ())
     assert done.path == target.folder / "0001-fix-the-tenth.patch"
     [patch] = read(target.folder)
     assert patch.fields["Author"] == "Ada Ång <ada@example.invalid>"
@@ -193,6 +196,118 @@ def test_other_ports_may_come_between_a_conflict_and_its_end(
     assert [patch.name for patch in read(target.folder)] == ["0001-second.patch", "0002-fix-the-tenth.patch"]
 
 
+@pytest.fixture
+def stopped(place: Workspace, fixed: Distribution) -> Path:
+    """The checkout of demo 0.9 in which a port waits."""
+    folder = ported(place, fixed, add(place, "0.9", TARGETS["changed there"][0])).path
+    assert folder is not None
+    return folder
+
+
+@pytest.mark.parametrize("word", ["--abort", "--skip"])
+def test_a_port_that_was_aborted_with_git_is_given_up(place: Workspace, stopped: Path, word: str) -> None:
+    _at(stopped).git("cherry-pick", word)
+
+    [done] = port.go_on(place, stopped)
+
+    assert (done.fate, done.path, done.note) == (Fate.GIVEN_UP, None, "nothing was committed")
+    assert port.waiting(place) == ()
+    with pytest.raises(WorkspaceError, match="no port waits in"):
+        port.go_on(place, stopped)
+
+
+def test_a_port_can_be_given_up_and_begun_again(place: Workspace, fixed: Distribution, stopped: Path) -> None:
+    assert port.give_up(stopped).fate is Fate.GIVEN_UP
+
+    assert port.waiting(place) == ()
+    assert _at(stopped).git("status", "--short") == ""
+    assert ported(place, fixed, sources.named(place, "demo==0.9")).path == stopped
+
+
+def test_everything_that_was_committed_while_a_port_waited_is_reported(place: Workspace, stopped: Path) -> None:
+    resolve(stopped, TEXT.replace("line 10\n", "ten\nfixed\n"))
+    engineer = _at(stopped)
+    engineer.git("commit", "--quiet", "--no-edit")
+    engineer.commit("One more", {"demo/new.py": "x\n"}, TRAILERS.replace("none: a test", "test_more.py"))
+
+    assert [(row.patch, row.note, row.proofs) for row in port.go_on(place, stopped)] == [
+        ("fix-the-tenth", "resolved by hand", ()), ("one-more", "committed beside it", ("test_more.py",)),
+    ]  # fmt: skip
+
+
+def test_a_file_in_conflict_is_named_whole(place: Workspace, tmp_path: Path) -> None:
+    one = add(place, "1.0", {"demo/a file.txt": TEXT})
+    engineer = Engineer(place, one, tmp_path / "one")
+    engineer.commit("Fix the tenth", {"demo/a file.txt": FIXED})
+    export.export(place, engineer.folder)
+    folder = ported(place, one, add(place, "0.9", {"demo/a file.txt": TEXT.replace("line 10\n", "ten\n")})).path
+    assert folder is not None
+    with pytest.raises(WorkspaceError, match=r"has conflicts left\n  demo/a file\.txt\n"):
+        port.go_on(place, folder)
+
+
+@pytest.fixture
+def words(place: Workspace, fixed: Distribution, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("CERTIFIED_CACHE_DIR", str(place.cache))
+    return ["-C", str(place.root), "patch", "port"]
+
+
+def test_a_target_that_fails_stops_no_other(
+    place: Workspace, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("0.8", "0.9", "1.1"):
+        add(place, version, TARGETS["the same"][0])
+    stale = "--- a/demo/jobs.py\n+++ b/demo/jobs.py\n@@ -1 +1 @@\n-gone\n+new\n"
+    series(place.root / "patches/demo/0.9", {"0001-stale.patch": patch(stale)})
+
+    assert cli.main([*words, "fix-the-tenth", "--all", "--no-prove", "--json"]) == 1
+
+    said = capsys.readouterr()
+    assert {row["target"]: row["fate"] for row in json.loads(said.out)} == {
+        "demo==0.8": "clean", "demo==0.9": "failed", "demo==1.1": "clean",
+    }  # fmt: skip
+    assert "certified: demo==0.9: " in said.err
+
+
+def test_a_checkout_that_is_not_resolved_stops_no_other(
+    place: Workspace, fixed: Distribution, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("0.8", "0.9"):
+        ported(place, fixed, add(place, version, TARGETS["changed there"][0]))
+    resolve(place.checkout("demo==0.9"), TEXT.replace("line 10\n", "ten\nfixed\n"))
+
+    assert cli.main([*words, "--continue"]) == 1
+
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["failed", "merged"]
+    assert cli.main([*words, "--abort", "--to", "demo==0.8"]) == 0
+    assert capsys.readouterr().out.split()[1:3] == ["given", "up"]
+    assert cli.main([*words, "--continue"]) == 2
+
+
+WRONG: dict[str, tuple[str, ...]] = {
+    "another distribution": ("fix-the-tenth", "--to", "other==1.0", "--dry-run"),
+    "all to another distribution": ("--all", "--from", "demo==1.0", "--to", "other==1.0"),
+    "a name and --continue": ("fix-the-tenth", "--continue"),
+    "--all and --continue": ("--all", "--continue"),
+    "--from and --abort": ("--from", "demo==1.0", "--abort"),
+    "--as and --continue": ("--as", "a=b", "--continue"),
+    "--dry-run and --continue": ("--dry-run", "--continue"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_words_that_mean_nothing_are_refused(place: Workspace, words: list[str], case: str) -> None:
+    demo = (place.root / "patches/demo/1.0/distribution.toml").read_bytes()
+    other = demo.replace(b"demo-1.0", b"other-1.0")
+    write_tree(place.root / "patches/other/1.0", {"distribution.toml": other, "series": ""})
+    assert cli.main([*words, *WRONG[case]]) == 2
+
+
+def test_a_target_that_has_the_patch_has_a_row(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*words, "fix-the-tenth", "--to", "demo==1.0"]) == 0
+    assert capsys.readouterr().out.startswith("demo==1.0 there already")
+
+
 def test_the_verb_ports_to_all_and_says_what_became_of_each(
     place: Workspace, fixed: Distribution, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,3 +328,18 @@ def test_the_verb_ports_to_all_and_says_what_became_of_each(
     assert cli.main([*words, "no-such", "--all"]) == 1
     assert "no patch is called no-such\n  fix-the-tenth\n  hint: " in capsys.readouterr().err
     assert cli.main([*words]) == 2
+
+
+def test_ports_to_one_series_at_once_wait_for_each_other(place: Workspace, fixed: Distribution, tmp_path: Path) -> None:
+    engineer = Engineer(place, fixed, tmp_path / "more")
+    for name in ("a", "b"):
+        engineer.commit(f"Add {name}", {f"demo/{name}.py": "x\n"})
+    export.export(place, engineer.folder)
+    target = add(place, "0.9", {"demo/jobs.py": TEXT})
+    with patch_folder.held(place, target):
+        ports = [certified(place, "port", "--no-prove", name, "--to", "demo==0.9") for name in ("add-a", "add-b")]
+        waits = [said_first(process) for process in ports]
+
+    assert [ended(process) for process in ports] == [0, 0]
+    assert ["waiting for another command" in line for line in waits] == [True, True]
+    assert sorted(patch.slug for patch in read(target.folder)) == ["add-a", "add-b"]

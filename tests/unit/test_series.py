@@ -209,6 +209,15 @@ def test_a_folder_may_take_the_name_of_a_file_that_is_gone(source: Path, folder:
     )
 
 
+def test_a_file_may_take_the_name_of_a_folder_that_goes_with_its_files(source: Path, folder: Path) -> None:
+    new = "--- /dev/null\n+++ b/demo\n@@ -0,0 +1 @@\n+a\n"
+    removal = "--- a/demo/jobs.py\n+++ /dev/null\n@@ -1,12 +0,0 @@\n"
+    removal += "".join(f"-{line}\n" for line in JOBS.splitlines())
+    rest = "diff --git a/demo/__init__.py b/demo/__init__.py\ndeleted file mode 100644\n"
+    assert refusal(source, folder, {"a.patch": patch(new + removal)}).splitlines()[1].endswith("but a folder is there")
+    assert applied(source, folder, {"a.patch": patch(new + removal + rest)})["demo"] == b"a\n"
+
+
 @pytest.mark.parametrize(("diff", "why"), REFUSED.values(), ids=REFUSED)
 def test_a_patch_that_does_not_fit_is_refused(source: Path, folder: Path, diff: str, why: str) -> None:
     assert refusal(source, folder, {"a.patch": patch(diff)}).splitlines()[:2] == [

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import subprocess
-import sys
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from bench import TRAILERS, Engineer, add, project, written
+from bench import TRAILERS, Engineer, add, certified, ended, project, said_first, written
 from factories import ROOT, diff_of, patch, series, write_tree
 
 from astronomer_certified import cli
+from astronomer_certified import series as series_stage
 from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects import write_atomic
 from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
 from astronomer_certified.series import read
-from astronomer_certified.workbench import backup, checkout, export, lint, messages, sources
+from astronomer_certified.workbench import checkout, export, lint, messages, patch_folder, sources
 from astronomer_certified.workspace import Workspace
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -29,6 +28,8 @@ FILES: dict[str, str | bytes] = {
     "demo/dos.txt": "a\r\nb\r\nc\r\n",
     "demo/with blank.py": TEXT,
     "demo/ärger.py": TEXT,
+    "demo/sub/one.py": "1\n",
+    "demo/sub/two.py": "2\n",
     "demo/picture.bin": bytes(range(256)),
     ".gitattributes": "* text=auto eol=crlf\n*.py ident\n",
     ".gitignore": "*.ignored\n",
@@ -165,6 +166,26 @@ def test_last_update_is_the_day_of_the_change_and_stays_when_only_line_numbers_m
     assert b"@@ -15,7 +15,7 @@" in lower
 
 
+def test_squash_and_reword_keep_the_subject_and_every_line(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("Fix it\n\n# a heading\n; a line", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+    again.write({"demo/jobs.py": changed(changed(), 9)})
+    again.git("commit", "--quiet", "--all", "--squash", "HEAD")
+    again.git("rebase", "-i", "--autosquash", "upstream", GIT_SEQUENCE_EDITOR="true")
+
+    assert export.export(place, again.folder).changed == ("0001-fix-it.patch",)
+
+    [fixed] = read(demo.folder)
+    assert fixed.fields["Description"] == "Fix it\n # a heading\n ; a line\n .\n Why it is."
+    reword = "sed -i s/^pick/reword/"
+    again.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR=reword, GIT_EDITOR="sed -i 's/a heading/A heading/'")
+    export.export(place, again.folder)
+    assert read(demo.folder)[0].fields["Description"] == "Fix it\n # A heading\n ; a line\n .\n Why it is."
+
+
 # --- odd files
 
 
@@ -177,6 +198,9 @@ ODD: dict[str, Mapping[str, str | bytes | None]] = {
     "a file that goes": {"demo/jobs.py": None},
     "a renamed file": {"demo/jobs.py": None, "demo/moved.py": changed()},
     "a file that becomes a folder": {"demo/jobs.py": None, "demo/jobs.py/__init__.py": "x\n"},
+    "a folder that becomes a file": {"demo/sub/one.py": None, "demo/sub/two.py": None, "demo/sub": "x\n"},
+    "names with words of git": {"demo/jobs.py": None, "demo/notes from us.md": changed()},
+    "more names with words of git": {"demo/jobs.py": None, "demo/way to go.md": changed()},
     "no newline at the end": {"demo/jobs.py": TEXT.rstrip("\n")},
     "Latin-1": {"demo/latin.py": b"# \xe4rger\n"},
 }
@@ -189,6 +213,8 @@ def test_odd_files_go_there_and_back(
     for name, content in ODD[case].items():
         if content is None:
             (engineer.folder / name).unlink()
+    if case == "a folder that becomes a file":
+        (engineer.folder / "demo/sub").rmdir()
     engineer.write({name: content for name, content in ODD[case].items() if content is not None})
     engineer.git("add", "--all", "--force")
     engineer.git("commit", "--quiet", "-m", f"Odd\n\n{TRAILERS}")
@@ -285,6 +311,24 @@ def elsewhere(engineer: Engineer) -> None:
     engineer.git("commit", "--quiet", "-m", "Other")
 
 
+def bisect(engineer: Engineer) -> None:
+    engineer.commit("Good", {"demo/jobs.py": changed()})
+    for name in ("Bad", "Worse"):
+        engineer.commit(name, {f"demo/{name}.py": "x\n"})
+    engineer.git("bisect", "start", "HEAD", "upstream")
+
+
+def detached(engineer: Engineer) -> None:
+    engineer.commit("First", {"demo/jobs.py": changed()})
+    engineer.commit("Second", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "--detach", "HEAD~")
+
+
+def silent(engineer: Engineer) -> None:
+    engineer.write({"demo/jobs.py": changed()})
+    engineer.git("commit", "--quiet", "--all", "--allow-empty-message", "-m", "")
+
+
 REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "dirty": (dirty, "has changes that are in no commit\n   M demo/jobs.py\n  hint: commit them"),
     "untracked": (untracked, "has changes that are in no commit\n  ?? demo/forgotten.py"),
@@ -292,13 +336,19 @@ REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "empty": (empty, "Nothing: changes nothing"),
     "binary": (binary, "Picture: changes a binary file, which no reviewer can read"),
     "link": (link, "Link: has a symbolic link or a submodule"),
-    "twins": (twins, "two commits have the same subject, and so the same name\n  same.patch"),
+    "twins": (twins, "two commits have the same subject, and so the same name\n  same\n"),
     "no trailers": (no_trailers, "Bare: lacks Bug or Applied-Upstream: "),
     "no letters": (no_letters, "has no ASCII letter or digit"),
     "subject of two lines": (two_line_subject, "the subject must be one line"),
     "a lone dot": (lone_dot, "a line that is a lone dot means an empty line"),
     "not a CVE": (not_a_cve, "missing: a CVE id in '2021-1'"),
     "in the middle of a rebase": (in_the_middle, "git is in the middle of something (rebase-merge)"),
+    "no message": (silent, "no message; its first line is the subject of the patch"),
+    "in a bisect": (bisect, "git is in the middle of something (BISECT_LOG)"),
+    "on an older commit": (
+        detached,
+        "HEAD is detached, on a commit before the end of branch patches\n  hint: the patches",
+    ),
     "on another branch": (elsewhere, "HEAD is not on top of the upstream source\n  hint: go to the branch"),
 }
 
@@ -340,6 +390,53 @@ def test_somebody_at_a_terminal_is_asked_for_what_is_missing_and_once_only(
     assert "Now with a reason." in read(demo.folder)[0].fields["Description"]
 
 
+ANSWERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "a field with its name": (
+        ["applied-upstream: 2.1.3", "none: x"],
+        {"Applied-Upstream": "2.1.3", "Proof": "none: x"},
+    ),
+    "a version": (["2.1.3", "test_x.py"], {"Applied-Upstream": "2.1.3", "Proof": "test_x.py"}),
+    "the name again": (["Bug: a/b#1", "Proof: test_x.py"], {"Bug": "a/b#1", "Proof": "test_x.py"}),
+    "a wrong one": (["a/b#1", "later", "none", "none: x"], {"Bug": "a/b#1", "Proof": "none: x"}),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_an_answer_is_read_as_the_field_that_it_is_and_asked_again_when_it_is_none(
+    place: Workspace, engineer: Engineer, demo: Distribution, case: str
+) -> None:
+    said, fields = ANSWERS[case]
+    left = iter(said)
+    engineer.commit("Bare", {"demo/jobs.py": changed()}, "")
+
+    export.export(place, engineer.folder, lambda subject, field, what: next(left))
+
+    found = read(demo.folder)[0].fields
+    assert {name: found[name] for name in ("Bug", "Applied-Upstream", "Proof") if name in found} == fields
+
+
+def test_a_message_with_odd_signs_is_read_whole(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    engineer.commit("Odd\n\nbefore \x01 after", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    assert "before \x01 after" in read(demo.folder)[0].fields["Description"]
+
+
+def test_a_patch_that_does_the_same_keeps_its_bytes(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    engineer.commit("One", {"demo/jobs.py": changed()})
+    export.export(place, engineer.folder)
+    [name] = [name for name in written(demo) if name.endswith(".patch")]
+    path = demo.folder / name
+    path.write_bytes(re.sub(rb"(?m)^index .*\n", b"", path.read_bytes()))
+    before = path.read_bytes()
+    again = Engineer(place, demo, tmp_path / "again")
+    again.git("rebase", "--quiet", "--force-rebase", "upstream", GIT_COMMITTER_DATE="2031-01-01T00:00:00Z")
+
+    assert export.export(place, again.folder).unchanged == (name,)
+    assert path.read_bytes() == before
+
+
 def test_a_patch_that_stopped_applying_is_refused_at_checkout(
     place: Workspace, demo: Distribution, tmp_path: Path
 ) -> None:
@@ -358,21 +455,51 @@ def test_a_patch_that_stopped_applying_can_be_repaired_with_git(
     other = TEXT.replace("line 3", "another")
     stale = diff_of({"demo/jobs.py": other}, {"demo/jobs.py": changed(other, 4)}, tmp_path / "stale")
     good = diff_of({"demo/ärger.py": TEXT}, {"demo/ärger.py": changed()}, tmp_path / "good")
-    two = {"0001-stale.patch": patch(stale, Description="Stale"), "0002-good.patch": patch(good, Description="Good")}
+    fields = {"CVE": "CVE-2021-0001", "Applied-Upstream": "1.2", "Notice": "Mind the gap"}
+    two = {
+        "0001-stale.patch": patch(stale, Description="Stale\n For a reason.", **fields),
+        "0002-good.patch": patch(good, Description="Good"),
+    }
     series(demo.folder, two)
+    before = read(demo.folder)[0].fields
     with pytest.raises(SeriesError, match=r"hint: certified patch checkout demo==1\.0 --partly"):
         checkout.make(place, demo, tmp_path / "checkout")
 
     engineer = Engineer(place, demo, tmp_path / "checkout", partly=True)
 
-    assert engineer.made.left == ("0001-stale.patch",)
+    assert [one.name for one in engineer.made.left] == ["0001-stale.patch"]
     assert engineer.git("log", "--format=%s").splitlines() == ["Good", "demo 1.0"]
-    with pytest.raises(WorkspaceError, match=r"0001-stale\.patch"):
-        export.export(place, engineer.folder)  # or the patch would be lost
-    (engineer.folder / "0001-stale.patch").unlink()
-    engineer.commit("Stale", {"demo/jobs.py": changed(TEXT, 4)})
+    for _ in range(2):
+        with pytest.raises(WorkspaceError, match=r"have no commit of their subject\n  0001-stale\.patch: Stale\n"):
+            export.export(place, engineer.folder)  # or the patch would be lost
+        (engineer.folder / "0001-stale.patch").unlink(missing_ok=True)
+        engineer.commit("Something else", {"demo/new.py": "x\n"})
+    assert (demo.folder / "0001-stale.patch").read_bytes() == two["0001-stale.patch"]
+    engineer.git("reset", "--quiet", "--hard", "HEAD~2")
+    engineer.write({"demo/jobs.py": changed(TEXT, 4)})
+    engineer.git("add", "--all")
+    engineer.git("commit", "--quiet", "-F", "0001-stale.patch.message", "--author", "A Person <person@example.invalid>")
     done = export.export(place, engineer.folder)
-    assert (done.changed, done.unchanged) == (("0001-stale.patch",), ("0002-good.patch",))
+    assert (done.changed, done.unchanged, done.lost) == (("0001-stale.patch",), ("0002-good.patch",), ())
+    now = read(demo.folder)[1].fields
+    assert {**now, "Last-Update": ""} == {**before, "Last-Update": ""}
+
+
+def test_an_export_says_which_fields_are_gone(
+    place: Workspace, demo: Distribution, engineer: Engineer, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    engineer.commit("Fix", {"demo/jobs.py": changed()}, TRAILERS + "CVE: CVE-2021-0001\nApplied-Upstream: 1.2\n")
+    export.export(place, engineer.folder)
+    engineer.git("commit", "--amend", "--quiet", "-m", f"Fix\n\n{TRAILERS}")
+    monkeypatch.setenv("CERTIFIED_CACHE_DIR", str(place.cache))
+
+    assert cli.main(["-C", str(place.root), "patch", "export", str(engineer.folder)]) == 0
+
+    assert capsys.readouterr().err.splitlines() == [
+        "certified: 0001-fix.patch does not say any more: CVE: CVE-2021-0001",
+        "certified: 0001-fix.patch does not say any more: Applied-Upstream: 1.2",
+    ]
 
 
 # --- nothing is lost
@@ -388,6 +515,85 @@ def test_a_checkout_with_work_is_not_overwritten(place: Workspace, engineer: Eng
     dirty(engineer)
     with pytest.raises(WorkspaceError, match=r"uncommitted:  M demo/jobs.py"):
         checkout.make(place, demo, engineer.folder)
+
+
+def stash(engineer: Engineer) -> None:
+    dirty(engineer)
+    engineer.git("stash")
+
+
+def side_branch(engineer: Engineer) -> None:
+    engineer.git("switch", "--quiet", "-c", "patches-2")
+    engineer.commit("Side", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "patches")
+
+
+def detached_at_the_tip(engineer: Engineer) -> None:
+    engineer.commit("Ahead", {"demo/new.py": "x\n"})
+    engineer.git("switch", "--quiet", "--detach", "HEAD~")
+
+
+def stopped(engineer: Engineer) -> None:
+    engineer.git("rebase", "-i", "upstream~0", GIT_SEQUENCE_EDITOR="echo break >")
+
+
+WORK: dict[str, tuple[Callable[[Engineer], None], str]] = {
+    "a stash": (stash, "commits that are in refs/stash only"),
+    "a branch": (side_branch, "commits that are in refs/heads/patches-2 only"),
+    "the branch, which HEAD left": (detached_at_the_tip, "commits that are in refs/heads/patches only"),
+    "a rebase": (stopped, "git is in the middle of something (rebase-merge)"),
+}
+
+
+@pytest.mark.parametrize("case", WORK)
+def test_work_that_git_keeps_elsewhere_is_not_overwritten(
+    place: Workspace, engineer: Engineer, demo: Distribution, case: str
+) -> None:
+    do, words = WORK[case]
+    do(engineer)
+    with pytest.raises(WorkspaceError) as refused:
+        checkout.make(place, demo, engineer.folder)
+    assert words in refused.value.details
+
+
+def test_a_killed_checkout_leaves_nothing_that_the_next_does_not_sweep(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    write_tree(tmp_path, {".work.tmp-abc/half": "x\n", ".other.tmp-abc/half": "x\n"})
+    checkout.make(place, demo, tmp_path / "work")
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".other.tmp-abc"]
+
+
+def test_a_link_to_a_folder_is_kept(place: Workspace, demo: Distribution, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        assert checkout.make(place, demo, tmp_path / "link").folder == tmp_path / "real"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_comments_of_a_series_stay_with_their_patches(
+    place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path
+) -> None:
+    for number, subject in ((3, "First"), (9, "Second")):
+        engineer.commit(subject, {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
+    export.export(place, engineer.folder)
+    text = "# All of it.\n\n# why\n0001-first.patch -p1\n0002-second.patch # short\n# the end\n"
+    (demo.folder / "series").write_text(text)
+    again = Engineer(place, demo, tmp_path / "again")
+    again.git("rebase", "-i", "upstream", GIT_SEQUENCE_EDITOR="sed -i -e '1{h;d}' -e '2G'")
+    again.commit("Third", {"demo/new.py": "x\n"})
+
+    export.export(place, again.folder)
+
+    assert (demo.folder / "series").read_text() == (
+        "# All of it.\n\n0002-second.patch # short\n# why\n0001-first.patch -p1\n0003-third.patch\n# the end\n"
+    )
+
+
+def test_a_bare_address_among_the_fields_is_refused(place: Workspace, engineer: Engineer, demo: Distribution) -> None:
+    engineer.commit("Fix", {"demo/jobs.py": changed()}, TRAILERS + "https://example.invalid/1\n")
+    with pytest.raises(SeriesError, match="not a field: 'https://example"):
+        export.export(place, engineer.folder)
 
 
 def test_a_folder_with_other_things_is_not_overwritten(place: Workspace, demo: Distribution, tmp_path: Path) -> None:
@@ -432,47 +638,198 @@ def test_what_somebody_else_exported_in_the_same_place_is_for_a_human(
     assert export.export(place, engineer.folder).added == ("0002-ours.patch",)
 
 
-def test_an_export_that_was_killed_is_undone_by_the_next(
-    place: Workspace, engineer: Engineer, demo: Distribution
-) -> None:
+class Killed(BaseException):
+    """What a kill is to the code that it ends: nothing catches it."""
+
+
+def kill_export(place: Workspace, engineer: Engineer, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """An export ends as by `kill -9` after it wrote that many files of the series."""
+    left = iter(range(after))
+
+    def write(target: Path, content: bytes) -> None:
+        if next(left, None) is None:
+            raise Killed
+        write_atomic(target, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patch_folder, "write_atomic", write)
+        with pytest.raises(Killed):
+            export.export(place, engineer.folder)
+
+
+@pytest.fixture
+def half(
+    place: Workspace, engineer: Engineer, demo: Distribution, monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, bytes]:
+    """An export was killed after its first file; this is the series as it was before."""
     engineer.commit("One", {"demo/jobs.py": changed()})
     export.export(place, engineer.folder)
     before = written(demo)
+    engineer.git("commit", "--amend", "--quiet", "-m", f"One\n\nBetter said.\n\n{TRAILERS}")
     engineer.commit("Two", {"demo/new.py": "x\n"})
-    # As after a kill in the middle: the backup is there, one file was replaced, another one is new.
-    shutil.copytree(demo.folder, demo.folder / backup.NAME, ignore=shutil.ignore_patterns("*.toml"))
-    (demo.folder / "0001-one.patch").write_text("half")
-    (demo.folder / "0002-two.patch").write_text("half")
+    kill_export(place, engineer, monkeypatch, after=1)
+    assert written(demo)["0001-one.patch"] != before["0001-one.patch"]
+    return before
 
-    with pytest.raises(SeriesError, match="an export was killed"):
-        lint.lint(place, [demo])
-    done = export.export(place, engineer.folder)
 
-    assert done.unchanged == ("0001-one.patch",)
-    assert written(demo)["0001-one.patch"] == before["0001-one.patch"]
+def test_an_export_that_was_killed_is_undone_by_the_next_who_says_so(
+    place: Workspace, engineer: Engineer, demo: Distribution, half: Mapping[str, bytes],
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    checkout.make(place, demo, tmp_path / "another")
+
+    assert written(demo) == half
+    assert f"{demo.folder}: an export was killed; the series is as it was before it" in capsys.readouterr().err
+    assert export.export(place, engineer.folder).added == ("0002-two.patch",)
     assert sorted(path.name for path in demo.folder.iterdir()) == [
         "0001-one.patch", "0002-two.patch", "distribution.toml", "series",
     ]  # fmt: skip
 
 
+def test_a_series_that_is_half_replaced_is_not_read(
+    place: Workspace, demo: Distribution, half: Mapping[str, bytes]
+) -> None:
+    with pytest.raises(SeriesError, match=r"an export is at work on it, or was killed: \.before-export is there"):
+        read(demo.folder)
+    with pytest.raises(SeriesError, match="was killed"):
+        lint.lint(place, [demo])
+
+
+def test_what_was_changed_since_an_export_was_killed_is_not_undone(
+    place: Workspace, engineer: Engineer, demo: Distribution, half: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    (demo.folder / "0001-one.patch").write_bytes(half["0001-one.patch"])
+    theirs = half["0001-one.patch"].replace(b"Description: One", b"Description: Theirs")
+    write_tree(demo.folder, {"0003-theirs.patch": theirs, "series": "0001-one.patch\n0003-theirs.patch\n"})
+    before = written(demo)
+
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: checkout.make(place, demo, tmp_path / "x"),
+        lambda: export.export(place, engineer.folder),
+    )
+    for do in attempts:
+        with pytest.raises(WorkspaceError, match=r"were changed since\n  0003-theirs.patch\n  series\n") as refused:
+            do()
+        assert f"is in {demo.folder / series_stage.BACKUP}: put the series right" in str(refused.value)
+    assert written(demo) == before
+
+
+def test_commands_that_change_one_series_at_once_wait_for_each_other(
+    place: Workspace, demo: Distribution, tmp_path: Path
+) -> None:
+    engineers = [Engineer(place, demo, tmp_path / name) for name in ("a", "b")]
+    for engineer in engineers:
+        for number in (1, 2):
+            name = f"{engineer.folder.name}-{number}"
+            engineer.commit(name, {f"demo/{name}.py": "x\n"})
+    with patch_folder.held(place, demo):
+        exports = [certified(place, "export", str(engineer.folder)) for engineer in engineers]
+        waits = [said_first(process) for process in exports]
+
+    assert [ended(process) for process in exports] == [0, 0]
+    assert ["waiting for another command that works on" in line for line in waits] == [True, True]
+    assert sorted(patch.subject for patch in read(demo.folder)) == ["a-1", "a-2", "b-1", "b-2"]
+
+
+def drop(engineer: Engineer) -> None:
+    engineer.git("rebase", "--quiet", "--onto", "HEAD~2", "HEAD~")
+
+
+def amend(engineer: Engineer) -> None:
+    engineer.git("commit", "--quiet", "--amend", "-m", f"Second\n\nBetter said.\n\n{TRAILERS}")
+
+
+def more(engineer: Engineer) -> None:
+    engineer.commit("Third", {"demo/third.py": "x\n"})
+
+
+OWN_WORK: dict[str, tuple[Callable[[Engineer], None], list[str]]] = {
+    "drop": (drop, ["Second"]),
+    "amend": (amend, ["First", "Second"]),
+    "more": (more, ["First", "Second", "Third"]),
+}
+
+
+@pytest.fixture
+def two(place: Workspace, engineer: Engineer, demo: Distribution, tmp_path: Path) -> tuple[Engineer, Engineer]:
+    """An engineer and a colleague, each in a checkout of a series of two patches."""
+    engineer.commit("First", {"demo/jobs.py": changed()})
+    engineer.commit("Second", {"demo/ärger.py": changed()})
+    export.export(place, engineer.folder)
+    return Engineer(place, demo, tmp_path / "own"), Engineer(place, demo, tmp_path / "colleague")
+
+
+@pytest.mark.parametrize("case", OWN_WORK)
+def test_what_others_added_is_beside_what_was_done_here(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer], case: str
+) -> None:
+    own, colleague = two
+    colleague.commit("Theirs", {"demo/with blank.py": changed()})
+    export.export(place, colleague.folder)
+    theirs = written(demo)["0003-theirs.patch"]
+    do, subjects = OWN_WORK[case]
+    do(own)
+
+    export.export(place, own.folder)
+
+    assert sorted(one.subject for one in read(demo.folder)) == sorted([*subjects, "Theirs"])
+    assert written(demo)["0003-theirs.patch"] == theirs
+
+
+@pytest.mark.parametrize("case", OWN_WORK)
+def test_the_hint_for_what_git_cannot_do_alone_undoes_nothing(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer], case: str
+) -> None:
+    own, colleague = two
+    colleague.commit("Theirs", {"demo/with blank.py": changed()})
+    export.export(place, colleague.folder)
+    do, subjects = OWN_WORK[case]
+    do(own)
+    own.commit("Ours", {"demo/with blank.py": TEXT.replace("line 3", "ours")})
+    before, head = written(demo), own.git("rev-parse", "HEAD")
+
+    with pytest.raises(WorkspaceError, match="was changed since it was checked out") as refused:
+        export.export(place, own.folder)
+
+    assert (written(demo), own.git("rev-parse", "HEAD")) == (before, head)
+    assert refused.value.hint is not None
+    words = refused.value.hint.removeprefix("there: git ").split(",")[0].split()
+    own.git(*words, status=1)
+    own.write({"demo/with blank.py": TEXT.replace("line 3", "both")})
+    own.git("add", "--all")
+    own.git(words[0], "--continue")
+    export.export(place, own.folder)
+    assert sorted(one.subject for one in read(demo.folder)) == sorted([*subjects, "Ours", "Theirs"])
+
+
+def test_two_who_changed_what_was_there_are_told_of_another_checkout(
+    place: Workspace, demo: Distribution, two: tuple[Engineer, Engineer]
+) -> None:
+    own, colleague = two
+    amend(colleague)
+    export.export(place, colleague.folder)
+    before = written(demo)
+    drop(own)
+    with pytest.raises(WorkspaceError, match=r"hint: certified patch checkout demo==1\.0 DIR makes another one"):
+        export.export(place, own.folder)
+    assert written(demo) == before
+
+
 def test_an_export_that_is_killed_at_any_moment_loses_nothing(
     place: Workspace, engineer: Engineer, demo: Distribution
 ) -> None:
-    words = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(place.root), "patch", "export"]
-    env = {**os.environ, "CERTIFIED_CACHE_DIR": str(place.cache)}
     subjects = []
     for number in range(1, 7):
         subjects.append(f"Change {number}")
         engineer.commit(subjects[-1], {"demo/jobs.py": changed((engineer.folder / "demo/jobs.py").read_text(), number)})
-        process = subprocess.Popen([*words, str(engineer.folder)], env=env, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.1, 0.4))
-        process.kill()
-        process.wait()
+        with certified(place, "export", str(engineer.folder)) as process:
+            time.sleep(random.uniform(0.1, 0.4))
+            process.kill()
 
         export.export(place, engineer.folder)
 
         assert [patch.subject for patch in read(demo.folder)] == subjects
-        assert not list(demo.folder.glob(f"{backup.NAME}"))
+        assert not (demo.folder / series_stage.BACKUP).exists()
 
 
 # --- the command line

@@ -15,10 +15,10 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified import toml_reader as toml
 from astronomer_certified.errors import ManifestError
-from astronomer_certified.series import Patch
+from astronomer_certified.series import CVE, Patch
 from astronomer_certified.workspace import Workspace
 
-_ID = re.compile(r"CVE-\d{4}-\d{4,}|AIRFLOW-\d+")
+_ID = re.compile(rf"{CVE.pattern}|AIRFLOW-\d+")
 _CHANGE = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 
 

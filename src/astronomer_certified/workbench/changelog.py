@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,16 @@ from astronomer_certified.revisions import Revision
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
+from . import messages
+
 SECTIONS = ("Security", "Bug fixes", "Improvements")
 _CATEGORIES = {"security": "Security", "bug fix": "Bug fixes", "improvement": "Improvements"}
 _REVISION = re.compile(r"^(revision\s*=\s*)(\d+)", re.MULTILINE)
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+# Where the words of a patch's subject end in an entry.
+_HEAD_END = re.compile(r" \(CVE-|; revised|\. ")
+
+# What is written behind the subject of a patch that has no notice.
+_GENERATED = re.compile(r"( \(CVE-[^()]*\))?(; revised)?")
 
 Entries = dict[str, list[str]]
 
@@ -123,7 +129,8 @@ def _raised(path: Path, revision: int) -> bytes:
 def _record(stated: Stated, release: Release, now: Revision, before: Revision | None) -> Path:
     entries = _entries(stated, before, now)
     old = stated.changelog.read_text(encoding="utf-8") if stated.changelog.is_file() else ""
-    write_atomic(stated.changelog, _merged(old, release, now.date, entries).encode())
+    known = next((item for item in stated.recorded if item.number == now.number), None)
+    write_atomic(stated.changelog, _merged(old, release, now.date, entries, known).encode())
     kept = [item for item in stated.recorded if item.number != now.number]
     revisions.write(revisions.path_of(stated.manifest), sorted([*kept, now], key=lambda item: item.number))
     return stated.changelog
@@ -140,8 +147,8 @@ def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
     known = before.overrides if before else {}
     for requirement, reason in now.overrides.items():
         if requirement not in known:
-            section = "Security" if _CVE.search(reason) else "Improvements"
-            entries[section].append(f"{requirement.replace('==', ' ')}: {reason}")
+            section = "Security" if series.CVE.search(reason) else "Improvements"
+            entries[section].append(_of_override(requirement, reason))
     entries["Improvements"] += [f"{item.replace('==', ' ')} is not overridden any more" for item in known
                                 if item not in now.overrides]  # fmt: skip
     for item in stated.manifest.repairs:
@@ -152,7 +159,7 @@ def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
 def _of_patches(
     patches: tuple[Patch, ...], old: Mapping[str, str], new: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    slugs = {re.sub(r"^\d+-|\.patch$", "", name): digest for name, digest in old.items()}
+    slugs = {series.slug_of(name): digest for name, digest in old.items()}
     for patch in patches:
         if slugs.get(patch.slug) == new[patch.name]:
             continue
@@ -170,6 +177,10 @@ def _of_patches(
 
 _NAMES = ("airflow_", "airflow.")
 """With what a sentence may begin in lower case."""
+
+
+def _of_override(requirement: str, reason: str) -> str:
+    return f"{requirement.replace('==', ' ')}: {reason}"
 
 
 def _section_of(patch: Patch) -> str:
@@ -198,16 +209,20 @@ def _text(release: Release, date: str, entries: Entries) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _merged(old: str, release: Release, date: str, entries: Entries) -> str:
-    """The changelog with a section for the release. One that is there keeps its words and gets what it lacks."""
+def _merged(old: str, release: Release, date: str, entries: Entries, known: Revision | None) -> str:
+    """The changelog with a section for the release. One that is there keeps its words and gets what it lacks.
+
+    What was written into it of patches that are gone since, goes. Raises `ManifestError` where people added to that.
+    """
     title = f"# Astronomer Certified of Apache Airflow {release.upstream}\n"
     body = old.removeprefix(title).lstrip("\n")
     found = re.search(rf"^## Astronomer Certified {re.escape(release.tag)},.*?(?=^## |\Z)", body, re.M | re.S)
     if found is None:
         return f"{title}\n{_text(release, date, entries)}\n{body}".rstrip("\n") + "\n"
-    kept = found[0]
+    kept = _without_stale(found[0], known, [entry for items in entries.values() for entry in items])
+    told = _told(kept)
     lacking = {
-        name: [entry for entry in items if entry.split("; revised")[0].split(". ")[0] not in kept]
+        name: [entry for entry in items if not any(_tells_of(line, entry) for line in told)]
         for name, items in entries.items()
     }
     for name in SECTIONS:
@@ -219,3 +234,44 @@ def _merged(old: str, release: Release, date: str, entries: Entries) -> str:
         else:
             kept = f"{kept.rstrip()}\n\n{name}\n\n{lines}\n"
     return f"{title}\n{body[: found.start()]}{kept}{body[found.end() :]}".rstrip("\n") + "\n"
+
+
+def _told(section: str) -> list[str]:
+    """The entries of a section, each as one line."""
+    return [re.sub(r"\s*\n\s+", " ", text).strip() for text in re.findall(r"^- (.*(?:\n[ \t]+\S.*)*)", section, re.M)]
+
+
+def _tells_of(line: str, entry: str) -> bool:
+    """Whether a line is an entry: the same words up to the notice, and whatever people added behind them."""
+    head = entry.split("; revised")[0].split(". ")[0]
+    return line.startswith(head) and (len(line) == len(head) or line[len(head)] in ".,;:")
+
+
+def _without_stale(section: str, known: Revision | None, entries: Sequence[str]) -> str:
+    """The section without the entries of patches and overrides that were recorded in it and are not in it any more."""
+    if known is None:
+        return section
+    slugs = {series.slug_of(name) for name in known.patches}
+    overrides = {_of_override(requirement, reason) for requirement, reason in known.overrides.items()}
+    stale = [
+        line
+        for line in _told(section)
+        if (line in overrides or messages.slug(_HEAD_END.split(line)[0]) in slugs)
+        and not any(_tells_of(line, entry) for entry in entries)
+    ]
+    if not stale:
+        return section
+    behind = {line: line.removeprefix(_HEAD_END.split(line)[0]) for line in stale if line not in overrides}
+    if added := [line for line, words in behind.items() if not _GENERATED.fullmatch(words)]:
+        raise ManifestError(
+            "the changelog tells of what is not in this revision any more, in words of yours",
+            details=added,
+            hint="take these lines out, or put what is still true into others",
+        )
+    for line in stale:
+        words = r"\s+".join(map(re.escape, line.split()))
+        section = re.sub(rf"^- {words}\n", "", section, count=1, flags=re.MULTILINE)
+    # A heading without an entry is none.
+    for name in SECTIONS:
+        section = re.sub(rf"\n{name}\n\n(?!- )", "", section)
+    return section.rstrip("\n") + "\n\n"

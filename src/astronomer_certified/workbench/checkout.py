@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from astronomer_certified import series
+from astronomer_certified import effects, series
 from astronomer_certified.artifacts import Distribution, Offset
 from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
 from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import backup, history, sources
+from . import history, messages, patch_folder, sources
 from .repository import Repository
 from .sources import Source
 
@@ -26,20 +26,24 @@ _STATE = "certified.json"
 _FORMAT = 1
 BRANCH = "patches"
 UPSTREAM = "upstream"
+OWN_REFS = "refs/certified/"
+_COMMENT_SIGNS = "^~%;|!&@$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What a checkout was made of: the distribution, its source's commit, and each patch's commit and sha256.
 
-    `port` is the patch whose three-way merge waits there for a human; empty where none does.
+    `port` is the patch whose three-way merge waits there for a human, `left` the subjects of the patches that did not
+    apply, by name; empty where there are none.
     """
 
     title: str
     base: str
     commits: Mapping[str, str]
     digests: Mapping[str, str]
-    port: Mapping[str, str]
+    port: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tip(self) -> str:
@@ -54,7 +58,7 @@ class Checkout:
     folder: Path
     state: State
     offsets: tuple[Offset, ...]
-    left: tuple[str, ...]
+    left: tuple[Patch, ...]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -72,33 +76,52 @@ def make(
     With `partly`, patches that do not apply lie in it as files, and no export is possible until they are dealt with.
     Raises `SeriesError` for a patch that does not apply, `WorkspaceError` for a folder in which work would be lost.
     """
-    backup.restore(distribution.folder)
-    patches = series.read(distribution.folder)
-    title = sources.title(distribution)
+    folder = folder.resolve()  # a link stays, and what it leads to is made
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
+    with patch_folder.held(workspace, distribution):
+        effects.sweep(folder.parent, folder.name)
+        return _made(distribution, source, folder, also, partly=partly)
+
+
+def _made(
+    distribution: Distribution, source: Source, folder: Path, also: Sequence[Source], *, partly: bool
+) -> Checkout:
+    patches = series.read(distribution.folder)
+    title = sources.title(distribution)
     with atomic_folder(folder) as beside:
         repository = Repository.of(beside)
         repository.create(BRANCH)
         for item in (source, *also):
             borrow(repository, item)
-        _configure(repository)
+        _configure(repository, patches)
         applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
         made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
         repository.git("read-tree", "--reset", "-u", made.tip)
-        left = [patch.name for patch in patches if patch not in applied]
-        for name in left:
-            shutil.copyfile(distribution.folder / name, beside / name)
+        left = tuple(patch for patch in patches if patch not in applied)
+        _leave(repository, distribution, left)
         state = State(
             title=title,
             base=source.commit,
             commits=dict(zip(made.commits, (patch.name for patch in applied), strict=True)),
             digests=digests(distribution.folder),
-            port={},
+            left={patch.name: patch.subject for patch in left},
         )
         write_state(beside, state)
-    return Checkout(folder=folder, state=state, offsets=made.offsets, left=tuple(left))
+    return Checkout(folder=folder, state=state, offsets=made.offsets, left=left)
+
+
+def _leave(repository: Repository, distribution: Distribution, patches: Sequence[Patch]) -> None:
+    """The patches lie in the checkout as files, each with the message of its commit; git does not see them."""
+    with (repository.git_folder / "info" / "exclude").open("a", encoding="utf-8") as stream:
+        for patch in patches:
+            shutil.copyfile(distribution.folder / patch.name, repository.folder / patch.name)
+            message = messages.message(patch.fields)
+            (repository.folder / f"{patch.name}.message").write_text(
+                message, encoding="utf-8", errors="surrogateescape"
+            )
+            stream.write(f"/{patch.name}\n/{patch.name}.message\n")
 
 
 def _written(repository: Repository, source: Source, patches: Sequence[Patch], title: str) -> history.History:
@@ -119,11 +142,11 @@ def borrow(repository: Repository, source: Source) -> None:
             shutil.copyfile(pack, target / pack.name)
 
 
-def _configure(repository: Repository) -> None:
-    """What plain git must know here: files stay as they are byte for byte, and `#` begins no comment."""
+def _configure(repository: Repository, patches: Sequence[Patch]) -> None:
+    """What plain git must know here: files stay as they are byte for byte, no line of ours is a comment."""
     lines = (
         "[core]\n\tautocrlf = false\n\tsafecrlf = false\n\tfileMode = true\n"
-        "[commit]\n\tcleanup = scissors\n[merge]\n\trenames = true\n"
+        f'\tcommentChar = "{_comment_sign(patches)}"\n[commit]\n\tcleanup = strip\n[merge]\n\trenames = true\n'
     )
     with (repository.git_folder / "config").open("a", encoding="utf-8") as stream:
         stream.write(lines)
@@ -131,6 +154,15 @@ def _configure(repository: Repository) -> None:
     attributes.parent.mkdir(exist_ok=True)
     # Before what a source's own .gitattributes says.
     attributes.write_text("* -text -ident -filter -working-tree-encoding\n", encoding="utf-8")
+
+
+def _comment_sign(patches: Sequence[Patch]) -> str:
+    """What begins a comment in git's messages, as those of a squash or a conflict: a sign that begins no line of ours.
+
+    `#` does begin lines, of code and of lists.
+    """
+    used = {line.removeprefix(" ")[:1] for patch in patches for line in patch.fields["Description"].split("\n")}
+    return next((sign for sign in _COMMENT_SIGNS if sign not in used), _COMMENT_SIGNS[0])
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
@@ -153,8 +185,13 @@ def unexported(folder: Path) -> list[str]:
     found = [f"uncommitted: {line}" for line in uncommitted(repository)]
     if repository.resolve("HEAD") != state.tip:
         found.append("commits that differ from the series that was checked out")
+    # HEAD's own branch was looked at; what `export` and `port` keep for themselves can be made again.
+    others = [ref for ref in repository.outside(state.tip) if ref != repository.branch()]
+    found += [f"commits that are in {ref} only" for ref in others if not ref.startswith(OWN_REFS)]
     if state.port:
         found.append(f"a port of {state.port['name']} that waits for you")
+    elif unfinished := repository.unfinished():
+        found.append(f"git is in the middle of something ({unfinished})")
     return found
 
 
@@ -173,6 +210,7 @@ def write_state(folder: Path, state: State) -> None:
         "commits": list(state.commits.items()),
         "digests": dict(state.digests),
         "port": dict(state.port),
+        "left": dict(state.left),
     }
     write_atomic(folder / ".git" / _STATE, (json.dumps(values, indent=1) + "\n").encode())
 
@@ -189,6 +227,7 @@ def read_state(folder: Path) -> State:
             commits=dict(values["commits"]),
             digests=values["digests"],
             port=values["port"],
+            left=values.get("left", {}),
         )
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise WorkspaceError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,7 +36,7 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
 
     def verb(among: Verbs, name: str, act: Act, text: str) -> argparse.ArgumentParser:
         own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
-        own.set_defaults(act=lambda args, progress: act(args, progress, workspace_of(args)))
+        own.set_defaults(act=lambda args, progress: _until_nobody_reads(act, args, progress, workspace_of(args)))
         return own
 
     own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
@@ -77,11 +78,25 @@ def add(verbs: Verbs, workspace_of: Callable[[argparse.Namespace], Workspace]) -
     own.add_argument("--all", action="store_true", help="to all other versions; without NAME: all patches")
     text = "the target has folder OLD as NEW, like airflow/www=airflow/www_rbac; can be repeated"
     own.add_argument("--as", dest="moves", action="append", default=[], metavar="OLD=NEW", type=_move, help=text)
-    own.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    end = own.add_mutually_exclusive_group()
+    end.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    end.add_argument("--abort", action="store_true", help="give up what waits in a checkout; --to names it")
     own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
     own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _until_nobody_reads(act: Act, args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    """The exit status; 141, and no word, when whoever read the output has enough, as `head` has (SIGPIPE)."""
+    try:
+        status = act(args, progress, workspace)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer has nowhere to go, when Python flushes it at the end.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  open until the process ends
+        return 141
+    return status
 
 
 def _bump(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
@@ -103,27 +118,32 @@ def _changelog(args: argparse.Namespace, progress: Quiet, workspace: Workspace) 
 
 
 def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
-    from . import checkout, sources
+    from . import checkout, messages, sources
 
     distribution = sources.named(workspace, args.title)
-    folder = args.folder or workspace.checkout(sources.title(distribution).replace("==", "-"))
+    folder = args.folder or workspace.checkout(sources.title(distribution))
     made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
     for offset in made.offsets:
         print(f"offset: {offset}", file=sys.stderr)
-    for name in made.left:
-        print(f"does not apply: {name}; git apply --reject {name}, repair it, remove the file, commit", file=sys.stderr)
+    for patch in made.left:
+        author = messages.person(patch.fields, patch.name)
+        by = shlex.quote(f"{author.name} <{author.address}>")
+        steps = f"git apply --reject {patch.name}, repair, git add, git commit -F {patch.name}.message --author {by}"
+        print(f"does not apply: {patch.name}; {steps}", file=sys.stderr)
     print(made.folder)
     return 0
 
 
 def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
-    from . import export
+    from . import completion, export
 
     progress.close()
     # A version means its checkout in the usual place.
-    usual = workspace.checkout(str(args.folder).replace("==", "-"))
+    usual = workspace.checkout(str(args.folder))
     folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
-    done = export.export(workspace, folder, _asked if sys.stdin.isatty() else export.nobody)
+    done = export.export(workspace, folder, _asked if sys.stdin.isatty() else completion.nobody)
+    for line in done.lost:
+        print(f"certified: {line}", file=sys.stderr)
     if args.json:
         print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))
     else:
@@ -157,8 +177,13 @@ def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
     from . import matrix
 
     if args.titles:
-        for title in args.titles:
-            print(matrix.listing(workspace, title))
+        given = {"--cve": args.cve, "--count": args.count, "--page": args.page}
+        if senseless := [name for name, value in given.items() if value]:
+            raise UsageError(f"{', '.join(senseless)} shows all series; leave out {' '.join(args.titles)}")
+        if args.json:
+            print(json.dumps([row for title in args.titles for row in matrix.listed(workspace, title)], indent=1))
+        else:
+            print("\n".join(matrix.listing(workspace, title) for title in args.titles))
         return 0
     shown = matrix.load(workspace)
     if args.cve:

@@ -1,48 +1,40 @@
 """A checkout -> the series in patches/: one patch for each commit, canonical, verified before anything is replaced.
 
-What is replaced is kept beside until the new series is in place and applies; a killed export is undone by the next.
+Nobody else changes the patch folder from when it is read until it is replaced (`patch_folder`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astronomer_certified import series
 from astronomer_certified.artifacts import Distribution
-from astronomer_certified.effects import write_atomic
-from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
+from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import backup, checkout, history, messages, sources
+from . import checkout, completion, history, meanwhile, messages, patch_folder, sources
 from .checkout import State
+from .completion import Ask, nobody
 from .repository import Repository
 
-# Asked for the value of a field that a patch lacks: the patch's subject, the field, what may stand in it.
-Ask = Callable[[str, str, str], str | None]
-Fields = dict[str, str]
-
-_CAUGHT_UP = "refs/certified/series"
-_LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B%x00%x01"
-_NEEDED = {
-    "Origin": "vendor, or where the change comes from",
-    "Bug or Applied-Upstream": "Bug: apache/airflow#NNN, or Applied-Upstream: X.Y.Z",
-    "Proof": "files of patches/proofs/, or 'none: REASON'",
-}
+_LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B"
+_LOG_FIELDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export did to a patch folder, by file name."""
+    """What an export did to a patch folder, by file name; `lost` are fields that a changed patch lacks now."""
 
     folder: Path
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     unchanged: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +42,6 @@ class _Commit:
     """One commit on top of the source, as git shows it."""
 
     id: str
-    parents: tuple[str, ...]
     author: str
     committed: str
     fields: Mapping[str, str]
@@ -60,47 +51,44 @@ class _Commit:
         return self.fields["Description"].split("\n")[0]
 
 
-def nobody(subject: str, field: str, what: str) -> None:
-    """The `Ask` of a program: nobody answers."""
-
-
 def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     """The series of the checkout's distribution is what its commits say.
 
     Raises `SeriesError` or `WorkspaceError`, and leaves the series as it was.
     """
     state = checkout.read_state(folder)
-    repository = Repository.of(folder)
     distribution = sources.named(workspace, state.title)
-    backup.restore(distribution.folder)
+    with patch_folder.held(workspace, distribution):
+        return _exported(folder, checkout.read_state(folder), distribution, ask)
+
+
+def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) -> Exported:
+    repository = Repository.of(folder)
     _refuse_unfinished(folder, repository, state)
     if checkout.digests(distribution.folder) != state.digests:
-        state = _caught_up(folder, repository, state, distribution)
-    if repository.resolve("HEAD") == state.tip:
+        state = meanwhile.caught_up(folder, state, distribution)
+    if repository.resolve("HEAD") == state.tip and not state.left:
+        if state.port:  # aborted or skipped: nothing of it is left to wait for
+            checkout.write_state(folder, replace(state, port={}))
         return Exported(
             folder=distribution.folder, added=(), changed=(), removed=(), unchanged=tuple(state.commits.values())
         )
     commits = _commits(repository, state.base)
-    written = _rendered(repository, state, distribution, commits, ask)
+    _refuse_left(state, commits)
+    written, lost = _rendered(repository, state, distribution, commits, ask)
     _verify(repository, state, distribution, written)
     exported = replace_series(distribution, written)
     names = dict(zip((commit.id for commit in commits), written, strict=True))
-    checkout.write_state(
-        folder,
-        State(
-            title=state.title, base=state.base, commits=names, digests=checkout.digests(distribution.folder), port={}
-        ),
-    )
-    return exported
+    digests = checkout.digests(distribution.folder)
+    checkout.write_state(folder, State(title=state.title, base=state.base, commits=names, digests=digests))
+    return replace(exported, lost=tuple(lost))
 
 
 def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> None:
-    """Raises for everything that is not a straight line of commits from the source that patches/ states now."""
-    busy = [name for name in ("rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "MERGE_HEAD", "REVERT_HEAD")
-            if (repository.git_folder / name).exists()]  # fmt: skip
-    if busy:
+    """Raises unless everything is committed, on top of the source, and nothing of it is behind HEAD."""
+    if unfinished := repository.unfinished():
         raise WorkspaceError(
-            f"{folder}: git is in the middle of something ({busy[0]})", hint="finish or abort it first"
+            f"{folder}: git is in the middle of something ({unfinished})", hint="finish or abort it first"
         )
     if dirty := checkout.uncommitted(repository):
         raise WorkspaceError(
@@ -113,52 +101,37 @@ def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> No
             f"{folder}: HEAD is not on top of the upstream source",
             hint=f"go to the branch with the patches: git switch {checkout.BRANCH}",
         )
-
-
-def _caught_up(folder: Path, repository: Repository, state: State, distribution: Distribution) -> State:
-    """The checkout's state after the engineer's own commits were put on top of what patches/ says by now.
-
-    Raises `WorkspaceError` where git cannot do that alone: exporting would undo what somebody else did.
-    """
-    patches = series.read(distribution.folder)
-    made = history.write(repository, state.base, patches, against=state.title, ref=_CAUGHT_UP)
-    old = state.tip
-    if not repository.contains("HEAD", made.tip):
-        identity = {"GIT_COMMITTER_NAME": "certified", "GIT_COMMITTER_EMAIL": "export", "GIT_EDITOR": "true"}
-        moved = (
-            repository.contains("HEAD", old)
-            and not repository.status("rebase", "--quiet", "--onto", made.tip, old, env=identity, statuses=(0, 1, 128))[
-                0
-            ]
+    branch = repository.resolve(f"refs/heads/{checkout.BRANCH}")
+    behind = branch is not None and repository.resolve("HEAD") != branch and repository.contains(branch, "HEAD")
+    if repository.branch() is None and behind:
+        raise WorkspaceError(
+            f"{folder}: HEAD is detached, on a commit before the end of branch {checkout.BRANCH}",
+            hint=f"the patches after it would go: git switch {checkout.BRANCH}",
         )
-        if not moved:
-            if (repository.git_folder / "rebase-merge").exists():
-                repository.git("rebase", "--abort")
-            raise WorkspaceError(
-                f"{distribution.folder} was changed since it was checked out to {folder}",
-                details=["your commits do not go on top of what it says now by themselves"],
-                hint=f"there: git rebase --onto {_CAUGHT_UP} {old[:12]}, then export again",
-            )
-    state = State(
-        title=state.title,
-        base=state.base,
-        commits=dict(zip(made.commits, (patch.name for patch in patches), strict=True)),
-        digests=checkout.digests(distribution.folder),
-        port=state.port,
-    )
-    checkout.write_state(folder, state)
-    return state
+
+
+def _refuse_left(state: State, commits: Sequence[_Commit]) -> None:
+    """Raises while a patch that did not apply has no commit: the series would lose it."""
+    subjects = {commit.subject for commit in commits}
+    if left := [f"{name}: {subject}" for name, subject in state.left.items() if subject not in subjects]:
+        raise WorkspaceError(
+            "patches that did not apply have no commit of their subject",
+            details=left,
+            hint="repair them and commit with git commit -F NAME.message; who drops one takes it out of the series,"
+            " and checks out again",
+        )
 
 
 def _commits(repository: Repository, base: str) -> list[_Commit]:
-    out = repository.git("log", "--reverse", "--topo-order", "--encoding=UTF-8", f"--format={_LOG}", f"{base}..HEAD")
+    order = ("--reverse", "--topo-order", "--encoding=UTF-8")
+    words = repository.git("log", "-z", *order, f"--format={_LOG}", f"{base}..HEAD").decode("utf-8", "replace")
+    values = words.split("\0")[:-1]
     found, problems = [], []
-    for record in out.decode("utf-8", "replace").split("\x01"):
-        if not record.strip("\n\0"):
-            continue
-        identity, parents, name, address, day, text = record.lstrip("\n").rstrip("\0").split("\0")
+    for at in range(0, len(values), _LOG_FIELDS):
+        identity, parents, name, address, day, text = values[at : at + _LOG_FIELDS]
         if len(parents.split()) > 1:
-            problems.append(f"{identity[:12]} {text.splitlines()[0]}: a merge; a series is a line of patches")
+            subject = text.strip().split("\n")[0]
+            problems.append(f"{identity[:12]} {subject}: a merge; a series is a line of patches")
             continue
         if not text.strip():
             problems.append(f"{identity[:12]}: no message; its first line is the subject of the patch")
@@ -166,7 +139,6 @@ def _commits(repository: Repository, base: str) -> list[_Commit]:
         found.append(
             _Commit(
                 id=identity,
-                parents=tuple(parents.split()),
                 author=messages.author_field(name, address),
                 committed=day,
                 fields=messages.fields_of(text),
@@ -181,31 +153,39 @@ def _commits(repository: Repository, base: str) -> list[_Commit]:
 
 def _rendered(
     repository: Repository, state: State, distribution: Distribution, commits: Sequence[_Commit], ask: Ask
-) -> dict[str, bytes]:
-    """The patch files by name, in order. A commit that is as it was checked out is the file that it came from."""
+) -> tuple[dict[str, bytes], list[str]]:
+    """The patch files by name, in order, and what is said of them no more.
+
+    A commit that is as it was checked out is the file that it came from.
+    """
     old = {patch.name: patch for patch in series.read(distribution.folder)}
     by_subject = {patch.subject: patch for patch in old.values()}
     changed = [commit for commit in commits if commit.id not in state.commits]
     diffs = history.diffs_of(repository, [commit.id for commit in changed])
     names = _names(commits, state, by_subject, [*old])
     written: dict[str, bytes] = {}
+    lost: list[str] = []
     problems: list[str] = []
     for commit, name in zip(commits, names, strict=True):
         if commit.id in state.commits:
             written[name] = (distribution.folder / name).read_bytes()
             continue
         problems += _refusals(commit, diffs[commit.id])
-        fields, missing = _completed(commit, by_subject.get(commit.subject), ask)
-        problems += [f"{commit.subject}: lacks {field}: {_NEEDED[field]}" for field in missing]
+        before = by_subject.get(commit.subject)
+        said = {**commit.fields, "Author": commit.author, "Last-Update": commit.committed}
+        fields, missing = completion.completed(commit.subject, said, before, ask)
+        problems += [f"{commit.subject}: lacks {what}" for what in missing]
+        lost += [f"{name} does not say any more: {what}" for what in completion.lost(fields, before)]
         if not problems:
-            written[name] = render(fields, diffs[commit.id], by_subject.get(commit.subject))
+            old_content = (distribution.folder / before.name).read_bytes() if before is not None else None
+            written[name] = render(fields, diffs[commit.id], old_content)
     if problems:
         raise SeriesError(
             "these commits cannot become patches",
             details=problems,
             hint="add trailers (git commit --amend --trailer 'Proof: test_x.py'), or git rebase -i upstream",
         )
-    return written
+    return written, lost
 
 
 def _refusals(commit: _Commit, diff: bytes) -> list[str]:
@@ -219,37 +199,21 @@ def _refusals(commit: _Commit, diff: bytes) -> list[str]:
     return found
 
 
-def _completed(commit: _Commit, old: Patch | None, ask: Ask) -> tuple[Fields, list[str]]:
-    """The fields of a patch, and which could not be completed from the old patch or by asking."""
-    # What somebody was asked for at the last export is in the patch, not in the commit.
-    kept = {name: old.fields[name] for name in ("Origin", "Proof", "Bug") if old and name in old.fields}
-    if "Applied-Upstream" in commit.fields or "Bug" in commit.fields:
-        kept.pop("Bug", None)
-    fields: Fields = {"Origin": "vendor", **kept, **commit.fields, "Author": commit.author}
-    fields["Last-Update"] = commit.committed
-    missing = []
-    for field, what in _NEEDED.items():
-        name = field.split(" or ")[0]
-        if any(fields.get(one, "").strip() for one in field.split(" or ")):
-            continue
-        answer = ask(commit.subject, name, what)
-        if answer and answer.strip():
-            fields[name] = answer.strip()
-        else:
-            missing.append(field)
-    return fields, missing
+def render(fields: Mapping[str, str], diff: bytes, old: bytes | None = None) -> bytes:
+    """A patch file: the old one where it says and does the same in the same place.
 
-
-def render(fields: Fields, diff: bytes, old: Patch | None = None) -> bytes:
-    """A patch file. Its Last-Update stays that of the old patch when nothing changed but line numbers around it."""
-    name = Path("patch")
+    Its Last-Update stays that of the old one when nothing changed but line numbers around it.
+    """
     content = messages.header(fields).encode() + diff
-    if old is not None and "Last-Update" in old.fields:
-        new = series.parse(name, content)
-        same_fields = {**new.fields, "Last-Update": ""} == {**old.fields, "Last-Update": ""}
-        if same_fields and _essence(new) == _essence(old):
-            return messages.header({**fields, "Last-Update": old.fields["Last-Update"]}).encode() + diff
-    return content
+    if old is None:
+        return content
+    name = Path("patch")
+    before, after = series.parse(name, old), series.parse(name, content)
+    day = {"Last-Update": before.fields["Last-Update"]}
+    if {**after.fields, **day} != before.fields or _essence(after) != _essence(before):
+        return content
+    # Whoever wrote it may have shown ids in full, or other context behind `@@`.
+    return old if after.files == before.files else messages.header({**fields, **day}).encode() + diff
 
 
 def _essence(patch: Patch) -> list[object]:
@@ -269,7 +233,7 @@ def _names(commits: Sequence[_Commit], state: State, by_subject: Mapping[str, Pa
         else:
             names.append(next_name([*old, *names], slug_of(commit.subject)))
     twice = sorted({name for name in names if names.count(name) > 1})
-    slugs = [re.sub(r"^\d+-", "", name) for name in names]
+    slugs = [series.slug_of(name) for name in names]
     twice += sorted({name for name in slugs if slugs.count(name) > 1})
     if twice:
         raise SeriesError("two commits have the same subject, and so the same name", details=twice,
@@ -314,28 +278,13 @@ def verify(repository: Repository, base: str, tip: str, patches: Sequence[Patch]
 
 
 def replace_series(distribution: Distribution, written: Mapping[str, bytes]) -> Exported:
-    """The folder holds exactly these patches, in this order. Raises, everything as it was, when they cannot be read."""
+    """The folder holds exactly these patches, in this order. Only for who holds it, with patches that were verified.
+
+    Raises `SeriesError` for a folder that does not match its series, and leaves everything as it was.
+    """
     folder = distribution.folder
-    backup.restore(folder)
     old = {name: (folder / name).read_bytes() for name in series.names(folder)}
-    listed = folder / "series"
-    lines = "".join(f"{name}\n" for name in written).encode()
-    with_comments = listed.is_file() and list(series.names(folder)) == list(written)
-    if not (old == dict(written) and with_comments):
-        backup.make(folder, {**old, "series": listed.read_bytes() if listed.is_file() else b""})
-        try:
-            for name, content in written.items():
-                if old.get(name) != content:
-                    write_atomic(folder / name, content)
-            if not with_comments:
-                write_atomic(listed, lines)
-            for name in old.keys() - written.keys():
-                (folder / name).unlink()
-            series.read(folder)
-        except (CertifiedError, OSError):
-            backup.restore(folder)
-            raise
-        backup.drop(folder)
+    patch_folder.replace(folder, old, written)
     return Exported(
         folder=folder,
         added=tuple(name for name in written if name not in old),

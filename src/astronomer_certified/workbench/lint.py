@@ -15,11 +15,10 @@ from astronomer_certified.manifest import CORE
 from astronomer_certified.series import Overlay, Patch
 from astronomer_certified.workspace import Workspace
 
-from . import advisories, backup, messages, sources
+from . import advisories, messages, sources
 from .advisories import Advisory
 from .repository import CommitTree
 
-_CVE_ID = re.compile(r"CVE-\d{4}-\d{4,}")
 _REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(#\d+|@[0-9a-f]{7,})|https?://\S+|\b\d+\.\d+\.\d+\b|\bnone: \S")
 _FILE_NAME = re.compile(r"\d{4}-[a-z0-9]+(-[a-z0-9]+)*\.patch")
 _BLANKS = re.compile(rb"[ \t]+\r?\n?$")
@@ -46,8 +45,6 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     known = {item.id: item for item in advisories.load(workspace)}
     for distribution in distributions:
         title = sources.title(distribution)
-        if backup.left(distribution.folder):
-            problems.append(f"{title}: an export was killed: export again, or check it out to have the old series back")
         try:
             patches = series.read(distribution.folder)
         except SeriesError as err:
@@ -101,7 +98,7 @@ def _fields(whole: _Series, patch: Patch) -> Iterator[str]:
     if whole.distribution.name == CORE and not _REFERENCE.search(references):
         yield "Bug or Applied-Upstream names no change: owner/repository#123, a version, or 'none: REASON'"
     for word in re.split(r"[,\s]+", patch.fields.get("CVE", "").strip()):
-        if word and not _CVE_ID.fullmatch(word):
+        if word and not series.CVE.fullmatch(word):
             yield f"not a CVE id: {word!r}"
     yield from _known(whole, patch)
     for proof in patch.proofs:
@@ -170,8 +167,8 @@ def _application(whole: _Series) -> Iterator[str]:
         before = whole.patches[:number]
         # Only a patch before it that touches the same file can be what it builds upon.
         rivals = [other for other in before if other.touched & patch.touched]
-        stated = {item for item in re.split(r"[,\s]+", patch.fields.get("Depends", "")) if item}
-        yield from (f"{patch.name}: Depends names {item!r}, which is not before it" for item in sorted(stated)
+        stated = sorted(set(patch.depends))
+        yield from (f"{patch.name}: Depends names {item!r}, which is not before it" for item in stated
                     if whole.named(item) not in before)  # fmt: skip
         if rivals and not _applies(whole, patch, _closure(whole, patch)):
             needed = ", ".join(other.slug for other in _needed(whole, patch, before, rivals))
@@ -189,8 +186,8 @@ def _closure(whole: _Series, patch: Patch) -> list[Patch]:
     wanted: set[str] = set()
     ahead = [patch]
     while ahead:
-        for item in re.split(r"[,\s]+", ahead.pop().fields.get("Depends", "")):
-            found = whole.named(item) if item else None
+        for item in ahead.pop().depends:
+            found = whole.named(item)
             if found is not None and found.name not in wanted:
                 wanted.add(found.name)
                 ahead.append(found)

@@ -49,7 +49,11 @@ class Matrix:
 
     def chosen(self, name: str) -> Matrix:
         """Only the rows of one CVE id or patch; of all vulnerabilities for `all`."""
-        rows = [row for row in self.rows if name in (row.id, *row.patches) or (name == "all" and _is_advisory(row))]
+        rows = [
+            row
+            for row in self.rows
+            if name.upper() == row.id or name in row.patches or (name == "all" and _is_advisory(row))
+        ]
         return Matrix(versions=self.versions, rows=tuple(rows))
 
 
@@ -194,16 +198,26 @@ def page(matrix: Matrix) -> str:
     return "\n".join(lines) + "\n"
 
 
+def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
+    """The patches of one series as JSON has them."""
+    return [
+        {
+            "series": title,
+            "patch": patch.name,
+            "summary": patch.subject,
+            "cves": list(patch.cves),
+            "change": patch.fields.get("Bug", patch.fields.get("Applied-Upstream", "")).strip(),
+            "proofs": list(patch.proofs),
+        }
+        for patch in series.read(sources.named(workspace, title).folder)
+    ]
+
+
 def listing(workspace: Workspace, title: str) -> str:
     """The patches of one series: name, CVE ids, change upstream, proof."""
     rows = [
-        (
-            patch.name,
-            " ".join(patch.cves) or "-",
-            patch.fields.get("Bug", patch.fields.get("Applied-Upstream", "")).strip(),
-            " ".join(patch.proofs) or "none",
-        )
-        for patch in series.read(sources.named(workspace, title).folder)
+        (row["patch"], " ".join(row["cves"]) or "-", row["change"], " ".join(row["proofs"]) or "none")
+        for row in listed(workspace, title)
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     return "\n".join("  ".join(word.ljust(w) for word, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -21,8 +21,8 @@ ORDER = (
     "Notice", "Depends", "Proof",
 )  # fmt: skip
 _GITS_OWN = ("Description", "Author", "Last-Update")
-_TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ?(.*)")
-_PERSON = re.compile(r"(.*?)\s*<([^<>]*)>\s*")
+_TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):(?: (.*)|)")
+_PERSON = re.compile(r"([^<>]*?)\s*<([^<>]*)>\s*")
 _PICKED = re.compile(r"\(cherry picked from commit [0-9a-f]+\)")
 
 
@@ -41,8 +41,10 @@ def person(fields: Mapping[str, str], name: str) -> Person:
     except ValueError as err:
         raise SeriesError(f"{name}: Last-Update must be a day like 2026-11-22, not {fields['Last-Update']!r}") from err
     when = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    if found is None and re.search("[<>]", fields["Author"]):
+        raise SeriesError(f"{name}: Author must be one person, like Name <address>, not {fields['Author']!r}")
     if found is None:
-        return Person(name=re.sub(r"[<>\n]", "", fields["Author"]).strip(), address="", when=when)
+        return Person(name=fields["Author"].replace("\n", "").strip(), address="", when=when)
     return Person(name=found[1], address=found[2], when=when)
 
 
@@ -95,12 +97,12 @@ def _trailers(paragraph: str) -> dict[str, str]:
             continue
         match = _TRAILER.fullmatch(line)
         if match is None:
+            if any(name in ORDER for name in found):
+                raise SeriesError(f"not a field: {line.strip()!r}, in the block of {', '.join(found)}",
+                                  hint="one 'Name: value' a line; lines that go on begin with a blank")  # fmt: skip
             return {}
-        last = _spelled(match[1])
-        if last in found:
-            found[last] += f", {match[2].strip()}"
-        else:
-            found[last] = match[2].strip()
+        last, value = _spelled(match[1]), (match[2] or "").strip()
+        found[last] = f"{found[last]}, {value}" if last in found else value
     if not any(name in ORDER or name.endswith("-by") for name in found):
         return {}  # a paragraph of prose that happens to have a colon
     return {name: value for name, value in found.items() if name not in _GITS_OWN and value}

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -23,11 +22,12 @@ from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceEr
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
-from . import checkout, export, history, sources
+from . import checkout, export, history, patch_folder, sources
 from .repository import Repository
 from .sources import Source
 
-_ORIGIN = "refs/certified/origin"
+_ORIGIN = f"{checkout.OWN_REFS}origin"
+_PICKED = "CHERRY_PICK_HEAD"
 
 
 class Fate(enum.StrEnum):
@@ -40,6 +40,8 @@ class Fate(enum.StrEnum):
     NOT_NEEDED = "not needed"
     NOT_APPLICABLE = "not applicable"
     THERE = "there already"
+    GIVEN_UP = "given up"
+    FAILED = "failed"
 
 
 WRITTEN = (Fate.CLEAN, Fate.OFFSET, Fate.MERGED)
@@ -91,13 +93,22 @@ def origin_of(distribution: Distribution, name: str) -> Origin | None:
     """The patch of that name or CVE id in a series; None when it is not there."""
     patches = series.read(distribution.folder)
     for number, patch in enumerate(patches, start=1):
-        if name in (patch.name, patch.slug, *patch.cves):
+        if name in (patch.name, patch.slug) or name.upper() in patch.cves:
             return Origin(distribution=distribution, patches=patches[:number])
     return None
 
 
 def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool = False) -> Ported:
     """What became of the patch. With `dry` nothing is written. Raises for a series that does not apply as it is."""
+    with patch_folder.held(workspace, target):
+        report = _merged(workspace, origin, target, dry=dry)
+    if dry or report.fate is not Fate.CONFLICT:
+        return report
+    return _leave_conflict(workspace, report, origin, sources.imported(workspace, origin.distribution), target)
+
+
+def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool) -> Ported:
+    """What becomes of the patch; it is written where there is no conflict. Only for who holds the target."""
     patch = origin.patch
     there = series.read(target.folder)
     report = Ported(
@@ -111,16 +122,14 @@ def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: boo
         repository.create("port", bare=True)
         merge = _merge(repository, origin, from_source, target, to_source, there)
         report = replace(report, fate=merge.fate, note=_notes(merge.note, patch, there))
-        if dry or merge.fate not in (*WRITTEN, Fate.CONFLICT):
+        if dry or merge.fate not in WRITTEN:
             return report
-        if merge.fate in WRITTEN:
-            return replace(report, path=_write(repository, merge, patch, target, to_source, there))
-    return _leave_conflict(workspace, report, origin, from_source, target)
+        return replace(report, path=_write(repository, merge, patch, target, to_source, there))
 
 
 def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
     known = {name for other in there for name in (other.slug, other.name)}
-    lacking = [item for item in patch.fields.get("Depends", "").replace(",", " ").split() if item not in known]
+    lacking = [item for item in patch.depends if item not in known]
     return "; ".join(filter(None, [note, f"depends on {', '.join(lacking)}: port that first" if lacking else ""]))
 
 
@@ -236,7 +245,7 @@ def _leave_conflict(
     workspace: Workspace, report: Ported, origin: Origin, from_source: Source, target: Distribution
 ) -> Ported:
     """A checkout of the target in which git stopped in the middle of a cherry-pick."""
-    folder = workspace.checkout(report.target.replace("==", "-"))
+    folder = workspace.checkout(report.target)
     try:
         made = checkout.make(workspace, target, folder, also=[from_source])
     except WorkspaceError as err:
@@ -244,7 +253,7 @@ def _leave_conflict(
     repository = Repository.of(folder)
     after = _change(repository, origin, from_source)[1]
     repository.status("cherry-pick", after, env=_identity(repository, after), statuses=(0, 1))
-    waits = {"name": origin.patch.slug, "origin": origin.title, "proofs": " ".join(origin.patch.proofs)}
+    waits = {"name": origin.patch.slug, "origin": origin.title, "subject": origin.patch.subject}
     checkout.write_state(folder, replace(made.state, port=waits))
     return replace(report, path=folder)
 
@@ -267,41 +276,80 @@ def waiting(workspace: Workspace) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def go_on(workspace: Workspace, folder: Path) -> Ported:
-    """The port that waited in a checkout, committed and exported. Raises while conflicts are left."""
-    state = checkout.read_state(folder)
+def go_on(workspace: Workspace, folder: Path) -> tuple[Ported, ...]:
+    """The port that waited in a checkout, committed and exported, with what else was committed there.
+
+    It is given up where no commit of it is there. Raises while conflicts are left.
+    """
+    state = _waiting_state(folder)
     repository = Repository.of(folder)
-    head = repository.git_folder / "CHERRY_PICK_HEAD"
-    if head.is_file():
-        if unmerged := sorted(set(repository.text("diff", "--name-only", "--diff-filter=U").split())):
-            raise WorkspaceError(
-                f"{folder} has conflicts left", details=unmerged, hint="resolve them, git add, then --continue"
-            )
-        if left := _markers(repository):
-            raise WorkspaceError(
-                f"{folder} has conflict markers left", details=left, hint="resolve them, git add, then --continue"
-            )
-        picked = head.read_text().strip()
-        if not repository.git("diff", "--cached", "--name-only"):
-            raise WorkspaceError(
-                f"{folder}: after the resolution nothing of the patch is left",
-                hint="if that is right, remove the folder",
-            )
-        repository.git("cherry-pick", "--continue", env=_identity(repository, picked))
-    before = set(series.names(sources.named(workspace, state.title).folder))
+    if (repository.git_folder / _PICKED).is_file():
+        _commit(repository)
     done = export.export(workspace, folder)
-    [name] = [name for name in done.added if name not in before] or [""]
-    waits: Mapping[str, Any] = state.port
+    rows = [_resolved(state, done.folder / name) for name in (*done.added, *done.changed)]
+    return tuple(rows) or (_given_up(state, "nothing was committed"),)
+
+
+def give_up(folder: Path) -> Ported:
+    """The port that waited in a checkout waits no more; commits that were made there stay. Raises `WorkspaceError`."""
+    state = _waiting_state(folder)
+    repository = Repository.of(folder)
+    if (repository.git_folder / _PICKED).is_file():
+        repository.git("cherry-pick", "--abort")
+    checkout.write_state(folder, replace(state, port={}))
+    return _given_up(state, "" if repository.resolve("HEAD") == state.tip else "your commits are still there")
+
+
+def _waiting_state(folder: Path) -> checkout.State:
+    state = checkout.read_state(folder)
+    if not state.port:
+        raise WorkspaceError(f"no port waits in {folder}", hint="certified patch export writes its commits back")
+    return state
+
+
+def _given_up(state: checkout.State, note: str) -> Ported:
     return Ported(
-        patch=waits["name"], origin=waits["origin"], target=state.title, fate=Fate.MERGED, note="resolved by hand",
-        path=done.folder / name if name else None, proofs=tuple(waits["proofs"].split()),
+        patch=state.port["name"], origin=state.port["origin"], target=state.title, fate=Fate.GIVEN_UP, note=note
+    )
+
+
+def _resolved(state: checkout.State, path: Path) -> Ported:
+    """What is said of a patch that was exported when a port went on: the ported one, or one beside it."""
+    patch = series.parse(path, path.read_bytes())
+    ported = patch.slug == state.port["name"] or patch.subject == state.port.get("subject")
+    return Ported(
+        patch=patch.slug, origin=state.port["origin"], target=state.title, fate=Fate.MERGED, path=path,
+        note="resolved by hand" if ported else "committed beside it", proofs=patch.proofs,
     )  # fmt: skip
 
 
+def _commit(repository: Repository) -> None:
+    """The cherry-pick is a commit. Raises `WorkspaceError` for conflicts that are left, and for an empty one."""
+    folder = repository.folder
+    if unmerged := sorted(set(_paths(repository.git("diff", "--name-only", "--diff-filter=U", "-z")))):
+        raise WorkspaceError(
+            f"{folder} has conflicts left", details=unmerged, hint="resolve them, git add, then --continue"
+        )
+    if left := _markers(repository):
+        raise WorkspaceError(
+            f"{folder} has conflict markers left", details=left, hint="resolve them, git add, then --continue"
+        )
+    picked = (repository.git_folder / _PICKED).read_text().strip()
+    if not repository.git("diff", "--cached", "--name-only"):
+        raise WorkspaceError(
+            f"{folder}: after the resolution nothing of the patch is left",
+            hint="if that is right: certified patch port --abort",
+        )
+    repository.git("cherry-pick", "--continue", env=_identity(repository, picked))
+
+
+def _paths(out: bytes) -> list[str]:
+    return [os.fsdecode(item) for item in out.split(b"\0") if item]
+
+
 def _markers(repository: Repository) -> list[str]:
-    staged = repository.git("diff", "--cached", "--name-only", "-z").decode("utf-8", "surrogateescape").split("\0")
     found = []
-    for path in filter(None, staged):
+    for path in _paths(repository.git("diff", "--cached", "--name-only", "-z")):
         real = repository.folder / path
         if real.is_file() and any(
             line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in real.read_bytes().split(b"\n")

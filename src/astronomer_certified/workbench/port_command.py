@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import CertifiedError, SeriesError, UsageError
@@ -16,14 +17,14 @@ from astronomer_certified.series import names as names_of
 from astronomer_certified.series import read
 from astronomer_certified.workspace import Workspace
 
-from . import port, sources
+from . import checkout, port, sources
 from .port import Fate, Origin, Ported
 
 
 def run(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
-    """The exit status: 1 when a conflict waits or a proof does not hold."""
+    """The exit status: 1 when a conflict waits, a target failed or a proof does not hold."""
     rows: list[Ported] = []
-    for ported in _continued(args, workspace) if args.go_on else _ported(args, workspace):
+    for ported in _rows(args, workspace):
         rows.append(ported)
         if not args.json:
             print(_row(ported), flush=True)
@@ -32,29 +33,53 @@ def run(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
     if args.json:
         values = [{**asdict(row), "path": str(row.path) if row.path else None} for row in rows]
         print(json.dumps(values, indent=1))
-    conflicts = [row for row in rows if row.fate is Fate.CONFLICT]
-    if conflicts and not args.dry_run:
+    conflicts = [row for row in rows if row.fate is Fate.CONFLICT and not args.dry_run]
+    if conflicts:
         print("certified: conflicts wait for you: resolve them there, git add, then certified patch port --continue",
               file=sys.stderr)  # fmt: skip
-    return 1 if (conflicts and not args.dry_run) or failed else 0
+    return 1 if conflicts or failed or any(row.fate is Fate.FAILED for row in rows) else 0
 
 
-def _moving(args: argparse.Namespace, origin: Origin) -> Origin:
-    return replace(origin, moves=dict(args.moves))
+def _rows(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
+    if not (args.go_on or args.abort):
+        yield from _ported(args, workspace)
+        return
+    word = "--continue" if args.go_on else "--abort"
+    given = {"NAME": args.name, "--all": args.all, "--from": args.origin, "--as": args.moves, "--dry-run": args.dry_run}
+    if senseless := [name for name, value in given.items() if value]:
+        raise UsageError(f"{word} takes no {', '.join(senseless)}: it goes by the checkouts in which a port waits")
+    folders = [workspace.checkout(title) for title in args.targets] or port.waiting(workspace)
+    if not folders:
+        raise UsageError("no port waits in checkouts/")
+    for folder in folders:
+        yield from _ended(args, workspace, folder)
+
+
+def _ended(args: argparse.Namespace, workspace: Workspace, folder: Path) -> tuple[Ported, ...]:
+    """What became of the port that waited in a checkout; others go on when it cannot."""
+    waits = checkout.read_state(folder)
+    try:
+        return port.go_on(workspace, folder) if args.go_on else (port.give_up(folder),)
+    except CertifiedError as err:
+        print(f"certified: {err}", file=sys.stderr)
+        name, origin = waits.port.get("name", "-"), waits.port.get("origin", "-")
+        return (Ported(patch=name, origin=origin, target=waits.title, fate=Fate.FAILED, note=err.what),)
+
+
+def _attempted(args: argparse.Namespace, workspace: Workspace, origin: Origin, target: Distribution) -> Ported:
+    """What became of a patch in one version; others go on when it cannot."""
+    try:
+        return port.port(workspace, replace(origin, moves=dict(args.moves)), target, dry=args.dry_run)
+    except CertifiedError as err:
+        title = sources.title(target)
+        print(f"certified: {title}: {err}", file=sys.stderr)
+        return Ported(patch=origin.patch.slug, origin=origin.title, target=title, fate=Fate.FAILED, note=err.what)
 
 
 def _row(ported: Ported) -> str:
     where = f"  {ported.path}" if ported.path else ""
     note = f"  ({ported.note})" if ported.note else ""
     return f"{ported.target:8} {ported.fate:14} {ported.patch} from {ported.origin}{note}{where}"
-
-
-def _continued(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
-    folders = [workspace.checkout(title.replace("==", "-")) for title in args.targets] or port.waiting(workspace)
-    if not folders:
-        raise UsageError("no port waits in checkouts/")
-    for folder in folders:
-        yield port.go_on(workspace, folder)
 
 
 def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
@@ -65,24 +90,29 @@ def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
             raise UsageError("name a patch, or say --all --to VERSION for all patches")
         for target in targets:
             for origin in _all_patches(args, workspace, known, target):
-                yield port.port(workspace, _moving(args, origin), target, dry=args.dry_run)
+                yield _attempted(args, workspace, origin, target)
         return
     having = _having(args, workspace, known)
+    line = [item for item in known if item.name == having[0].distribution.name]
+    for target in targets:
+        _refuse_another(having[0].distribution, target)
     if args.all:
-        targets += [item for item in known if item.name == having[0].distribution.name and item not in targets]
+        targets += [item for item in line if item not in (*targets, *(origin.distribution for origin in having))]
     if not targets:
         raise UsageError("say where to: --to VERSION, or --all")
-    line = [item for item in known if item.name == having[0].distribution.name]
     # From the nearest version that has it, which may be one that was ported to a moment ago.
     for target in sorted(targets, key=lambda item: _distance(line, item, having)):
-        if target in [item.distribution for item in having]:
-            continue
         origin = min(having, key=lambda item: abs(_at(line, item.distribution) - _at(line, target)))
-        ported = port.port(workspace, _moving(args, origin), target, dry=args.dry_run)
+        ported = _attempted(args, workspace, origin, target)
         yield ported
         if ported.path is not None and ported.fate in port.WRITTEN and args.origin is None:
             again = port.origin_of(target, origin.patch.slug)
             having += [again] if again is not None else []
+
+
+def _refuse_another(origin: Distribution, target: Distribution) -> None:
+    if target.name != origin.name:
+        raise UsageError(f"{sources.title(target)} is no version of {origin.name}, whose patch it is")
 
 
 def _at(line: Sequence[Distribution], item: Distribution) -> int:
@@ -118,6 +148,7 @@ def _all_patches(
     """Every patch of the version that --from names, or of the nearest older one that has patches, else newer."""
     if args.origin:
         chosen = sources.named(workspace, args.origin)
+        _refuse_another(chosen, target)
     else:
         line = [item for item in known if item.name == target.name and names_of(item.folder) and item != target]
         older = [item for item in line if item.release.upstream < target.release.upstream]

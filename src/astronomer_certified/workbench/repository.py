@@ -16,6 +16,10 @@ _SETTINGS = (
     "core.abbrev=12", "core.quotePath=true", "core.autocrlf=false", "core.fsync=none", "gc.auto=0",
     "fastimport.unpackLimit=0",
 )  # fmt: skip
+# What git leaves in its folder while a command of several steps is not finished.
+_UNFINISHED = (
+    "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "MERGE_HEAD", "REVERT_HEAD", "sequencer", "BISECT_LOG",
+)  # fmt: skip
 _HASH = re.compile(r"[0-9a-f]{40}")
 
 
@@ -129,13 +133,24 @@ class Repository:
         """Whether a commit has the other one among its ancestors, or is it."""
         return self.status("merge-base", "--is-ancestor", ancestor, commit, statuses=(0, 1, 128))[0] == 0
 
+    def unfinished(self) -> str | None:
+        """What git is in the middle of, as it calls it in its folder; None when it is in nothing."""
+        return next((name for name in _UNFINISHED if (self.git_folder / name).exists()), None)
+
+    def branch(self) -> str | None:
+        """The full name of the branch that HEAD is on; None when it is detached."""
+        return self.status("symbolic-ref", "--quiet", "HEAD", statuses=(0, 1))[1].decode().strip() or None
+
+    def outside(self, commit: str) -> list[str]:
+        """The full names of the refs, the stash among them, that have commits which are not in that one."""
+        return self.text("for-each-ref", "--format=%(refname)", f"--no-merged={commit}").split()
+
 
 class CommitTree:
     """The tree of a commit as `series.Tree`; only the wanted files can be read, all at once."""
 
     def __init__(self, repository: Repository, commit: str, wanted: Iterable[str]) -> None:
         self.entries = repository.entries(commit)
-        self._folders = {str(parent) for path in self.entries for parent in Path(path).parents}
         present = {path: self.entries[path] for path in wanted if path in self.entries}
         self._contents = repository.contents(entry.id for entry in present.values())
 
@@ -146,5 +161,5 @@ class CommitTree:
         # A parent of a new file is only asked whether it is a file.
         return self._contents.get(entry.id, b""), entry.mode == "100755"
 
-    def is_folder(self, path: str) -> bool:
-        return path in self._folders
+    def below(self, path: str) -> Iterable[str]:
+        return [name for name in self.entries if name.startswith(f"{path}/")]
