@@ -273,7 +273,7 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
     from . import pipeline
 
     workspace = _workspace(args)
-    for version in args.versions or pipeline.versions(workspace):
+    for version in args.versions or workspace.versions():
         print(pipeline.check(workspace, version))
     return 0
 

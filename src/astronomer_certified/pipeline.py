@@ -82,15 +82,10 @@ def release(workspace: Workspace, version: Version, jobs: int, watcher: Watcher,
         return _summary(plan.manifest, done, (*plan.own_steps, "wheelhouse", "certificate"))
 
 
-def versions(workspace: Workspace) -> tuple[Version, ...]:
-    """Every upstream version that patches/ has a release of."""
-    return tuple(sorted(Version(path.parent.name) for path in (workspace.root / "patches").glob("*/release.toml")))
-
-
 def release_all(workspace: Workspace, jobs: int, watcher: Watcher, *, every: bool = False) -> tuple[Outcome, ...]:
     """What became of every release: made, published, installed, run and proven."""
     # Who shares the index is known before the first wheelhouse is filled: none is filled twice.
-    for version in versions(workspace):
+    for version in workspace.versions():
         join_index(workspace, version)
     return _each(workspace, jobs, watcher, lambda version, heard: release(workspace, version, 1, heard, every=every))
 
@@ -115,7 +110,7 @@ def _each(
         return Outcome(version=str(version), quick=quick, seconds=summary.seconds, not_done=summary.not_done)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        return tuple(pool.map(one, versions(workspace)))
+        return tuple(pool.map(one, workspace.versions()))
 
 
 def _upto(plan: Plan, *names: str) -> list[Step]:
@@ -244,7 +239,7 @@ def new(workspace: Workspace, version: Version, jobs: int, watcher: Watcher, *, 
     path = workspace.manifest(version)
     if path.exists():
         raise ManifestError(f"{path} is there already", hint="remove the folder, or edit what is there")
-    template = manifest.load(workspace, max(versions(workspace)))
+    template = manifest.load(workspace, max(workspace.versions()))
     watcher.progress("new", f"looking for {version} and its providers")
     with upstream_index.Pages() as pages:
         draft = drafts.draft(
@@ -298,4 +293,4 @@ def releases_page(workspace: Workspace) -> str:
         stale = found is not None and not certificates.is_current(workspace, found)
         return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
 
-    return release_page.page([entry(manifest.load(workspace, version)) for version in versions(workspace)])
+    return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

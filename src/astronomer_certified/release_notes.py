@@ -9,14 +9,14 @@ from . import certificates, manifest, series
 from .artifacts import Manifest, Release
 from .index.notes import Fix, Note, Vulnerability
 from .series import Patch
-from .workbench import matrix, sources
+from .workbench import matrix
 from .workspace import Workspace
 
 
 def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
     carried = matrix.load(workspace)
-    for version in sources.versions(workspace):
+    for version in workspace.versions():
         known = tuple(
             Vulnerability(id=row.id, summary=row.summary, state=row.states[version]) for row in carried.rows if row.id
         )

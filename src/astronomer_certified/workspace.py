@@ -1,13 +1,14 @@
-"""Where each product of a release lives: paths only, touches nothing."""
+"""Where each product of a release lives: paths only; looks, and touches nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from .artifacts import Release
 
@@ -36,6 +37,14 @@ class Workspace:
         )
 
     # What humans wrote.
+
+    def versions(self) -> tuple[Version, ...]:
+        """Every upstream version that patches/ has a release of; other folders, as drafts, are left out."""
+        found = []
+        for path in (self.root / "patches").glob("*/release.toml"):
+            with contextlib.suppress(InvalidVersion):
+                found.append(Version(path.parent.name))
+        return tuple(sorted(found))
 
     def manifest(self, version: Version) -> Path:
         return self.root / "patches" / str(version) / "release.toml"

@@ -10,7 +10,7 @@ import pytest
 from factories import ROOT
 from packaging.version import Version
 
-from astronomer_certified import certificates, manifest, pipeline, series
+from astronomer_certified import certificates, manifest, series
 from astronomer_certified.artifacts import Release
 from astronomer_certified.errors import ManifestError
 from astronomer_certified.workspace import Workspace
@@ -19,7 +19,7 @@ RELEASE = Release(Version("2.1.0"), 1)
 HERE = Workspace.at(ROOT)
 KEPT = {
     version: certificate
-    for version in pipeline.versions(HERE)
+    for version in HERE.versions()
     if (certificate := certificates.kept(HERE, manifest.load(HERE, version).release)) is not None
     and certificates.is_current(HERE, certificate)
 }

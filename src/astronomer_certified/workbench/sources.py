@@ -56,23 +56,12 @@ def title(distribution: Distribution) -> str:
     return str(version) if distribution.name == manifest.CORE else f"{distribution.name}=={version}"
 
 
-def versions(workspace: Workspace) -> tuple[Version, ...]:
-    """Every upstream version of the core that patches/ has a release of; other folders, as drafts, are left out."""
-    found = []
-    for path in (workspace.root / "patches").glob("*/release.toml"):
-        try:
-            found.append(Version(path.parent.name))
-        except InvalidVersion:
-            continue
-    return tuple(sorted(found))
-
-
 def everything(workspace: Workspace) -> tuple[Distribution, ...]:
     """Every distribution that patches/ states: the cores by version, then the repairs."""
     folder = workspace.root / "patches"
     repairs = sorted(folder.glob("*/*/distribution.toml"))
     return (
-        *(manifest.load(workspace, version).core for version in versions(workspace)),
+        *(manifest.load(workspace, version).core for version in workspace.versions()),
         *(manifest.load_distribution(path) for path in repairs),
     )
 
