@@ -113,7 +113,7 @@ def test_users_and_tokens_are_made_scoped_listed_and_revoked(place: Place, tmp_p
         place.certified("users", "remove", "ann")
         assert [upload(narrow), upload(ann)] == [403, 403]
 
-    assert place.certified("users", "list").splitlines() == ["bob", "ci  token over: *; " + _end(place)]
+    assert place.certified("users", "list").splitlines() == ["bob", "certified", "ci  token over: *; " + _end(place)]
     assert place.deeds().count("uploaded") == 3
     assert place.deeds().count("login refused") == 5
     assert "there is no token" in place.certified("users", "revoke", "narrow", status=1)
