@@ -62,7 +62,9 @@ def install(environment: Path, requirements: Sequence[Path], *, wheels: Sequence
         for file in requirements:
             hashed += ["--requirement", file]
         # Every file is checked by its hash, so what uv has in its cache will do; only else is the index asked.
-        if run([*hashed, "--no-config", "--offline"], check=False).returncode != 0:
+        try:
+            uv_call([*hashed, "--offline"])
+        except (CommandFailed, UpstreamError):
             uv_call(hashed)
     if wheels:
         # Our own files were hashed when they were made; uv keys its cache by path and time, so no stale copy is used.
@@ -74,16 +76,13 @@ def uv_call(words: Sequence[str | Path], *, cwd: Path | None = None) -> str:
 
     A network that does not answer is an `UpstreamError` that says so.
     """
-    with _settings(offline="--offline" in words) as variables:
+    with _settings() as variables:
         return _answered(words, cwd, clean_environment(**variables))
 
 
 @contextlib.contextmanager
-def _settings(*, offline: bool) -> Iterator[dict[str, str]]:
-    """uv's variables that keep a user's settings out and name the index."""
-    if offline:
-        yield {"UV_NO_CONFIG": "1"}
-        return
+def _settings() -> Iterator[dict[str, str]]:
+    """uv's variables that keep a user's settings out and name the index, offline too: its cache is kept by index."""
     # In a file that only we can read, not in argv: an index's address may hold a password. Many mirrors do not say how
     # long a file may be kept; uv would fetch each sdist anew, and ask it for its metadata anew, in every resolution.
     # A file never changes under its address, here or anywhere. TOML's basic strings are JSON's.
