@@ -19,6 +19,21 @@ from .errors import BuildError, CommandFailed
 _DISTUTILS_CONFIG = "[bdist_wheel]\ncompression = stored\n"
 _CAN_STORE = Version("0.34")
 
+# A build needs no network; what comes over it would be neither locked nor verified. Nothing listens at that port.
+_NO_NETWORK = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+}
+
+# Old setuptools fetch what `setup_requires` names, with code of their own that knows nothing of PIP_NO_INDEX. What a
+# build needs of it is among the locked requirements; later ones look for nothing else either (PEP 517).
+_ASKS_FOR_NOTHING = "no_install_setup_requires"
+_ASK_FOR_NOTHING = """\
+from setuptools.dist import Distribution
+Distribution.fetch_build_eggs = lambda self, requires: []
+"""
+
 
 def _backend(source: Path) -> tuple[str, list[str] | None]:
     """The backend that a source names (PEP 517), or setuptools' for sources from before it."""
@@ -32,6 +47,13 @@ def _stores(environment: Path) -> bool:
     """Whether the `wheel` of a build environment can leave the compression to us."""
     found = environment.glob("lib/python*/site-packages/wheel-*.dist-info")
     return any(Version(path.name.removesuffix(".dist-info").removeprefix("wheel-")) >= _CAN_STORE for path in found)
+
+
+def _ask_for_nothing(environment: Path) -> None:
+    """setuptools of a build environment fetch nothing."""
+    for package in environment.glob("lib/python*/site-packages/setuptools"):
+        if _ASKS_FOR_NOTHING not in (package / "build_meta.py").read_text(encoding="utf-8"):
+            (package.parent / "sitecustomize.py").write_text(_ASK_FOR_NOTHING)
 
 
 def build_wheel(
@@ -56,6 +78,7 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
     home.mkdir()
     if _stores(environment):
         (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG)
+    _ask_for_nothing(environment)
     out = scratch / "out"
     out.mkdir()
     output: list[str] = []
@@ -67,6 +90,7 @@ def build_wheel_in(environment: Path, source: Path, scratch: Path, epoch: int, l
             PYTHONHASHSEED="0",
             # A backend that asks the index for more would build with what is not locked.
             PIP_NO_INDEX="1",
+            **_NO_NETWORK,
             **variables,
             **dict(extra_environ or {}),
         )
