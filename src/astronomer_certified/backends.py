@@ -19,7 +19,8 @@ from .errors import BuildError, CommandFailed
 _DISTUTILS_CONFIG = "[bdist_wheel]\ncompression = stored\n"
 _CAN_STORE = Version("0.34")
 
-# A build needs no network; what comes over it would be neither locked nor verified. Nothing listens at that port.
+# A build needs no network; what comes over it would be neither locked nor verified. Nothing listens at that port. Only
+# who heeds proxies is held off: pip, urllib and with it easy_install do; more would need rights that not everybody has.
 _NO_NETWORK = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
     **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"),

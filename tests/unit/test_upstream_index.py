@@ -45,8 +45,9 @@ print(open(path).read())
 """
 
 
-def test_uv_gets_the_index_in_a_file_for_us_alone_that_lets_it_keep_files(private: str) -> None:
-    where, _, text = environments.uv_call([sys.executable, "-c", SHOWS]).partition("\n")
+@pytest.mark.parametrize("words", [[], ["--offline"]])  # uv keeps its cache by index: offline too it must know which
+def test_uv_gets_the_index_in_a_file_for_us_alone_that_lets_it_keep_files(private: str, words: list[str]) -> None:
+    where, _, text = environments.uv_call([sys.executable, "-c", SHOWS, *words]).partition("\n")
 
     path, mode = where.split()
     settings = tomllib.loads(text)
