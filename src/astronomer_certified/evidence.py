@@ -253,24 +253,23 @@ class Evidence:
         from . import proofs
 
         interpreter = interpreters.require(self.plan.manifest.target.python, "the proofs")
-        sides = {
-            "upstream": wheel_at(self.plan.fetch(self.plan.manifest.core.upstream_wheel).path),
-            "patched": self.plan.made_wheel(done, self.plan.manifest.core),
-        }
+        exchanged = {name: self._proven_by(name) for name in names}
+        sides = {(name, side): exchanged[name] if side == "upstream" else () for name in names for side in proofs.SIDES}
+        wheels = {gone: self._wheels_without(gone, done) for gone in dict.fromkeys(sides.values())}
         inputs = {
-            (name, side): self._proof_inputs(name, wheel, interpreter, done)
-            for name in names
-            for side, wheel in sides.items()
+            (name, side): self._proof_inputs(name, wheels[gone], interpreter, done)
+            for (name, side), gone in sides.items()
         }
         memory = proofs.Memory(self.plan.workspace.proof_outcomes(self.plan.release))
         recalled = {} if again else {key: memory.recall(*key, digest) for key, digest in inputs.items()}
         known = {key: outcome for key, outcome in recalled.items() if outcome is not None}
-        missing = {side: wheel for side, wheel in sides.items() if any((name, side) not in known for name in names)}
+        missing = {gone: wheels[gone] for key, gone in sides.items() if key not in known}
         with effects.scratch_folder(self.plan.workspace.environments(self.plan.release), "prove") as scratch:
-            self._install_sides(missing, interpreter, scratch, done)
+            environments = {gone: scratch / ("-".join(("upstream", *gone)) if gone else "patched") for gone in missing}
+            self._install_sides({environments[gone]: missing[gone] for gone in missing}, interpreter, done)
             bench = proofs.Bench(
                 folder=self.plan.workspace.proofs,
-                environments={side: scratch / side for side in missing},
+                environments={key: environments[gone] for key, gone in sides.items() if gone in missing},
                 scratch=scratch,
                 jobs=self.plan.jobs,
                 progress=lambda name, seconds: self.plan.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
@@ -283,33 +282,59 @@ class Evidence:
         note = f"{len(results)} proofs: fail on upstream, pass on {self.plan.release.patched}{remembered}"
         return Made(record=record, note=note)
 
-    def _proof_inputs(self, name: str, wheel: Wheel, interpreter: Interpreter, done: Done) -> str:
-        """The digest of all that decides what a proof says of a core wheel."""
+    def _proven_by(self, proof: str) -> tuple[NormalizedName, ...]:
+        """The distributions whose patches name a proof: it must fail with upstream's wheels of these."""
+        plan = self.plan
+        return tuple(
+            item.name
+            for item in plan.manifest.distributions
+            if any(proof in patch.proofs for patch in plan.patches[item.name])
+        )
+
+    def _wheels_without(self, gone: Sequence[NormalizedName], done: Done) -> Mapping[NormalizedName, Wheel]:
+        """The wheel of each patched distribution, with upstream's for those that are `gone`."""
+        return {
+            item.name: wheel_at(self.plan.fetch(item.upstream_wheel).path)
+            if item.name in gone
+            else self.plan.made_wheel(done, item)
+            for item in self.plan.manifest.distributions
+        }
+
+    def _proof_inputs(
+        self, name: str, wheels: Mapping[NormalizedName, Wheel], interpreter: Interpreter, done: Done
+    ) -> str:
+        """The digest of all that decides what a proof says of these wheels."""
         python, folder = interpreter.python, self.plan.workspace.proofs
         shared = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
         locks = [self.plan.folder / f"{kind}-{python}{end}.txt" for kind, end in _LOCKS]
         return digest(
-            wheel.sha256,
+            *(wheel.sha256 for wheel in wheels.values()),
             interpreter.full_version,
             fingerprint(done["wheelhouse"]),
             code("proofs.py", "locked.py", "environments.py"),
             *(f"{path.name} {effects.sha256_of(path)}" for path in (folder / name, *shared, *locks)),
         )
 
-    def _install_sides(self, sides: Mapping[str, Wheel], interpreter: Interpreter, scratch: Path, done: Done) -> None:
-        """A locked environment of the quick install for each side, with only the core wheel exchanged."""
+    def _install_sides(
+        self, sides: Mapping[Path, Mapping[NormalizedName, Wheel]], interpreter: Interpreter, done: Done
+    ) -> None:
+        """A locked environment of the quick install for each side: its wheels are all in which they differ."""
         from . import locked
 
         [pinned] = [item for item in self.plan.constraints if item.python == interpreter.python]
-        names = self._wanted(pinned, self.plan.manifest.target)
-        repaired = [self.plan.made_wheel(done, item) for item in self.plan.manifest.repairs]
-        built = [wheel_at(output.path) for output in done["wheelhouse"].outputs]
-        shelf = locked.Shelf(wheels=(*repaired, *built))
+        wanted = self._wanted(pinned, self.plan.manifest.target)
+        shelf = locked.Shelf(wheels=tuple(wheel_at(output.path) for output in done["wheelhouse"].outputs))
         also = [self.plan.folder / f"proof-requirements-{interpreter.python}.txt"]
 
-        def install(side: str) -> None:
-            core = [readable(sides[side], scratch / f"{side}-core")]
-            locked.install(scratch / side, interpreter, pinned, names, shelf, also=also, wheels=core)
+        def install(environment: Path) -> None:
+            # The core is no pin of its own constraints; a repair counts only where the extras of the proofs want it.
+            given = [
+                readable(wheel, environment.with_name(f"{environment.name}-wheels"))
+                for name, wheel in sides[environment].items()
+                if name in wanted or name == self.plan.manifest.core.name
+            ]
+            names = wanted - sides[environment].keys()
+            locked.install(environment, interpreter, pinned, names, shelf, also=also, wheels=given)
 
         with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
             list(pool.map(install, sides))

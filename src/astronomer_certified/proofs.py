@@ -1,5 +1,5 @@
-"""Patches' proofs, run twice each -> results. The same locked environment, with only the core wheel exchanged:
-upstream's must fail in an assertion of the proof, the patched one must pass. Works in scratch folders.
+"""Patches' proofs, run twice each -> results. The same locked environment, with only the wheel exchanged whose patch
+names the proof: upstream's must fail in an assertion of it, the patched one must pass. Works in scratch folders.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class ProofResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where proofs are run: their folder, a virtual environment for each side that must run, and scratch space."""
+    """Where proofs are run: their folder, a virtual environment for each proof and side to run, and scratch space."""
 
     folder: Path
-    environments: Mapping[str, Path]
+    environments: Mapping[tuple[str, str], Path]
     scratch: Path
     jobs: int
     progress: Callable[[str, float], None]
@@ -110,7 +110,7 @@ def prove(
     """
 
     def one(name: str, side: str) -> Outcome:
-        outcome = _run(name, bench.folder, bench.environments[side], bench.scratch / f"{Path(name).stem}-{side}")
+        outcome = _run(name, bench.folder, bench.environments[name, side], bench.scratch / f"{Path(name).stem}-{side}")
         bench.progress(f"{name} on {side}", outcome.seconds)
         return outcome
 

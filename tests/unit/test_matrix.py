@@ -55,7 +55,7 @@ def cells(place: Workspace) -> dict[str, dict[str, str]]:
 
 
 def test_each_version_is_applied_upstream_not_affected_or_missing(place: Workspace) -> None:
-    assert cells(place) == {"CVE-2021-0001": {"2.0.0": "missing", "2.0.1": "missing", "2.0.2": "in upstream"}}
+    assert cells(place)["CVE-2021-0001"] == {"2.0.0": "missing", "2.0.1": "missing", "2.0.2": "in upstream"}
 
     series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0001")})
 
@@ -68,6 +68,16 @@ def test_each_version_is_applied_upstream_not_affected_or_missing(place: Workspa
 def test_a_patch_without_a_vulnerability_has_a_row_of_its_own(place: Workspace) -> None:
     series(place.root / "patches/2.0.2", {"0003-fix.patch": patch(DIFF)})
     assert cells(place)["fix"] == {"2.0.0": "unknown", "2.0.1": "unknown", "2.0.2": "applied"}
+
+
+def test_a_release_carries_the_patches_of_its_repairs(place: Workspace) -> None:
+    text = RECORD.replace("CVE-2021-0001", "CVE-2021-0002").replace('"apache-airflow"', '"celery"')
+    write_tree(place.root, {"advisories/CVE-2021-0002.toml": text})
+    assert cells(place)["CVE-2021-0002"]["2.0.0"] == "missing"
+
+    series(place.root / "patches/celery/4.4.7", {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0002")})
+
+    assert cells(place)["CVE-2021-0002"] == {"2.0.0": "applied", "2.0.1": "missing", "2.0.2": "applied"}
 
 
 def test_a_record_without_a_cve_is_fixed_by_who_names_its_change(place: Workspace) -> None:
@@ -86,7 +96,7 @@ BROKEN = {
     "no change": ("demo/demo#1", "demo", "not a change like apache/airflow#14570"),
     "no version": ('"2.0.1"]', '"two"]', "not a version"),
     "no versions": ('["2.0.0", "2.0.1"]', "[]", "must name at least one"),
-    "another package": ('"apache-airflow"', '"django"', "not apache-airflow"),
+    "no name of a package": ('"apache-airflow"', '"Apache Airflow"', "not a normalized project name"),
     "no score": ("9.8", "11", "must be a CVSS base score from 0 to 10"),
     "no summary": ('summary = "Anybody may."', "", "summary: missing"),
 }

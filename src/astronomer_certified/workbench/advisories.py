@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from astronomer_certified import toml_reader as toml
@@ -85,7 +86,7 @@ def _read(path: Path) -> Advisory:
 
 def _affected(top: toml.Table) -> Iterator[tuple[tuple[Version, ...], tuple[str, ...]]]:
     for table in top.tables("affected"):
-        table.get("package", _matching(re.compile("apache-airflow"), "apache-airflow"), default="")
+        table.get("package", _normal_name, default="")
         yield table.each("versions", _version, filled=True), table.each("where", toml.inner_path, optional=True)
 
 
@@ -96,6 +97,12 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Any], str]:
         return toml.text(value)
 
     return parsed
+
+
+def _normal_name(value: Any) -> str:
+    if canonicalize_name(toml.text(value)) != value:
+        raise ValueError(f"not a normalized project name (PEP 503): {value!r}")
+    return toml.text(value)
 
 
 def _version(value: Any) -> Version:

@@ -8,8 +8,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from astronomer_certified import series
-from astronomer_certified.manifest import CORE
+from astronomer_certified import manifest, series
 from astronomer_certified.series import Patch
 from astronomer_certified.workspace import Workspace
 
@@ -58,10 +57,16 @@ class Matrix:
 
 
 def load(workspace: Workspace) -> Matrix:
-    """The matrix of every core that patches/ states and every version that an advisory names."""
+    """The matrix of every release that patches/ states and every version that an advisory names.
+
+    A release carries the patches of its core and of its repairs.
+    """
     known = advisories.load(workspace)
     carried = {
-        item.release.upstream: series.read(item.folder) for item in sources.everything(workspace) if item.name == CORE
+        version: [
+            patch for item in manifest.load(workspace, version).distributions for patch in series.read(item.folder)
+        ]
+        for version in workspace.versions()
     }
     versions = tuple(sorted({*carried, *(version for item in known for version in item.versions)}))
     rows = [_row_of(item, versions, carried) for item in known]
