@@ -271,6 +271,7 @@ class Evidence:
                 folder=self.plan.workspace.proofs,
                 environments={key: environments[gone] for key, gone in sides.items() if gone in missing},
                 scratch=scratch,
+                logs=self.plan.logs / "prove",
                 jobs=self.plan.jobs,
                 progress=lambda name, seconds: self.plan.watcher.progress("prove", f"{name} ({seconds:.1f} s)"),
             )

@@ -62,11 +62,12 @@ class ProofResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where proofs are run: their folder, a virtual environment for each proof and side to run, and scratch space."""
+    """Where proofs are run: their folder, an environment for each proof and side to run, scratch space, and logs."""
 
     folder: Path
     environments: Mapping[tuple[str, str], Path]
     scratch: Path
+    logs: Path
     jobs: int
     progress: Callable[[str, float], None]
 
@@ -111,6 +112,7 @@ def prove(
 
     def one(name: str, side: str) -> Outcome:
         outcome = _run(name, bench.folder, bench.environments[name, side], bench.scratch / f"{Path(name).stem}-{side}")
+        write_atomic(bench.logs / f"{Path(name).stem}-{side}.txt", outcome.output.encode())
         bench.progress(f"{name} on {side}", outcome.seconds)
         return outcome
 
@@ -126,7 +128,11 @@ def prove(
             for side in SIDES:
                 keep(name, side, outcomes[name, side])
     if problems:
-        raise ProofError("not every proof holds", details=problems, hint="certified prove VERSION NAME runs one alone")
+        raise ProofError(
+            "not every proof holds",
+            details=problems,
+            hint=f"what pytest said is in {bench.logs}; certified prove VERSION NAME runs one alone",
+        )
     return tuple(_result(name, *(outcomes[name, side] for side in SIDES)) for name in names)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from . import certificates, manifest, series
-from .artifacts import Manifest, Release
+from .artifacts import Distribution, Manifest, Release
 from .index.notes import Fix, Note, Vulnerability
 from .series import Patch
 from .workbench import matrix
@@ -34,7 +34,7 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
         patched=str(release.patched),
         pythons=tuple(map(str, stated.pythons)),
         cutoff=stated.cutoff.strftime("%Y-%m-%d"),
-        fixes=tuple(map(_fix, series.read(stated.path.parent))),
+        fixes=tuple(_fix(item, patch) for item in stated.distributions for patch in series.read(item.folder)),
         providers={str(name): str(pin) for name, pin in stated.providers.items()},
         constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
         certificate=_certificate(workspace, release),
@@ -52,10 +52,10 @@ def _certificate(workspace: Workspace, release: Release) -> str | None:
     return json.dumps(found, indent=1, sort_keys=True) if current else None
 
 
-def _fix(patch: Patch) -> Fix:
+def _fix(item: Distribution, patch: Patch) -> Fix:
     fields = patch.fields
     return Fix(
-        title=patch.subject,
+        title=patch.subject if item.name == manifest.CORE else f"{item.name} {item.release.upstream}: {patch.subject}",
         cves=patch.cves,
         upstream=fields.get("Applied-Upstream", "").strip(),
         proof=fields.get("Proof", "").strip(),

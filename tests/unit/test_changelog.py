@@ -62,7 +62,8 @@ def refused(place: Workspace) -> str:
 def test_the_first_revision_tells_everything(place: Workspace) -> None:
     said = text(place, "CHANGELOG.md")
     assert said.startswith("# Astronomer Certified of Apache Airflow 2.0.2\n\n## Astronomer Certified 2.0.2-1, 20")
-    assert "\n\nSecurity\n\n- Fix the demo (CVE-2021-0001)\n\nBug fixes\n\n- apache-airflow-providers-mysql" in said
+    assert "\n\nSecurity\n\n- Fix the demo (CVE-2021-0001)\n" in said
+    assert "\nBug fixes\n\n- apache-airflow-providers-mysql" in said
 
 
 def test_bump_raises_the_revision_and_tells_what_is_new(place: Workspace) -> None:
@@ -202,6 +203,20 @@ def test_an_entry_of_a_patch_that_is_gone_is_for_a_human_who_added_to_it(place: 
     with pytest.raises(ManifestError, match=r"in words of yours\n  Mend the demo\. Restart it\n"):
         changelog.write(place, VERSION)
     assert text(place, "CHANGELOG.md") == before
+
+
+def test_what_is_new_in_a_repair_is_told_by_its_cve(place: Workspace) -> None:
+    repair = place.root / "patches/celery/4.4.7"
+    stated = (repair / "distribution.toml").read_text()
+    write_tree(repair, {"distribution.toml": stated.replace("revision = 1", "revision = 2")})
+    first = (repair / "series").read_text().split()
+    series(repair, {**{name: (repair / name).read_text() for name in first}, "0009-fix.patch": FIX})
+
+    changelog.bump(place, VERSION)
+
+    latest = text(place, "CHANGELOG.md").partition("\n## Astronomer Certified 2.0.2-1,")[0]
+    assert "\nSecurity\n\n- celery 4.4.7+astro.2: Fix the demo (CVE-2021-0001)\n" in latest
+    assert latest.count("celery") == 1
 
 
 def test_the_verbs_print_what_they_made(place: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,7 +152,8 @@ def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
     entries["Improvements"] += [f"{item.replace('==', ' ')} is not overridden any more" for item in known
                                 if item not in now.overrides]  # fmt: skip
     for item in stated.manifest.repairs:
-        entries["Bug fixes"] += _of_repair(item, stated.patches[item.name], before)
+        for name, entry in _of_repair(item, stated.patches[item.name], before, now):
+            entries[name].append(entry)
     return entries
 
 
@@ -189,11 +190,16 @@ def _section_of(patch: Patch) -> str:
     return "Security" if patch.cves else "Bug fixes"
 
 
-def _of_repair(item: Distribution, patches: tuple[Patch, ...], before: Revision | None) -> list[str]:
-    title = f"{item.name}=={item.release.patched}"
-    if before is not None and title in before.repairs:
-        return []
-    return [f"{item.name} {item.release.patched}: {patch.subject}" for patch in patches]
+def _of_repair(
+    item: Distribution, patches: tuple[Patch, ...], before: Revision | None, now: Revision
+) -> Iterator[tuple[str, str]]:
+    """What is new in a repair, whose own revision may be another one than before."""
+    stem = f"{item.name}=={item.release.upstream}+"
+    was = before.repairs if before is not None else {}
+    old = next((made for title, made in was.items() if title.startswith(stem)), {})
+    new = next(made for title, made in now.repairs.items() if title.startswith(stem))
+    for name, entry in _of_patches(patches, old, new):
+        yield name, f"{item.name} {item.release.patched}: {entry}"
 
 
 # --- as text
