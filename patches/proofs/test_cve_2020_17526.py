@@ -1,5 +1,6 @@
 """CVE-2020-17526: no two deployments share the key of their sessions, and none runs with the one everybody knows."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,6 +9,9 @@ import time
 import urllib.request
 
 import pytest
+import ui
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 
 KNOWN = 'temporary_key'
 
@@ -108,9 +112,7 @@ def fixture_start():
     started = []
 
     def start(env, rbac=True):
-        subprocess.check_output(
-            [os.path.join(os.path.dirname(sys.executable), 'airflow'), 'initdb'], env=env, stderr=subprocess.STDOUT
-        )
+        shutil.copy(os.path.join(os.environ['AIRFLOW_HOME'], 'airflow.db'), env['AIRFLOW_HOME'])
         started.append(Webserver(env, rbac))
         return started[-1]
 
@@ -132,3 +134,44 @@ def test_the_webserver_still_runs_with_a_key_of_its_own(deployment, start):
     webserver = start(deployment('new', AIRFLOW__WEBSERVER__SECRET_KEY=None))
 
     assert webserver.serves(), webserver.said()
+
+
+def forged(session):
+    """A cookie made by somebody who knows the key that everybody knows."""
+    stranger = Flask('stranger')
+    stranger.secret_key = KNOWN
+    return SecureCookieSessionInterface().get_signing_serializer(stranger).dumps(session)
+
+
+@pytest.fixture(name='served')
+def fixture_served(monkeypatch):
+    """A client of the application as gunicorn or uwsgi serve it by themselves, with the key of an old configuration."""
+    monkeypatch.setenv('AIRFLOW__WEBSERVER__SECRET_KEY', KNOWN)
+
+    def served(interface, session):
+        client = ui.app_of(interface).test_client()
+        client.set_cookie('localhost', 'session', forged(session))
+        return client
+
+    return served
+
+
+def test_another_server_of_the_application_takes_no_forged_session_for_an_admin(served):
+    client = served(ui.RBAC, {'user_id': '1', '_fresh': True})
+
+    assert client.get('/users/list/').status_code != 200, 'anybody can log in as Admin'
+
+
+@pytest.mark.parametrize('interface', ui.UIS)
+def test_another_server_of_the_application_shows_nothing_of_a_forged_session(served, interface):
+    client = served(interface, {'_flashes': [('info', 'words of a stranger')]})
+
+    page = client.get('/login/' if interface == ui.RBAC else '/admin/').get_data(as_text=True)
+
+    assert 'words of a stranger' not in page, 'a forged session is believed'
+
+
+def test_who_logs_in_there_is_still_logged_in(served):
+    served(ui.RBAC, {})
+
+    assert ui.client_of(ui.RBAC).get('/users/list/').status_code == 200

@@ -50,6 +50,5 @@ def test_no_link_of_the_trigger_page_runs_script_or_leaves_the_webserver(name, o
 def test_the_page_that_the_user_came_from_is_still_kept(name):
     page = ui.trigger_page(name, '/tree?dag_id=own&root=')
 
-    [value] = page.fields['origin']
-    assert ui.destination(value) == ui.HERE
-    assert value.endswith('/tree?dag_id=own&root=')
+    # As a path: behind a proxy this webserver does not know the scheme and host that browsers use.
+    assert page.fields['origin'] == ['/tree?dag_id=own&root=']

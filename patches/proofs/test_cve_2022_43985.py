@@ -17,6 +17,8 @@ ELSEWHERE = [
     '/\t/evil.example/',
     '/\n/evil.example/',
     '////evil.example/',
+    'http://localhost//evil.example/',
+    '/.//evil.example/',
     '//evil.example/',
     '//evil.example\\@localhost/',
     'http://localhost@evil.example/',

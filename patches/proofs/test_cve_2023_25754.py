@@ -12,7 +12,7 @@ FILE = 'FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS'
 
 @pytest.fixture(autouse=True)
 def no_umask():
-    """As in Airflow's daemons: modes are what Airflow asks for."""
+    """As in Airflow's daemons: only what Airflow asks for keeps others out."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -41,6 +41,7 @@ def fixture_write(tmp_path):
         handler.emit(logging.LogRecord('task', logging.INFO, __file__, 1, text, None, None))
         handler.close()
         [log] = list(base.glob('*/*/*/*.log'))
+        # The DAG's, the task's and the run's; `base` is there before.
         return log, [log.parent, log.parent.parent, log.parent.parent.parent]
 
     return write
@@ -60,8 +61,7 @@ def test_others_cannot_write_to_a_log_nor_put_a_link_in_its_place(write):
 def test_the_folders_above_are_not_writable_for_others_either(write):
     folders = write('done')[1]
 
-    # Some versions leave the mode of these to the umask, which every daemon of Airflow sets.
-    assert not any(mode(folder) & stat.S_IWOTH for folder in folders[:1])
+    assert not any(mode(folder) & stat.S_IWOTH for folder in folders), 'everybody may replace a folder of logs'
 
 
 def test_a_log_is_still_written_and_its_group_may_go_on_with_it(write):
@@ -69,7 +69,7 @@ def test_a_log_is_still_written_and_its_group_may_go_on_with_it(write):
 
     assert 'done' in log.read_text()
     assert mode(log) & 0o660 == 0o660
-    assert mode(folders[0]) & 0o770 == 0o770
+    assert all(mode(folder) & 0o770 == 0o770 for folder in folders)
 
 
 @pytest.mark.parametrize('section', ['LOGGING', 'CORE'])
@@ -83,4 +83,4 @@ def test_other_modes_can_be_configured(write, monkeypatch, section):
 
     log, folders = write('done')
 
-    assert (mode(log), mode(folders[0])) == (0o640, 0o750)
+    assert [mode(path) for path in (log, *folders)] == [0o640, 0o750, 0o750, 0o750]

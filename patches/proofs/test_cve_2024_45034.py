@@ -1,5 +1,6 @@
 """CVE-2024-45034: a file among the DAGs does not run as airflow_local_settings when Airflow starts."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -24,20 +25,27 @@ def airflow(home, *words):
     return process(home, [os.path.join(os.path.dirname(sys.executable), 'airflow')] + list(words))
 
 
-def process(home, command):
-    env = dict(
+def environment(home):
+    return dict(
         os.environ,
         AIRFLOW_HOME=str(home),
         AIRFLOW__CORE__DAGS_FOLDER=str(home / 'dags'),
         AIRFLOW__CORE__PLUGINS_FOLDER=str(home / 'plugins'),
         AIRFLOW__CORE__SQL_ALCHEMY_CONN='sqlite:///{}'.format(home / 'airflow.db'),
     )
-    done = subprocess.Popen(
-        command, env=env, cwd=str(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
-    )
-    output, errors = done.communicate()
-    assert done.returncode == 0, errors
+
+
+def process(home, command):
+    status, output, errors = outcome(home, command)
+    assert status == 0, errors
     return output
+
+
+def outcome(home, command):
+    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'universal_newlines': True}
+    done = subprocess.Popen(command, env=environment(home), cwd=str(home), **pipes)
+    output, errors = done.communicate()
+    return done.returncode, output, errors
 
 
 def test_a_file_of_that_name_among_the_dags_does_not_run_when_airflow_starts(home):
@@ -57,6 +65,28 @@ def test_a_package_of_that_name_among_the_dags_does_not_run_either(home):
     airflow(home, 'version')
 
     assert not marker.exists(), 'a package of the DAG folder ran while Airflow started'
+
+
+def test_such_a_file_does_not_run_in_what_the_scheduler_starts_either(home):
+    marker = home / 'marker'
+    (home / 'dags' / 'airflow_local_settings.py').write_text(SETTINGS.format(str(marker)))
+    shutil.copy(os.path.join(os.environ['AIRFLOW_HOME'], 'airflow.db'), str(home))
+
+    airflow(home, 'scheduler', '-n', '1')
+
+    assert not marker.exists(), 'a file of the DAG folder ran while the scheduler set up a process'
+
+
+def test_local_settings_that_need_a_file_among_the_dags_are_not_passed_over_in_silence(home):
+    (home / 'dags' / 'our_policies.py').write_text('SQL_ALCHEMY_SCHEMA = "of our policies"\n')
+    (home / 'config' / 'airflow_local_settings.py').write_text('from our_policies import SQL_ALCHEMY_SCHEMA\n')
+
+    code = 'import airflow.settings; print(airflow.settings.SQL_ALCHEMY_SCHEMA)'
+    status, output, errors = outcome(home, [sys.executable, '-c', code])
+
+    # Upstream finds it, for the DAG folder is importable there; what must not be is a start without the policies.
+    assert 'of our policies' in output or status != 0
+    assert 'of our policies' in output or "No module named 'our_policies'" in errors
 
 
 @pytest.mark.parametrize('folder', ['config', 'plugins'])
