@@ -56,6 +56,46 @@ def test_a_proof_is_run_again_only_where_something_changed(project: Project) -> 
     assert ran(project.run("prove")) == {upstream, patched}
 
 
+def test_a_proof_of_a_repair_meets_upstreams_wheel_of_that_alone(project: Project) -> None:
+    locks = "".join(path.read_text() for path in project.constraints.glob("constraints-*-hashes.txt"))
+    known = re.search(r"tiny-wheel==1\.0 [^#]*?sha256:(\w+)", locks)
+    assert known is not None
+    texts = {
+        "distribution.toml": 'version = "1.0"\nrevision = 1\n\n[source]\nkind = "wheel"\n'
+        f'file = "tiny_wheel-1.0-py3-none-any.whl"\nsha256 = "{known[1]}"\nuploaded = 2020-06-01T00:00:00Z\n',
+        "series": "0001-repair.patch\n",
+        "0001-repair.patch": project.patch.read_text().partition("---\n")[0].replace(PROOF, "test_repair.py")
+        + "---\ndiff --git a/tiny_wheel.py b/tiny_wheel.py\n--- a/tiny_wheel.py\n+++ b/tiny_wheel.py\n"
+        "@@ -1 +1 @@\n-VERSION = '1.0'\n+VERSION = 'repaired'\n",
+    }
+    for name, text in texts.items():
+        path = project.root / "patches" / "tiny-wheel" / "1.0" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (project.proof.parent / "test_repair.py").write_text(
+        "import tiny_wheel\nfrom airflow.greeting import greeting\n\n\n"
+        "def test_repaired():\n    assert tiny_wheel.VERSION == 'repaired'\n\n\n"
+        "def test_the_core_is_patched_on_both_sides():\n    assert '&lt;' in greeting('<b>')\n"
+    )
+    project.edit(project.manifest, "revision = 1\n", 'revision = 1\nrepairs = ["tiny-wheel==1.0"]\n')
+    project.must("constraints")
+
+    first = project.must("prove")
+
+    assert ran(first) == {f"{name} on {side}" for name in (PROOF, "test_repair.py") for side in ("upstream", "patched")}
+    assert "test_repair.py: 1 tests fail on upstream and pass when patched, 1 pass on both" in first.stdout
+    assert "1 passed" in (project.build / "logs" / "prove" / "test_repair-upstream.txt").read_text()
+
+    # Who changes the repair meets its proof again where it counts, and that of the core in the new company.
+    project.edit(
+        project.root / "patches/tiny-wheel/1.0/0001-repair.patch", "+VERSION = 'repaired'", "+VERSION = 'other'"
+    )
+    project.edit(project.proof.parent / "test_repair.py", "== 'repaired'", "== 'other'")
+    assert ran(project.must("prove", "test_repair.py")) == {
+        f"test_repair.py on {side}" for side in ("upstream", "patched")
+    }
+
+
 def test_a_ported_patch_is_proven_at_once(project: Project) -> None:
     """From a 9.9.8 that has the patch to the 9.9.9 that lost it, and whose source is the same."""
     name = "apache-airflow-9.9.8.tar.gz"
