@@ -33,16 +33,16 @@ _INPUTS = "# inputs sha256: "
 _NO_TIME = datetime(1980, 1, 1, tzinfo=UTC)
 
 
-def inputs_digest(manifest: Manifest, metadata_patches: Mapping[str, str]) -> str:
+def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
     """sha256 of everything in the repository that a resolution depends on.
 
-    `metadata_patches` maps the patches that change a distribution's metadata to their sha256; other patches, and the
-    revision, do not change what is required.
+    `patches` maps the patches of repairs, and those that change the core's metadata, to their sha256; other patches,
+    and the revision, do not change what is required.
     """
     stated = {
         "source": manifest.core.source.sha256,
         "repairs": {f"{item.name}=={item.release.patched}": item.source.sha256 for item in manifest.repairs},
-        "metadata-patches": dict(metadata_patches),
+        "patches": dict(patches),
         "cutoff": manifest.cutoff.isoformat(),
         "listed": manifest.listed.isoformat(),
         "uploaded": manifest.core.uploaded.isoformat(),

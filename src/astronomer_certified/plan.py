@@ -94,17 +94,21 @@ class Plan:
     def constraints(self) -> tuple[Constraints, ...]:
         return constraints.load(self.folder, self.manifest.pythons)
 
-    def metadata_patches(self) -> dict[str, str]:
-        """The patches that change what a distribution requires, with their digests."""
+    def resolved_patches(self) -> dict[str, str]:
+        """The patches that decide what the constraints say, with their digests.
+
+        Those that change what the core requires, and all of repairs: constraints name the sha256 of their wheels.
+        """
         return {
             f"{item.name}/{patch.name}": digest((item.folder / patch.name).read_bytes())
             for item in self.manifest.distributions
             for patch in self.patches[item.name]
-            if any(path in METADATA_SOURCES or path.endswith(".dist-info/METADATA") for path in patch.touched)
+            if item.name != self.manifest.core.name
+            or any(path in METADATA_SOURCES or path.endswith(".dist-info/METADATA") for path in patch.touched)
         }
 
     def inputs_digest(self) -> str:
-        return constraints.inputs_digest(self.manifest, self.metadata_patches())
+        return constraints.inputs_digest(self.manifest, self.resolved_patches())
 
     def step(
         self, name: str, inputs: Callable[[Done], Mapping[str, str]], do: Callable[[Done], Made], *needs: str

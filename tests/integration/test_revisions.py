@@ -86,11 +86,15 @@ def test_a_proof_of_a_repair_meets_upstreams_wheel_of_that_alone(project: Projec
     assert "test_repair.py: 1 tests fail on upstream and pass when patched, 1 pass on both" in first.stdout
     assert "1 passed" in (project.build / "logs" / "prove" / "test_repair-upstream.txt").read_text()
 
-    # Who changes the repair meets its proof again where it counts, and that of the core in the new company.
+    # The hashed constraints name the wheel of a repair, so they are stale when it changes; its proof is run again.
     project.edit(
         project.root / "patches/tiny-wheel/1.0/0001-repair.patch", "+VERSION = 'repaired'", "+VERSION = 'other'"
     )
     project.edit(project.proof.parent / "test_repair.py", "== 'repaired'", "== 'other'")
+    refused = project.run("build")
+    assert refused.status == 1
+    assert "certified constraints 9.9.9" in refused.stderr
+    project.must("constraints")
     assert ran(project.must("prove", "test_repair.py")) == {
         f"test_repair.py on {side}" for side in ("upstream", "patched")
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from packaging.utils import is_normalized_name
 from packaging.version import InvalidVersion, Version
 
 from astronomer_certified import toml_reader as toml
@@ -100,7 +100,7 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Any], str]:
 
 
 def _normal_name(value: Any) -> str:
-    if canonicalize_name(toml.text(value)) != value:
+    if not is_normalized_name(toml.text(value)):
         raise ValueError(f"not a normalized project name (PEP 503): {value!r}")
     return toml.text(value)
 

@@ -197,9 +197,8 @@ def _of_repair(
     stem = f"{item.name}=={item.release.upstream}+"
     was = before.repairs if before is not None else {}
     old = next((made for title, made in was.items() if title.startswith(stem)), {})
-    new = next(made for title, made in now.repairs.items() if title.startswith(stem))
-    for name, entry in _of_patches(patches, old, new):
-        yield name, f"{item.name} {item.release.patched}: {entry}"
+    for section, entry in _of_patches(patches, old, now.repairs[f"{item.name}=={item.release.patched}"]):
+        yield section, f"{item.name} {item.release.patched}: {entry}"
 
 
 # --- as text
