@@ -7,13 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import pytest
 from test_store import wheel, whole
 
-from astronomer_certified.index.server import listen, url_of
+from astronomer_certified.index.server import Server, listen, url_of
+from astronomer_certified.index.site import Answer, Site
 from astronomer_certified.index.store import Store, Upload
 
 LARGE = "large-1.0-py3-none-any.whl"
@@ -60,6 +65,90 @@ def test_a_reload_with_one_worker_answers_on_and_ends_what_was_begun(tmp_path: P
         finally:
             process.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in before)
+
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def connect(port: int, stack: ExitStack) -> socket.socket:
+    return stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+
+
+def answer(wire: socket.socket) -> bytes:
+    """One answer without a body to speak of, or all until the end."""
+    received = b""
+    while b"Ok" not in received and (chunk := wire.recv(1 << 16)):
+        received += chunk
+    return received
+
+
+def test_a_worker_that_is_replaced_answers_those_who_are_connected_once_more(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = Server(tmp_path / "packages", fallback=False)
+        port = int(server.__enter__().url.rstrip("/").rpartition(":")[2])
+        silent, kept = connect(port, stack), connect(port, stack)
+        kept.sendall(HEALTH)
+        assert answer(kept).startswith(b"HTTP/1.1 200")
+        server.draining = True
+        leaving = threading.Thread(target=server.__exit__, args=(None, None, None))
+        leaving.start()
+        until = time.monotonic() + 10
+        while not refused(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert leaving.is_alive()
+        for wire in (silent, kept):
+            wire.sendall(HEALTH)
+            received = answer(wire)
+            assert received.startswith(b"HTTP/1.1 200")
+            assert b"\r\nConnection: close\r\n" in received
+            assert wire.recv(1) == b""
+        leaving.join(10)
+        assert not leaving.is_alive()
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_what_has_arrived_when_a_server_is_told_to_end_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, released = threading.Event(), threading.Event()
+    usual = Site.answer
+
+    def slowly(site: Site, target: str, headers: dict[str, str]) -> Answer | None:
+        if target == "/health":
+            asked.set()
+            released.wait(10)
+        return usual(site, target, headers)
+
+    monkeypatch.setattr(Site, "answer", slowly)
+    with ExitStack() as stack:
+        server = Server(tmp_path / "packages", fallback=False)
+        port = int(server.__enter__().url.rstrip("/").rpartition(":")[2])
+        kept, busy, says_nothing = (connect(port, stack) for _ in range(3))
+        kept.sendall(HEALTH.replace(b"/health", b"/simple/"))
+        assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        busy.sendall(HEALTH)
+        assert asked.wait(10)
+        leaving = threading.Thread(target=server.__exit__, args=(None, None, None))
+        leaving.start()
+        front: Any = server._front
+        while not front._stopping:
+            time.sleep(0.01)
+        fresh = connect(port, stack)
+        for wire in (kept, fresh):
+            wire.sendall(HEALTH)
+        released.set()
+        for wire in (busy, kept, fresh):
+            assert answer(wire).startswith(b"HTTP/1.1 200")
+        assert says_nothing.recv(1) == b""
+        leaving.join(10)
+        assert not leaving.is_alive()
 
 
 def test_what_listens_is_shown_as_clients_on_this_machine_reach_it() -> None:

@@ -92,14 +92,20 @@ class Front:
         self._accepting = False
         self._date = grammar.date()
         self._stopping = False
+        self._left = False
+        self._waits_for_idle = False
         self._until = 0.0
         listening.setblocking(False)
         self._epoll.register(self._wakes, select.EPOLLIN)
 
-    def stop(self, until: float) -> None:
-        """No new connections; those that are being answered are answered first, until then (by time.monotonic) at
-        most. From any thread."""
+    def stop(self, until: float, *, waits_for_idle: bool = False) -> None:
+        """No new connections; requests that have arrived are answered first, until then (by time.monotonic) at most.
+
+        With `waits_for_idle`, a client may ask once more over a connection that it has open already: for as long as
+        such a connection may be idle anyway. From any thread.
+        """
         self._until = until
+        self._waits_for_idle = waits_for_idle
         self._stopping = True
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
@@ -109,15 +115,14 @@ class Front:
         listening, wakes = self._listening.fileno(), self._wakes.fileno()
         tick = time.monotonic() + 1
         poll, connections = self._epoll.poll, self._connections
-        while not (self._stopping and (not self._busy() or time.monotonic() > self._until)):
+        while not (self._left and (not self._busy() or time.monotonic() > self._until)):
             for number, event in poll(1.0, 256):
                 if number == listening:
                     if self._accepting:  # it may have been closed by an event of the same batch
                         self._accept()
                 elif number == wakes:
                     self._wakes.recv(100)
-                    self._listen(on=False)
-                    self._listening.close()  # who comes now is refused, or another worker's
+                    self._leave()
                 elif (connection := connections.get(number)) is not None:
                     self._serve(connection, event)
             now = time.monotonic()
@@ -130,7 +135,21 @@ class Front:
     # --- connections
 
     def _busy(self) -> bool:
-        return any(connection.unsent or connection.file is not None for connection in self._connections.values())
+        if self._waits_for_idle:
+            return bool(self._connections)
+        return any(c.unsent or c.file is not None or c.received for c in self._connections.values())
+
+    def _leave(self) -> None:
+        """Who comes now is refused, or another worker's. Closing a connection with something unread in it would reset
+        it under a client that has done nothing wrong, so all that has arrived is read."""
+        self._listen(on=False)
+        # The kernel may have woken this worker alone for connections that it has not accepted yet.
+        while self._accept():
+            pass
+        self._listening.close()
+        for connection in [c for c in self._connections.values() if c.unsent is None and c.file is None]:
+            self._serve(connection, select.EPOLLIN)
+        self._left = True
 
     def _listen(self, *, on: bool) -> None:
         if on != self._accepting:
@@ -141,24 +160,26 @@ class Front:
             else:
                 self._epoll.unregister(self._listening)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Whether there may be more."""
         for _ in range(_ACCEPT_AT_ONCE):
             if len(self._connections) >= self._limit:
                 self._evict()
             try:
                 wire, peer = self._listening.accept()
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 # No descriptors left, or a client that is gone already. Either way the others go on.
                 self._evict()
-                return
+                return False
             wire.setblocking(False)
             if wire.family != socket.AF_UNIX:
                 wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = _Connection(wire, (str(peer[0]), int(peer[1])), time.monotonic() + _HEAD_SECONDS)
             self._connections[wire.fileno()] = connection
             self._epoll.register(wire, select.EPOLLIN)
+        return True
 
     def _evict(self) -> None:
         """The connection that has waited longest makes room."""
@@ -220,7 +241,7 @@ class Front:
             return
         if not connection.received:
             kept = self._kept.get(chunk)
-            if kept is not None and self._again(connection, kept):
+            if kept is not None and not self._stopping and self._again(connection, kept):
                 return
             connection.deadline = time.monotonic() + _HEAD_SECONDS
             connection.received = chunk
@@ -273,7 +294,8 @@ class Front:
         self._hand_over(connection.wire, connection.peer, received)
 
     def _give(self, connection: _Connection, request: Request, answer: Answer, asked: bytes) -> None:
-        first, rest = grammar.head(answer, keep_alive=request.keep_alive)
+        keep_alive = request.keep_alive and not self._stopping
+        first, rest = grammar.head(answer, keep_alive=keep_alive)
         file = None
         if request.method != "HEAD":
             if answer.file is None:
@@ -294,10 +316,10 @@ class Front:
         else:
             connection.file, (connection.start, connection.end) = file, answer.span
         self._note(connection, answer, request)
-        self._start(connection, first + self._date, rest, keep_alive=request.keep_alive)
+        self._start(connection, first + self._date, rest, keep_alive=keep_alive)
 
     def _keep(self, asked: bytes, request: Request, answer: Answer, first: bytes, rest: bytes) -> None:
-        if answer.depends is None or len(rest) > _KEPT_BYTES // 8:
+        if self._stopping or answer.depends is None or len(rest) > _KEPT_BYTES // 8:
             return
         if len(self._kept) >= _KEPT_ANSWERS or self._kept_bytes + len(rest) > _KEPT_BYTES:
             # What is asked for often is back after one request each.
@@ -333,7 +355,7 @@ class Front:
     # --- sending
 
     def _start(self, connection: _Connection, first: bytes, rest: bytes, *, keep_alive: bool) -> None:
-        connection.closing = not keep_alive or self._stopping
+        connection.closing = not keep_alive
         try:
             if len(rest) < _COPIED:
                 rest = first + rest

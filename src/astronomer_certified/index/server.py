@@ -94,6 +94,8 @@ class Server:
         self._threads: tuple[threading.Thread, ...] = ()
         self._log = Log()
         self.patience = PATIENCE
+        self.draining = False
+        """Others answer on the same socket: nobody need be hurried or turned away when this one ends."""
         self.findings: tuple[Finding, ...] = ()
         """What was not in order in the store when it was opened."""
 
@@ -149,9 +151,9 @@ class Server:
     ) -> None:
         # First nobody new is let in and what is being sent is sent; then uploads that are being stored end.
         back, front = self._threads
-        until = time.monotonic() + self.patience
+        until = time.monotonic() + (DRAINING if self.draining else self.patience)
         if self._front is not None:
-            self._front.stop(until)
+            self._front.stop(until, waits_for_idle=self.draining)
             front.join()
         self._back.stop(until)
         back.join()
@@ -197,7 +199,8 @@ def serve_forever(
     """Nothing, after SIGTERM or SIGINT (Ctrl-C) ended the server; `ready` is called once it answers.
 
     What is under way then has 20 s. `wanted` is asked once a second; the server ends too when it says no. The signals
-    `drains` end it as well, and leave what is under way an hour: others answer already.
+    `drains` end it as well, and leave what is under way an hour, and open connections to their clients: others answer
+    already.
 
     Call it in the main thread, before others are started: it takes the signals out of their usual way.
     """
@@ -210,8 +213,7 @@ def serve_forever(
             while (got := signal.sigtimedwait(ends, 1)) is None and wanted():
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
-            if got is not None and got.si_signo in drains:
-                server.patience = DRAINING
+            server.draining = got is not None and got.si_signo in drains
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
