@@ -60,8 +60,22 @@ def test_a_reload_with_one_worker_answers_on_and_ends_what_was_begun(tmp_path: P
             while before & children(process.pid) and time.monotonic() < until:
                 time.sleep(0.05)
             assert len(children(process.pid) - before) == 1
-            process.terminate()
-            assert process.wait(30) == 0
+
+            # Somebody who keeps a connection open delays neither the reload nor the end.
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+                wire.sendall(HEALTH)
+                assert answer_to(wire).startswith(b"HTTP/1.1 200")
+                second = children(process.pid)
+                process.send_signal(signal.SIGHUP)
+                until = time.monotonic() + 30
+                while len(children(process.pid)) < 2 and time.monotonic() < until:
+                    time.sleep(0.05)
+                time.sleep(1)
+                assert second < children(process.pid)
+                start = time.monotonic()
+                process.terminate()
+                assert process.wait(30) == 0
+                assert time.monotonic() - start < 10
         finally:
             process.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in before)
@@ -74,7 +88,7 @@ def connect(port: int, stack: ExitStack) -> socket.socket:
     return stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
 
 
-def answer(wire: socket.socket) -> bytes:
+def answer_to(wire: socket.socket) -> bytes:
     """One answer without a body to speak of, or all until the end."""
     received = b""
     while b"Ok" not in received and (chunk := wire.recv(1 << 16)):
@@ -88,22 +102,41 @@ def test_a_worker_that_is_replaced_answers_those_who_are_connected_once_more(tmp
         port = int(server.__enter__().url.rstrip("/").rpartition(":")[2])
         silent, kept = connect(port, stack), connect(port, stack)
         kept.sendall(HEALTH)
-        assert answer(kept).startswith(b"HTTP/1.1 200")
-        server.draining = True
-        leaving = threading.Thread(target=server.__exit__, args=(None, None, None))
-        leaving.start()
+        assert answer_to(kept).startswith(b"HTTP/1.1 200")
+        server.drain()
         until = time.monotonic() + 10
         while not refused(port) and time.monotonic() < until:
             time.sleep(0.05)
-        assert leaving.is_alive()
+        assert not server.drained
         for wire in (silent, kept):
             wire.sendall(HEALTH)
-            received = answer(wire)
+            received = answer_to(wire)
             assert received.startswith(b"HTTP/1.1 200")
             assert b"\r\nConnection: close\r\n" in received
             assert wire.recv(1) == b""
-        leaving.join(10)
-        assert not leaving.is_alive()
+        until = time.monotonic() + 10
+        while not server.drained and time.monotonic() < until:
+            time.sleep(0.05)
+        assert server.drained
+        server.__exit__(None, None, None)
+
+
+def test_a_server_that_is_told_to_end_while_it_drains_waits_for_nobody_who_says_nothing(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = Server(tmp_path / "packages", fallback=False)
+        port = int(server.__enter__().url.rstrip("/").rpartition(":")[2])
+        kept, late = connect(port, stack), connect(port, stack)
+        for wire in (kept, late):
+            wire.sendall(HEALTH)
+            assert answer_to(wire).startswith(b"HTTP/1.1 200")
+        server.drain()
+        until = time.monotonic() + 10
+        while not refused(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        start = time.monotonic()
+        server.__exit__(None, None, None)
+        assert time.monotonic() - start < 5
+        assert (kept.recv(1), late.recv(1)) == (b"", b"")
 
 
 def refused(port: int) -> bool:
@@ -145,7 +178,7 @@ def test_what_has_arrived_when_a_server_is_told_to_end_is_answered(
             wire.sendall(HEALTH)
         released.set()
         for wire in (busy, kept, fresh):
-            assert answer(wire).startswith(b"HTTP/1.1 200")
+            assert answer_to(wire).startswith(b"HTTP/1.1 200")
         assert says_nothing.recv(1) == b""
         leaving.join(10)
         assert not leaving.is_alive()

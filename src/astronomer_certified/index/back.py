@@ -75,6 +75,9 @@ class Back:
         unreachable = socket.socket(listening.family)
         unreachable.bind(("127.0.0.1" if listening.family == socket.AF_INET else "::1", 0))
         self._logins = logins
+        # Each is counted in one thread: the front's and waitress's.
+        self._taken = 0
+        self._adopted = 0
         self._door = ThreadPoolExecutor(1, "index login")
         self._waiting = threading.BoundedSemaphore(_AT_THE_DOOR)
         self._trusted = options.trusted_proxy
@@ -99,8 +102,14 @@ class Back:
     def run(self) -> None:
         self._waitress.run()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a connection is being let in or answered."""
+        return self._taken != self._adopted or bool(self._waitress.active_channels)
+
     def take(self, wire: socket.socket, peer: tuple[str, int], received: bytes) -> None:
         """The connection is answered from here on; `received`, a whole head at least, came over it already."""
+        self._taken += 1
         client = grammar.client(peer[0], grammar.field(received, b"x-forwarded-for"), self._trusted), peer[1]
         given = basic(grammar.field(received, b"authorization")) if received.startswith(b"POST ") else None
         if given is None:
@@ -125,12 +134,9 @@ class Back:
         """What is coming, being stored or being sent ends first, until then (by time.monotonic) at most; then the loop
         closes its sockets itself, in its own thread: closing them under it would leave it polling numbers that may be
         somebody else's files by then."""
-        self._door.shutdown()
-        adopted = threading.Event()
-        self._in_loop(adopted.set)  # after all that were handed over before
-        adopted.wait(_LOOK_EVERY)
-        while self._waitress.active_channels and time.monotonic() < until:
+        while self.busy and time.monotonic() < until:
             time.sleep(_LOOK_AT_STOP)
+        self._door.shutdown()
         self._waitress.task_dispatcher.shutdown()
         self._in_loop(self._close_all)
 
@@ -146,10 +152,13 @@ class Back:
             trigger.pull_trigger()
 
     def _adopt(self, wire: socket.socket, client: tuple[str, int], received: bytes, login: _Found) -> None:
-        if len(self._channels) > self._waitress.adj.connection_limit:
-            wire.close()
-            return
-        channel = _Channel(self._waitress, wire, client, self._waitress.adj, map=self._channels)
+        try:
+            if len(self._channels) > self._waitress.adj.connection_limit:
+                wire.close()
+                return
+            channel = _Channel(self._waitress, wire, client, self._waitress.adj, map=self._channels)
+        finally:
+            self._adopted += 1
         channel.login = login
         channel.parser_class = functools.partial(_Parser, login=login)
         channel.received(received)

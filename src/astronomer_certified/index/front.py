@@ -102,7 +102,7 @@ class Front:
         """No new connections; requests that have arrived are answered first, until then (by time.monotonic) at most.
 
         With `waits_for_idle`, a client may ask once more over a connection that it has open already: for as long as
-        such a connection may be idle anyway. From any thread.
+        such a connection may be idle anyway. From any thread, and again with less patience.
         """
         self._until = until
         self._waits_for_idle = waits_for_idle
@@ -142,11 +142,12 @@ class Front:
     def _leave(self) -> None:
         """Who comes now is refused, or another worker's. Closing a connection with something unread in it would reset
         it under a client that has done nothing wrong, so all that has arrived is read."""
-        self._listen(on=False)
-        # The kernel may have woken this worker alone for connections that it has not accepted yet.
-        while self._accept():
-            pass
-        self._listening.close()
+        if not self._left:
+            self._listen(on=False)
+            # The kernel may have woken this worker alone for connections that it has not accepted yet.
+            while self._accept():
+                pass
+            self._listening.close()
         for connection in [c for c in self._connections.values() if c.unsent is None and c.file is None]:
             self._serve(connection, select.EPOLLIN)
         self._left = True

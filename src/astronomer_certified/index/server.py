@@ -40,6 +40,8 @@ PATIENCE = 20.0
 DRAINING = 3600.0
 """Seconds for it when others answer already: a large file may take that long."""
 
+_LOOK = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -94,8 +96,6 @@ class Server:
         self._threads: tuple[threading.Thread, ...] = ()
         self._log = Log()
         self.patience = PATIENCE
-        self.draining = False
-        """Others answer on the same socket: nobody need be hurried or turned away when this one ends."""
         self.findings: tuple[Finding, ...] = ()
         """What was not in order in the store when it was opened."""
 
@@ -114,6 +114,17 @@ class Server:
     @property
     def running(self) -> bool:
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+
+    def drain(self) -> None:
+        """Others answer on the same socket: no new connections for this one, and those that it has may end by
+        themselves, for an hour at most."""
+        if self._front is not None:
+            self._front.stop(time.monotonic() + DRAINING, waits_for_idle=True)
+
+    @property
+    def drained(self) -> bool:
+        back, front = self._threads
+        return not front.is_alive() and not (back.is_alive() and self._back.busy)
 
     def __enter__(self) -> Self:
         # Imported here: pypiserver and waitress take half a second, and most commands serve nothing.
@@ -151,9 +162,9 @@ class Server:
     ) -> None:
         # First nobody new is let in and what is being sent is sent; then uploads that are being stored end.
         back, front = self._threads
-        until = time.monotonic() + (DRAINING if self.draining else self.patience)
+        until = time.monotonic() + self.patience
         if self._front is not None:
-            self._front.stop(until, waits_for_idle=self.draining)
+            self._front.stop(until)
             front.join()
         self._back.stop(until)
         back.join()
@@ -200,7 +211,7 @@ def serve_forever(
 
     What is under way then has 20 s. `wanted` is asked once a second; the server ends too when it says no. The signals
     `drains` end it as well, and leave what is under way an hour, and open connections to their clients: others answer
-    already.
+    already. Told to end meanwhile, it is as if it had not been drained.
 
     Call it in the main thread, before others are started: it takes the signals out of their usual way.
     """
@@ -213,7 +224,12 @@ def serve_forever(
             while (got := signal.sigtimedwait(ends, 1)) is None and wanted():
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
-            server.draining = got is not None and got.si_signo in drains
+            if got is not None and got.si_signo in drains:
+                server.drain()
+                until = time.monotonic() + DRAINING
+                while not server.drained and wanted() and time.monotonic() < until:
+                    if (got := signal.sigtimedwait(ends, _LOOK)) is not None and got.si_signo not in drains:
+                        break
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
