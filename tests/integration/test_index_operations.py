@@ -365,6 +365,25 @@ def test_a_full_disk_refuses_the_upload_and_reading_goes_on(desk: Desk, tmp_path
     assert list((desk.root / "packages" / ".incoming").iterdir()) == []
 
 
+def test_a_deed_that_the_audit_log_cannot_take_is_not_acknowledged(desk: Desk, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    stranger = Credentials(user="stranger", password="a guess")
+    log = desk.store / ".records" / "audit.jsonl"
+    with desk.server() as index:
+        assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+        kept = log.rename(tmp_path / "audit.jsonl")
+        log.symlink_to("/dev/full")
+        later = make_wheel(tmp_path, version="2.0")
+        assert post(index.url, desk.credentials, later.name, later.read_bytes()).status_code == 507
+        assert post(index.url, stranger, wheel.name, wheel.read_bytes()).status_code == 507
+        assert requests.get(f"{index.url}packages/{wheel.name}", timeout=10).content == wheel.read_bytes()
+        log.unlink()
+        kept.rename(log)
+        assert post(index.url, desk.credentials, later.name, later.read_bytes()).ok
+    deeds = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [deed["file"] for deed in deeds if deed["deed"] == "uploaded"] == [wheel.name, later.name]
+
+
 # --- beyond one machine
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,6 +55,21 @@ def engineer(place: Workspace, demo: Distribution, tmp_path: Path) -> Engineer:
 
 def changed(text: str = TEXT, line: int = 3) -> str:
     return text.replace(f"line {line}\n", f"LINE {line}\n")
+
+
+def test_a_clone_of_this_project_has_the_same_bytes_whatever_git_is_told_about_line_ends(tmp_path: Path) -> None:
+    patch_file = sorted((ROOT / "patches" / "2.1.0").glob("*.patch"))[0]
+    files = {
+        ".gitattributes": (ROOT / ".gitattributes").read_bytes(),
+        "patches/2.1.0/0001.patch": patch_file.read_bytes(),
+        "patches/2.1.0/0002.patch": patch_file.read_bytes().replace(b"\n+", b"\r\n+"),
+    }
+    write_tree(tmp_path / "origin", files)
+    write_tree(tmp_path, {".gitconfig": "[core]\n\tautocrlf = true\n[user]\n\tname = A\n\temail = a@example.invalid\n"})
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["clone", "-q", ".", "../clone"]):
+        subprocess.run(["git", *words], cwd=tmp_path / "origin", env=variables, check=True)
+    assert {name: (tmp_path / "clone" / name).read_bytes() for name in files} == files
 
 
 # --- there and back
