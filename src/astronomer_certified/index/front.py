@@ -26,6 +26,7 @@ from astronomer_certified.errors import CertifiedError
 from . import grammar
 from .access import Log
 from .grammar import Request
+from .kept import KeptAnswers
 from .metrics import Counters
 from .site import SMALL, Answer, Site
 
@@ -40,8 +41,6 @@ _SENDFILE = 1 << 20
 _COPIED = 16 << 10
 """Bytes up to which it costs less to copy a body behind its head than to send two pieces."""
 
-_KEPT_ANSWERS = 4096
-_KEPT_BYTES = 64 << 20
 _ACCEPT_AT_ONCE = 16
 
 HandOver = Callable[[socket.socket, tuple[str, int], bytes], None]
@@ -58,16 +57,6 @@ class _Connection:
     start: int = 0
     end: int = 0
     closing: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    first: bytes
-    rest: bytes
-    depends: str
-    stamp: int
-    request: Request
-    answer: Answer
 
 
 class Front:
@@ -87,8 +76,7 @@ class Front:
         self._epoll = select.epoll()
         self._waker, self._wakes = socket.socketpair()
         self._connections: dict[int, _Connection] = {}
-        self._kept: dict[bytes, _Kept] = {}
-        self._kept_bytes = 0
+        self._kept = KeptAnswers()
         self._accepting = False
         self._date = grammar.date()
         self._stopping = False
@@ -241,26 +229,16 @@ class Front:
             self._close(connection)
             return
         if not connection.received:
-            kept = self._kept.get(chunk)
-            if kept is not None and not self._stopping and self._again(connection, kept):
+            kept = self._kept.get(chunk) if not self._stopping else None
+            if kept is not None:
+                self._note(connection, kept.answer, kept.request)
+                self._start(connection, kept.first + self._date, kept.rest, keep_alive=kept.request.keep_alive)
                 return
             connection.deadline = time.monotonic() + _HEAD_SECONDS
             connection.received = chunk
         else:
             connection.received += chunk
         self._take(connection)
-
-    def _again(self, connection: _Connection, kept: _Kept) -> bool:
-        """Whether an answer given before is still true, and is on its way."""
-        try:
-            stamp = os.stat(kept.depends).st_mtime_ns  # noqa: PTH116  half the time of Path.stat
-        except FileNotFoundError:
-            stamp = 0
-        if stamp != kept.stamp:
-            return False
-        self._note(connection, kept.answer, kept.request)
-        self._start(connection, kept.first + self._date, kept.rest, keep_alive=kept.request.keep_alive)
-        return True
 
     def _take(self, connection: _Connection) -> None:
         """Requests that are there as a whole are answered, in order, as long as the answers go out at once."""
@@ -312,29 +290,12 @@ class Front:
                     os.close(file)
                     rest += body
                     file = None
-        if file is None:
-            self._keep(asked, request, answer, first, rest)
-        else:
+        if file is not None:
             connection.file, (connection.start, connection.end) = file, answer.span
+        elif not self._stopping:
+            self._kept.keep(asked, request, answer, first, rest)
         self._note(connection, answer, request)
         self._start(connection, first + self._date, rest, keep_alive=keep_alive)
-
-    def _keep(self, asked: bytes, request: Request, answer: Answer, first: bytes, rest: bytes) -> None:
-        if self._stopping or answer.depends is None or len(rest) > _KEPT_BYTES // 8:
-            return
-        if len(self._kept) >= _KEPT_ANSWERS or self._kept_bytes + len(rest) > _KEPT_BYTES:
-            # What is asked for often is back after one request each.
-            self._kept.clear()
-            self._kept_bytes = 0
-        self._kept_bytes += len(rest) + len(asked)
-        self._kept[asked] = _Kept(
-            first=first,
-            rest=rest,
-            depends=os.fspath(answer.depends),
-            stamp=answer.stamp,
-            request=request,
-            answer=answer,
-        )
 
     def _note(self, connection: _Connection, answer: Answer, request: Request | None) -> None:
         self._counters.count(answer.route, answer.status, answer.length)
