@@ -118,6 +118,9 @@ class Front:
                 tick = now + 1
                 self._date = grammar.date()
                 self._expire(now)
+                if self._accepting:
+                    # A worker that was killed may have been the only one that was woken for a connection.
+                    self._accept()
         self._close_all()
 
     # --- connections
