@@ -52,6 +52,7 @@ def test_a_reload_with_one_worker_answers_on_and_ends_what_was_begun(tmp_path: P
                 until = time.monotonic() + 30
                 while len(children(process.pid)) < 2 and time.monotonic() < until:
                     time.sleep(0.05)
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 while chunk := wire.recv(1 << 20):
                     received += len(chunk)
             assert received > len(content)
