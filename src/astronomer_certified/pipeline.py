@@ -41,6 +41,8 @@ class Summary:
     """What an operation ends with: the files it vouches for and what this machine could not do."""
 
     release: Release
+    python: Python
+    """The one that everything was tried on first."""
     rows: tuple[Row, ...]
     not_done: tuple[NotDone, ...]
     seconds: Mapping[str, float]
@@ -106,8 +108,7 @@ def _each(
             summary = operation(version, heard)
         except (CertifiedError, OSError) as err:
             return Outcome(version=str(version), seconds=heard.seconds, failed=heard.first_failed, error=err)
-        quick = manifest.load(workspace, version).target.python
-        return Outcome(version=str(version), quick=quick, seconds=summary.seconds, not_done=summary.not_done)
+        return Outcome(version=str(version), quick=summary.python, seconds=summary.seconds, not_done=summary.not_done)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         return tuple(pool.map(one, workspace.versions()))
@@ -167,6 +168,7 @@ def prove(
 def _summary(stated: Manifest, done: dict[str, Receipt], names: Sequence[str]) -> Summary:
     return Summary(
         release=stated.release,
+        python=stated.target.python,
         rows=tuple(
             Row(file=output.path, size=output.size, sha256=output.sha256)
             for name in names

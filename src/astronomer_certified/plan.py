@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -41,6 +41,7 @@ _PACKAGE = Path(__file__).parent
 _TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
 
 
+@cache
 def code(*modules: str) -> str:
     """The digest of modules of this tool: a step is stale when the code that does it changed."""
     return digest(*((_PACKAGE / name).read_bytes() for name in modules))
