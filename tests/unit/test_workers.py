@@ -106,10 +106,7 @@ def test_a_worker_that_is_replaced_answers_those_who_are_connected_once_more(tmp
         silent, kept = connect(port, stack), connect(port, stack)
         kept.sendall(HEALTH)
         assert answer_to(kept).startswith(b"HTTP/1.1 200")
-        server.drain()
-        until = time.monotonic() + 10
-        while not refused(port) and time.monotonic() < until:
-            time.sleep(0.05)
+        drain(server, port)
         assert not server.drained
         for wire in (silent, kept):
             wire.sendall(HEALTH)
@@ -132,10 +129,7 @@ def test_a_server_that_is_told_to_end_while_it_drains_waits_for_nobody_who_says_
         for wire in (kept, late):
             wire.sendall(HEALTH)
             assert answer_to(wire).startswith(b"HTTP/1.1 200")
-        server.drain()
-        until = time.monotonic() + 10
-        while not refused(port) and time.monotonic() < until:
-            time.sleep(0.05)
+        drain(server, port)
         start = time.monotonic()
         server.__exit__(None, None, None)
         assert time.monotonic() - start < 5
@@ -156,6 +150,14 @@ def test_a_connection_for_which_a_worker_was_woken_that_died_is_answered(tmp_pat
         wire = connect(int(server.url.rstrip("/").rpartition(":")[2]), stack)
         wire.sendall(HEALTH)
         assert answer_to(wire).startswith(b"HTTP/1.1 200")
+
+
+def drain(server: Server, port: int) -> None:
+    """Nothing, once it takes no new connections."""
+    server.drain()
+    until = time.monotonic() + 10
+    while not refused(port) and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def refused(port: int) -> bool:
