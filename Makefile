@@ -82,14 +82,16 @@ certify: $(ready) ## real Airflow: release VERSION, and every documented command
 certify-all: $(ready) ## every release, complete, with its certificates (long)
 	@scripts/certify-all $(certified)
 
-releases-page: $(ready) ## write docs/releases.md and docs/carry-matrix.md anew
+releases-page: $(ready) ## write the generated pages of docs/ and the schema of certificates anew
 	@$(certified) releases > docs/releases.md
 	@$(certified) patch list --page > docs/carry-matrix.md
+	@$(bin)/python -c "from astronomer_certified.certify import certificate; print(certificate.schema(), end=str())" > docs/certificate.schema.json
 
-check: $(ready) ## ruff, mypy --strict, manifests, series and patches
+check: $(ready) ## ruff, mypy --strict, the layers, manifests, series and patches
 	@$(bin)/ruff check src tests scripts
 	@$(bin)/ruff format --check src tests scripts
 	@$(bin)/mypy
+	@$(bin)/lint-imports --no-logo --no-cache
 	@$(certified) check
 	@$(certified) patch lint
 

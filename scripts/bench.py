@@ -20,16 +20,20 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from astronomer_certified import archives, environments, interpreters, manifest, series, upstream
 from astronomer_certified.artifacts import Distribution, Python
-from astronomer_certified.effects import clean_environment
-from astronomer_certified.upstream_index import index_url
+from astronomer_certified.effects.processes import clean_environment
+from astronomer_certified.formats import archives
+from astronomer_certified.patches import series
+from astronomer_certified.project import manifest
+from astronomer_certified.pythons import environments, interpreters
+from astronomer_certified.source import fetch
+from astronomer_certified.source.index_client import index_url
 from astronomer_certified.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3
 SERIES = 30
-CERTIFIED = [sys.executable, "-m", "astronomer_certified.cli"]
+CERTIFIED = [sys.executable, "-m", "astronomer_certified.commands.main"]
 
 
 def measured(words: list[str | Path], cwd: Path, **env: str) -> tuple[float, float]:
@@ -71,9 +75,9 @@ def project_copy(folder: Path) -> Path:
 def core_wheel(folder: Path, item: Distribution, workspace: Workspace) -> None:
     """A cold core wheel against `python -m build` and fromager, from the same sdist with the same patches."""
     project = project_copy(folder / "project")
-    source = upstream.fetch(item.source, workspace).path
+    source = fetch.fetch(item.source, workspace).path
     patches = series.read(item.folder)
-    tree = series.apply(item, upstream.fetch(item.source, workspace), patches, folder / "tree").path
+    tree = series.apply(item, fetch.fetch(item.source, workspace), patches, folder / "tree").path
     builder = interpreters.require(Python(3, 12), "the benchmark's peers")
     peers = folder / "peers"
     environments.create(peers, builder)
@@ -130,7 +134,7 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
     if shutil.which("quilt") is None:
         print("\n(no quilt on this machine: apt-get install quilt)")
         return
-    source = upstream.fetch(item.source, workspace).path
+    source = fetch.fetch(item.source, workspace).path
     (folder / "clean").mkdir()
     top = archives.unpack_sdist(source, folder / "clean")
     queue = folder / "series"

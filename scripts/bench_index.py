@@ -28,9 +28,9 @@ from pathlib import Path
 import index_shapes
 import requests
 
-from astronomer_certified.index import export
-from astronomer_certified.index.credentials import set_password
-from astronomer_certified.index.store import Store
+from astronomer_certified.index.auth.credentials import set_password
+from astronomer_certified.index.copies import export
+from astronomer_certified.index.store.store import Store
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGES = {
@@ -204,7 +204,7 @@ def ours(root: Path, workers: int) -> Contender:
     words = [
         sys.executable,
         "-m",
-        "astronomer_certified.cli",
+        "astronomer_certified.commands.main",
         "index",
         "serve",
         "--index",

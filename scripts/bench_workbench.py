@@ -16,7 +16,9 @@ from pathlib import Path
 from bench import CERTIFIED, ROOT, interleaved, measured, project_copy
 from packaging.version import Version
 
-from astronomer_certified import archives, manifest, upstream
+from astronomer_certified.formats import archives
+from astronomer_certified.project import manifest
+from astronomer_certified.source import fetch
 from astronomer_certified.workspace import Workspace
 
 PATCHES = 60
@@ -68,7 +70,7 @@ def main() -> None:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as name:
         folder = Path(name)
-        archive = upstream.fetch(item.source, Workspace.at(ROOT)).path
+        archive = fetch.fetch(item.source, Workspace.at(ROOT)).path
         top = archives.unpack_sdist(archive, folder)
         project = project_copy(folder / "project")
         queue = project / "patches" / "2.1.0"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from astronomer_certified.index.records import FileRecord, ProjectRecord, timestamp
-from astronomer_certified.index.store import Store
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord, timestamp
+from astronomer_certified.index.store.store import Store
 
 FILES_OF_A_PROJECT = 10
 FILES_OF_THE_LARGE_PROJECT = 300

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import total_ordering
 from pathlib import Path
+from typing import ClassVar
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -84,11 +86,22 @@ class PinnedFile:
     sha256: str
 
 
-class SourceKind(enum.StrEnum):
-    """What kind of archive a patched distribution is built from."""
+class SourceKind(abc.ABC):
+    """What kind of archive a patched distribution is made from; `source.kinds` has one object for each kind."""
 
-    SDIST = "sdist"
-    WHEEL = "wheel"
+    name: ClassVar[str]
+    """The word for it in a manifest."""
+    built: ClassVar[bool]
+    """Whether a build backend makes the wheel of it. Then the manifest states what it is built with, where the version
+    stands in it, and upstream's own wheel to compare with."""
+
+    @abc.abstractmethod
+    def holds(self, filename: str) -> bool:
+        """Whether a file of that name may be of this kind."""
+
+    @abc.abstractmethod
+    def unpack(self, archive: Path, folder: Path) -> Path:
+        """The folder of the source, at or below `folder`. Raises `ArchiveError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +310,11 @@ class Constraints:
     core: frozenset[NormalizedName]
     extras: Mapping[str, frozenset[NormalizedName]]
 
+    def wanted_by(self, manifest: Manifest, target: Target) -> frozenset[NormalizedName]:
+        """The names that an installation consists of, the core itself left out."""
+        extras = manifest.default_extras if "default" in target.extras else target.extras
+        return self.core.union(*(self.extras[extra] for extra in extras))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelhouseItem:
@@ -325,11 +343,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotDone:
-    """Something that this machine could not do: never shown as done."""
+    """Something that this machine could not do: never shown as done.
+
+    `why` says what is missing and `how` how to get it; `kind` is the noun under which several are told together.
+    """
 
     what: str
     why: str
     how: str
+    kind: str = ""
     project: str = ""
     python: str = ""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import InvalidVersion, Version
 
-from .artifacts import Release
+from astronomer_certified.artifacts import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

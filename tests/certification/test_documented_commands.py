@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from astronomer_certified import interpreters, manifest
 from astronomer_certified.artifacts import Python
-from astronomer_certified.effects import clean_environment, free_port
+from astronomer_certified.effects.processes import clean_environment, free_port
+from astronomer_certified.project import manifest
+from astronomer_certified.pythons import interpreters
 from astronomer_certified.workspace import Workspace
 from documented import INSTALL, ROOT, SIMPLE, UPLOAD
 

@@ -1,4 +1,4 @@
-"""The miniature world, made once for a whole run of the tests; each test works on a copy of the project."""
+"""The fake project and its upstream index, made once for a whole run; each test works on a copy of the project."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desks import desk, index, login, spawn  # noqa: F401
-from miniature import Finished, Project, Upstream, uploads, write_project
+from fake_project import Finished, Project, Upstream, uploads, write_project
+from index_fixtures import index, index_folder, login, spawn  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def template(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose constraints `certified constraints` made. Not to be changed, nor released."""
-    folder = tmp_path_factory.mktemp("miniature")
+    folder = tmp_path_factory.mktemp("fake-project")
     project = write_project(folder / "project", upstream.files, folder / "cache", upstream.url)
     project.must("constraints")
     return project

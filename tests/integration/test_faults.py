@@ -1,4 +1,4 @@
-"""The miniature release under faults: killed, run twice at once, without network, disk, interpreter or compiler.
+"""The fake release under faults: killed, run twice at once, without network, disk, interpreter or compiler.
 
 Whatever happens, nothing half-made is seen under a final name, the message is one and clear, and the next run is good.
 """
@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from miniature import (
+from fake_project import (
     PATCH,
     PROOF,
     PYTHON,
@@ -37,10 +37,10 @@ from miniature import (
 )
 from packaging.version import Version
 
-from astronomer_certified import manifest
-from astronomer_certified.index import ensure_credentials
-from astronomer_certified.plan import Plan
-from astronomer_certified.progress import Quiet
+from astronomer_certified.index.auth.credentials import ensure_credentials
+from astronomer_certified.patches.series import Carried
+from astronomer_certified.project import manifest
+from astronomer_certified.release.stages import pinning
 from astronomer_certified.workspace import Workspace
 
 CORE = f"apache_airflow-{VERSION}+astro.1-py3-none-any.whl"
@@ -218,7 +218,7 @@ def test_constraints_whose_making_was_killed_are_whole_or_not_there(
 LOGGING_IN = """
 import os, sys
 from pathlib import Path
-from astronomer_certified.index import ensure_credentials
+from astronomer_certified.index.auth.credentials import ensure_credentials
 
 os.fsync = lambda file: os.kill(os.getpid(), 9)
 ensure_credentials(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -644,7 +644,8 @@ def also_for(project: Project, python: str) -> None:
     old = re.search(r"^# inputs sha256: (\w+)", (folder / "build-requirements.txt").read_text(), re.MULTILINE)
     assert old is not None
     workspace = Workspace.at(project.root)
-    new = Plan(workspace, manifest.load(workspace, Version(VERSION)), 1, Quiet()).inputs_digest()
+    stated = manifest.load(workspace, Version(VERSION))
+    new = pinning.inputs_digest(stated, Carried(stated.distributions))
     for path in [*folder.glob(f"*{PYTHON}*")]:
         path.with_name(path.name.replace(PYTHON, python)).write_text(path.read_text())
     extras = json.loads((folder / "extras.json").read_text())

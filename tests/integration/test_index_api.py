@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import requests
 import zstandard
-from desks import Desk, make_wheel, post, sha256
+from index_fixtures import IndexFolder, make_wheel, post, sha256
 from packaging.utils import NormalizedName
 from pypi_simple import PyPISimple
 from simple_repository.parser import parse_html_project_page, parse_json_project_page
 
-from astronomer_certified.index import Server
-from astronomer_certified.index.records import ProjectRecord, Status
-from astronomer_certified.index.store import Store, Upload
+from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.store.records import ProjectRecord, Status
+from astronomer_certified.index.store.store import Store, Upload
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -47,10 +47,10 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(desk: Desk, tmp_path: Path) -> Iterator[Shelf]:
+def shelf(index_folder: IndexFolder, tmp_path: Path) -> Iterator[Shelf]:
     wheels = (make_wheel(tmp_path, version="1.0"), make_wheel(tmp_path, version="1.1"))
-    with desk.server() as server:
-        store = Store(desk.store)
+    with index_folder.server() as server:
+        store = Store(index_folder.store)
         for wheel in wheels:
             with wheel.open("rb") as stream:  # beside the server: another process may publish too
                 assert store.add(Upload(filename=wheel.name), stream)
@@ -117,7 +117,9 @@ def test_a_status_is_told_and_the_quarantined_have_no_files(shelf: Shelf, status
     assert shelf.get(f"packages/{shelf.wheels[0].name}").status_code == expected
 
 
-def test_provenance_is_linked_where_an_upload_brought_some(desk: Desk, shelf: Shelf, tmp_path: Path) -> None:
+def test_provenance_is_linked_where_an_upload_brought_some(
+    index_folder: IndexFolder, shelf: Shelf, tmp_path: Path
+) -> None:
     import base64
 
     wheel = make_wheel(tmp_path, version="1.2")
@@ -128,7 +130,7 @@ def test_provenance_is_linked_where_an_upload_brought_some(desk: Desk, shelf: Sh
         "envelope": {"statement": base64.b64encode(json.dumps(statement).encode()).decode(), "signature": "c2ln"},
     }
     fields = {"sha256_digest": sha256(wheel), "attestations": json.dumps([attestation])}
-    assert post(shelf.server.url, desk.credentials, wheel.name, wheel.read_bytes(), **fields).ok
+    assert post(shelf.server.url, index_folder.credentials, wheel.name, wheel.read_bytes(), **fields).ok
 
     with PyPISimple(shelf.server.simple_url) as client:
         [package] = [p for p in client.get_project_page("tiny").packages if p.version == "1.2"]
@@ -139,7 +141,7 @@ def test_provenance_is_linked_where_an_upload_brought_some(desk: Desk, shelf: Sh
 
     other = make_wheel(tmp_path, version="1.3")
     fields["sha256_digest"] = sha256(other)
-    refused = post(shelf.server.url, desk.credentials, other.name, other.read_bytes(), **fields)
+    refused = post(shelf.server.url, index_folder.credentials, other.name, other.read_bytes(), **fields)
     assert (refused.status_code, "attestation about another file" in refused.reason) == (400, True)
 
 
@@ -210,9 +212,9 @@ def test_ranges_of_a_file_are_sent(shelf: Shelf) -> None:
     assert shelf.get(path, If_None_Match=f'"{sha256(wheel)}"').status_code == 304
 
 
-def test_a_large_file_comes_whole_and_in_part(desk: Desk, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_large_file_comes_whole_and_in_part(index_folder: IndexFolder, shelf: Shelf, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, version="2.0", content="x = 1\n" * 500_000)
-    assert post(shelf.server.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+    assert post(shelf.server.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
     content, path = wheel.read_bytes(), f"packages/{wheel.name}"
 
     assert shelf.get(path).content == content
@@ -266,9 +268,9 @@ def test_a_file_behind_our_back_cut_short_is_withheld(shelf: Shelf) -> None:
     assert shelf.get(f"packages/{shelf.wheels[1].name}").status_code == 200
 
 
-def test_a_damaged_record_costs_its_own_project_only(desk: Desk, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_damaged_record_costs_its_own_project_only(index_folder: IndexFolder, shelf: Shelf, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "other")
-    assert post(shelf.server.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+    assert post(shelf.server.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
     shelf.store.record_file(TINY).write_text("{")
 
     assert shelf.get("simple/tiny/").status_code == 500

@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from desks import Desk, make_wheel, run, sha256
+from index_fixtures import IndexFolder, make_wheel, run, sha256
 
-from astronomer_certified import interpreters
 from astronomer_certified.artifacts import Python
-from astronomer_certified.effects import clean_environment
+from astronomer_certified.effects.processes import clean_environment
 from astronomer_certified.errors import EnvironmentMissing
-from astronomer_certified.index import Server
-from astronomer_certified.index.store import Store, Upload
+from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.store.store import Store, Upload
+from astronomer_certified.pythons import interpreters
 
 # Which pip runs on which Python: the oldest that users of Airflow 1.10 and 2.0 have, those between in which the
 # simple API changed for installers (20.3 resolver, 22.2 metadata, 23.2 PEP 714), and the newest.
@@ -66,7 +66,7 @@ def shop(login: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop
 
 
 def yank(store: Store, project: str, version: str) -> None:
-    words = [sys.executable, "-m", "astronomer_certified.cli", "index", "yank", project, version]
+    words = [sys.executable, "-m", "astronomer_certified.commands.main", "index", "yank", project, version]
     (store.root.parent / "index").mkdir(exist_ok=True)
     (store.root.parent / "index" / "packages").symlink_to(store.root)
     subprocess.run([*words, "--index", str(store.root.parent / "index")], check=True, capture_output=True)
@@ -123,23 +123,26 @@ def test_uv_installs_and_resolves_as_of_a_date(shop: Shop, tmp_path: Path) -> No
     assert f"sha256:{sha256(shop.wheels['app-1.0-py3-none-any.whl'])}" in said
 
 
-def test_uv_and_twine_publish(desk: Desk, index: Server, tmp_path: Path) -> None:
+def test_uv_and_twine_publish(index_folder: IndexFolder, index: Server, tmp_path: Path) -> None:
     mine, yours = make_wheel(tmp_path, "mine"), make_wheel(tmp_path, "yours")
     environment = clean_environment(UV_CACHE_DIR=str(tmp_path / "cache"), HOME=str(tmp_path))
-    login = {"UV_PUBLISH_USERNAME": desk.credentials.user, "UV_PUBLISH_PASSWORD": desk.credentials.password}
+    login = {
+        "UV_PUBLISH_USERNAME": index_folder.credentials.user,
+        "UV_PUBLISH_PASSWORD": index_folder.credentials.password,
+    }
     publish: list[str | Path] = [interpreters.uv(), "publish", "--no-config", "--publish-url", index.url]
 
     succeeded([*publish, mine], environment | login)
     succeeded([*publish, "--check-url", index.simple_url, mine], environment | login)
     twine = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--config-file", os.devnull]
     words = [*twine, "--repository-url", index.url, str(yours)]
-    quiet = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TWINE_USERNAME": desk.credentials.user}
-    assert run(words, env=environment | quiet | {"TWINE_PASSWORD": desk.credentials.password}).returncode == 0
+    quiet = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TWINE_USERNAME": index_folder.credentials.user}
+    assert run(words, env=environment | quiet | {"TWINE_PASSWORD": index_folder.credentials.password}).returncode == 0
     wrong = run(words, env=environment | quiet | {"TWINE_PASSWORD": "wrong"})
 
     assert wrong.returncode != 0
     assert "403" in wrong.stdout + wrong.stderr
-    assert desk.published() == {mine.name, yours.name}
+    assert index_folder.published() == {mine.name, yours.name}
 
 
 @pytest.mark.network

@@ -20,14 +20,15 @@ from pathlib import Path
 
 import pytest
 import requests
-from desks import Desk, make_wheel, pip_download, post, sha256
+from index_fixtures import IndexFolder, make_wheel, pip_download, post, sha256
 from pypi_simple import PyPISimple
 
-from astronomer_certified.effects import free_port
-from astronomer_certified.index import Credentials, Server
-from astronomer_certified.index.server import Options
+from astronomer_certified.effects.processes import free_port
+from astronomer_certified.index.auth.credentials import Credentials
+from astronomer_certified.index.http.options import Options
+from astronomer_certified.index.http.server import Server
 
-CERTIFIED = [sys.executable, "-m", "astronomer_certified.cli"]
+CERTIFIED = [sys.executable, "-m", "astronomer_certified.commands.main"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +125,9 @@ def _end(place: Place) -> str:
     return place.certified("users", "list").rsplit("; ", 1)[1].strip()
 
 
-def test_guessing_is_slowed_down_for_the_guesser_alone(desk: Desk) -> None:
-    wrong, right = Credentials(user="eve", password="guess"), desk.credentials
-    with desk.server() as index:
+def test_guessing_is_slowed_down_for_the_guesser_alone(index_folder: IndexFolder) -> None:
+    wrong, right = Credentials(user="eve", password="guess"), index_folder.credentials
+    with index_folder.server() as index:
         answers = [post(index.url, wrong, "a-1.0.tar.gz", b"") for _ in range(12)]
         other = post(index.url, right, "a-1.0.tar.gz", b"")
 
@@ -135,14 +136,14 @@ def test_guessing_is_slowed_down_for_the_guesser_alone(desk: Desk) -> None:
     assert other.status_code == 400
 
 
-def test_fifty_uploads_at_once_each_have_a_clear_end(desk: Desk, index: Server, tmp_path: Path) -> None:
+def test_fifty_uploads_at_once_each_have_a_clear_end(index_folder: IndexFolder, index: Server, tmp_path: Path) -> None:
     same = [make_wheel(tmp_path / str(n), content=f"a = {n}").read_bytes() for n in range(25)]
     others = [make_wheel(tmp_path, version=f"2.{n}") for n in range(25)]
     start = threading.Barrier(50)
 
     def upload(name: str, content: bytes) -> int:
         start.wait()
-        return post(index.url, desk.credentials, name, content).status_code
+        return post(index.url, index_folder.credentials, name, content).status_code
 
     with ThreadPoolExecutor(50) as pool:
         racing = [pool.submit(upload, "tiny-1.0-py3-none-any.whl", content) for content in same]
@@ -154,7 +155,7 @@ def test_fifty_uploads_at_once_each_have_a_clear_end(desk: Desk, index: Server, 
         listed = client.get_project_page("tiny").packages
     assert len(listed) == 26
     for package in listed:
-        assert sha256(desk.store / package.filename) == package.digests["sha256"]
+        assert sha256(index_folder.store / package.filename) == package.digests["sha256"]
 
 
 # --- looking after it
@@ -206,13 +207,13 @@ def test_a_project_that_takes_no_more_files_says_so(place: Place, tmp_path: Path
     assert "tiny is archived" in place.certified("publish", make_wheel(tmp_path, version="1.1"), status=1)
 
 
-def test_a_copy_made_while_uploads_go_on_is_a_store(desk: Desk, index: Server, tmp_path: Path) -> None:
+def test_a_copy_made_while_uploads_go_on_is_a_store(index_folder: IndexFolder, index: Server, tmp_path: Path) -> None:
     wheels = [make_wheel(tmp_path, version=f"1.{n}", content="#" * 50_000) for n in range(30)]
     acknowledged: list[str] = []
 
     def upload() -> None:
         for wheel in wheels:
-            assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+            assert post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
             acknowledged.append(wheel.name)
 
     uploading = threading.Thread(target=upload)
@@ -221,7 +222,7 @@ def test_a_copy_made_while_uploads_go_on_is_a_store(desk: Desk, index: Server, t
     while uploading.is_alive():
         before = list(acknowledged)
         copy = tmp_path / f"copy-{len(copies)}"
-        subprocess.run(["cp", "-r", desk.store, copy], check=False, capture_output=True)
+        subprocess.run(["cp", "-r", index_folder.store, copy], check=False, capture_output=True)
         copies.append((copy, before))
         time.sleep(0.3)
     uploading.join()
@@ -316,70 +317,74 @@ def test_workers_end_with_their_supervisor(place: Place) -> None:
         requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
 
 
-def test_below_a_path_everything_works_with_and_without_it_in_the_request(desk: Desk, tmp_path: Path) -> None:
+def test_below_a_path_everything_works_with_and_without_it_in_the_request(
+    index_folder: IndexFolder, tmp_path: Path
+) -> None:
     wheel = make_wheel(tmp_path)
     port = free_port()
     public = f"http://127.0.0.1:{port}/team/index/"
     options = Options(public_url=public)
-    with Server(desk.store, port=port, credentials=desk.htpasswd, fallback=False, options=options) as index:
+    with Server(
+        index_folder.store, port=port, credentials=index_folder.htpasswd, fallback=False, options=options
+    ) as index:
         assert index.simple_url == f"{public}simple/"
-        assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+        assert post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
         assert pip_download(index.simple_url, "tiny", tmp_path / "got").returncode == 0
         assert requests.get(f"{public}simple/Tiny", timeout=10).url == f"{public}simple/tiny/"
         assert requests.get(f"http://127.0.0.1:{port}/simple/tiny/", timeout=10).ok
 
 
-def test_a_web_server_in_front_is_told_which_file_to_send(desk: Desk, tmp_path: Path) -> None:
-    wheel = make_wheel(desk.store)
-    with Server(desk.store, fallback=False, options=Options(accel="/files/")) as index:
+def test_a_web_server_in_front_is_told_which_file_to_send(index_folder: IndexFolder, tmp_path: Path) -> None:
+    wheel = make_wheel(index_folder.store)
+    with Server(index_folder.store, fallback=False, options=Options(accel="/files/")) as index:
         answer = requests.get(f"{index.url}packages/{wheel.name}", timeout=10)
     assert (answer.headers["X-Accel-Redirect"], answer.content) == (f"/files/{wheel.name}", b"")
 
 
-def test_a_full_disk_refuses_the_upload_and_reading_goes_on(desk: Desk, tmp_path: Path) -> None:
+def test_a_full_disk_refuses_the_upload_and_reading_goes_on(index_folder: IndexFolder, tmp_path: Path) -> None:
     noise = random.Random(1).randbytes(2_000_000).hex()
     small, large = make_wheel(tmp_path, version="1.0"), make_wheel(tmp_path, version="1.1", content=noise)
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
-        "from astronomer_certified.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from astronomer_certified.commands.main import main; sys.exit(main(sys.argv[1:]))"
     )
     port = free_port()
-    desk.store.parent.joinpath("packages").mkdir()
-    argv = [sys.executable, "-c", code, "index", "serve", "--index", str(desk.root), "--port", str(port)]
+    index_folder.store.parent.joinpath("packages").mkdir()
+    argv = [sys.executable, "-c", code, "index", "serve", "--index", str(index_folder.root), "--port", str(port)]
     # What such a limit does to a write, a full disk does too, and a test may set it without being root. Bodies
     # are spooled to TMPDIR first: there it must be as clear.
-    (desk.root / "upload-password").write_text(desk.credentials.password)
-    (desk.root / "upload-password").chmod(0o600)
+    (index_folder.root / "upload-password").write_text(index_folder.credentials.password)
+    (index_folder.root / "upload-password").chmod(0o600)
     url = f"http://127.0.0.1:{port}/"
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("serving ")
-            assert post(url, desk.credentials, small.name, small.read_bytes()).ok
+            assert post(url, index_folder.credentials, small.name, small.read_bytes()).ok
             with contextlib.suppress(requests.ConnectionError):  # what is unread at the end of a connection resets it
-                assert post(url, desk.credentials, large.name, large.read_bytes()).status_code == 507
+                assert post(url, index_folder.credentials, large.name, large.read_bytes()).status_code == 507
             assert small.name in requests.get(f"{url}simple/tiny/", timeout=10).text
             assert requests.get(f"{url}packages/{small.name}", timeout=10).content == small.read_bytes()
         finally:
             process.terminate()
-    assert list((desk.root / "packages" / ".incoming").iterdir()) == []
+    assert list((index_folder.root / "packages" / ".incoming").iterdir()) == []
 
 
-def test_a_deed_that_the_audit_log_cannot_take_is_not_acknowledged(desk: Desk, tmp_path: Path) -> None:
+def test_a_deed_that_the_audit_log_cannot_take_is_not_acknowledged(index_folder: IndexFolder, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path)
     stranger = Credentials(user="stranger", password="a guess")
-    log = desk.store / ".records" / "audit.jsonl"
-    with desk.server() as index:
-        assert post(index.url, desk.credentials, wheel.name, wheel.read_bytes()).ok
+    log = index_folder.store / ".records" / "audit.jsonl"
+    with index_folder.server() as index:
+        assert post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
         kept = log.rename(tmp_path / "audit.jsonl")
         log.symlink_to("/dev/full")
         later = make_wheel(tmp_path, version="2.0")
-        assert post(index.url, desk.credentials, later.name, later.read_bytes()).status_code == 507
+        assert post(index.url, index_folder.credentials, later.name, later.read_bytes()).status_code == 507
         assert post(index.url, stranger, wheel.name, wheel.read_bytes()).status_code == 507
         assert requests.get(f"{index.url}packages/{wheel.name}", timeout=10).content == wheel.read_bytes()
         log.unlink()
         kept.rename(log)
-        assert post(index.url, desk.credentials, later.name, later.read_bytes()).ok
+        assert post(index.url, index_folder.credentials, later.name, later.read_bytes()).ok
     deeds = [json.loads(line) for line in log.read_text().splitlines()]
     assert [deed["file"] for deed in deeds if deed["deed"] == "uploaded"] == [wheel.name, later.name]
 
@@ -387,16 +392,16 @@ def test_a_deed_that_the_audit_log_cannot_take_is_not_acknowledged(desk: Desk, t
 # --- beyond one machine
 
 
-def test_a_mirror_has_the_same_files_with_their_yanks(place: Place, desk: Desk, tmp_path: Path) -> None:
+def test_a_mirror_has_the_same_files_with_their_yanks(place: Place, index_folder: IndexFolder, tmp_path: Path) -> None:
     for version in ("1.0", "1.1"):
-        make_wheel(desk.store, version=version)
-    with desk.server() as source:
+        make_wheel(index_folder.store, version=version)
+    with index_folder.server() as source:
         first = place.certified("mirror", source.simple_url, "tiny")
         again = place.certified("mirror", source.simple_url, "tiny")
     assert first.count("copied") == 2
     assert again.count("was there already") == 2
     for name in ("tiny-1.0-py3-none-any.whl", "tiny-1.1-py3-none-any.whl"):
-        assert sha256(place.root / "packages" / name) == sha256(desk.store / name)
+        assert sha256(place.root / "packages" / name) == sha256(index_folder.store / name)
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="no nginx on this machine (Debian: nginx-light)")

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from torture import wheel
 
-from astronomer_certified.index import export, notes
-from astronomer_certified.index.notes import Fix, Note
-from astronomer_certified.index.store import Store, Upload
+from astronomer_certified.index.api import notes
+from astronomer_certified.index.api.notes import Fix, Note
+from astronomer_certified.index.copies import export
+from astronomer_certified.index.store.store import Store, Upload
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: chromium)")

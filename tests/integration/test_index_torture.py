@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torture
-from desks import Desk, post
+from index_fixtures import IndexFolder, post
 
-from astronomer_certified.index import Server
+from astronomer_certified.index.http.server import Server
 
 
 def test_a_server_killed_at_any_moment_loses_nothing_and_shows_nothing_torn(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_malformed_requests_are_answered_and_store_nothing(tmp_path: Path) -> No
     assert result.slowest < 5
 
 
-def test_slow_clients_keep_nobody_else_waiting(desk: Desk, index: Server) -> None:
+def test_slow_clients_keep_nobody_else_waiting(index_folder: IndexFolder, index: Server) -> None:
     host, port = index.url.removeprefix("http://").rstrip("/").split(":")
     slow = [socket.create_connection((host, int(port)), timeout=10) for _ in range(300)]
     try:
@@ -40,7 +40,7 @@ def test_slow_clients_keep_nobody_else_waiting(desk: Desk, index: Server) -> Non
             wire.sendall(b"GET /simple/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert wire.recv(100).startswith(b"HTTP/1.1 200")
         assert time.monotonic() - start < 1
-        assert post(index.url, desk.credentials, "x-1.0.tar.gz", b"").status_code == 400
+        assert post(index.url, index_folder.credentials, "x-1.0.tar.gz", b"").status_code == 400
         # They are told to go when their time is up, however much they drip.
         slow[0].settimeout(15)
         assert slow[0].recv(100).startswith(b"HTTP/1.1 408")
@@ -49,14 +49,14 @@ def test_slow_clients_keep_nobody_else_waiting(desk: Desk, index: Server) -> Non
             wire.close()
 
 
-def test_a_zip_bomb_costs_next_to_nothing(desk: Desk, index: Server) -> None:
+def test_a_zip_bomb_costs_next_to_nothing(index_folder: IndexFolder, index: Server) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb", "w") as member:
         for _ in range(400):
             member.write(bytes(1 << 20))
     start = time.monotonic()
 
-    answer = post(index.url, desk.credentials, "bomb-1.0-py3-none-any.whl", buffer.getvalue())
+    answer = post(index.url, index_folder.credentials, "bomb-1.0-py3-none-any.whl", buffer.getvalue())
 
     assert answer.status_code == 400
     assert "unpacks to more" in answer.reason
@@ -64,7 +64,9 @@ def test_a_zip_bomb_costs_next_to_nothing(desk: Desk, index: Server) -> None:
 
 
 @pytest.mark.parametrize("length", ["999999999999", "3000000000"])
-def test_a_body_larger_than_allowed_is_refused_before_it_comes(desk: Desk, index: Server, length: str) -> None:
+def test_a_body_larger_than_allowed_is_refused_before_it_comes(
+    index_folder: IndexFolder, index: Server, length: str
+) -> None:
     host, port = index.url.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as wire:
         head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\nContent-Length: {length}\r\n\r\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from astronomer_certified.proofs import Outcome, _cases, judge
+from astronomer_certified.certify.proofs import Outcome, _cases, judge
 
 NAME = "test_hole.py"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from astronomer_certified import interpreters, manifest
+from astronomer_certified.project import manifest
+from astronomer_certified.pythons import interpreters
 from astronomer_certified.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ def test_regenerated_constraints_are_the_committed_ones(tmp_path: Path, version:
     missing = [str(python) for python in stated.pythons if interpreters.find(python) is None]
     if missing:
         pytest.skip(f"no CPython {', '.join(missing)} on this machine: resolving needs every Python of the release")
-    words = [sys.executable, "-m", "astronomer_certified.cli", "-C", str(ROOT), "constraints", version]
+    words = [sys.executable, "-m", "astronomer_certified.commands.main", "-C", str(ROOT), "constraints", version]
     done = subprocess.run([*words, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 

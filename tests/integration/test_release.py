@@ -1,4 +1,4 @@
-"""Whole releases of the miniature project, through the real command: what comes out, what is done again, and why."""
+"""Whole releases of the fake project, through the real command: what comes out, what is done again, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from miniature import PATCH, PYTHON, VERSION, Finished, Project, Upstream, assert_sound_wheel, sha256_of
+from fake_project import PATCH, PYTHON, VERSION, Finished, Project, Upstream, assert_sound_wheel, sha256_of
 
 CORE = f"apache_airflow-{VERSION}+astro.1-py3-none-any.whl"
 CERTIFIED = f"astronomer_certified-{VERSION}.post1-py3-none-any.whl"
@@ -72,10 +72,10 @@ def test_the_certificate_names_every_check_and_proof(released: tuple[Project, Fi
     certificate = json.loads(project.certificate.read_text())
 
     assert certificate["release"] == f"{VERSION}-1"
-    assert [check["name"] for check in certificate["install"]["checks"]] == CHECKS
-    [proof] = certificate["prove"]["proofs"]
+    assert [check["name"] for check in certificate["installs"][0]["checks"]] == CHECKS
+    [proof] = certificate["proofs"]["results"]
     assert (proof["name"], proof["fails_upstream"], proof["passes_both"]) == ("test_greeting.py", 1, 1)
-    core = certificate["wheel apache-airflow"]
+    core = certificate["patched_wheels"][0]
     assert (core["file"], core["sha256"]) == (CORE, project.wheels()[CORE])
     assert core["patches"] == [PATCH]
     assert core["restored"] == ["airflow/git_version"]
@@ -93,10 +93,10 @@ def test_every_python_adds_an_install_of_the_default_extra_to_the_certificate(
     project.must("release", "--every-python")
 
     certificate = json.loads(project.certificate.read_text())
-    for name, extras in (("install", "celery,postgres"), (f"install {PYTHON}", "default")):
-        assert certificate[name]["requirement"] == f"astronomer-certified[{extras}]=={VERSION}.*"
-        assert [check["name"] for check in certificate[name]["checks"]] == CHECKS
-    tried = [trial["installer"].split()[0] for trial in certificate["installers"]["installers"]]
+    for install, extras in zip(certificate["installs"], ("celery,postgres", "default"), strict=True):
+        assert install["requirement"] == f"astronomer-certified[{extras}]=={VERSION}.*"
+        assert [check["name"] for check in install["checks"]] == CHECKS
+    tried = [trial["installer"].split()[0] for trial in certificate["installers"][0]["trials"]]
     assert tried == ["pip", "uv"]
     assert project.wheels() == released[0].wheels()
 

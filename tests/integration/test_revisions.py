@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 
-from miniature import PROOF, SDIST, Finished, Project, sdist
+from fake_project import PROOF, SDIST, Finished, Project, sdist
 
 
 def test_a_changed_series_needs_a_new_revision(project: Project) -> None:

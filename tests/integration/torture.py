@@ -31,14 +31,13 @@ from pathlib import Path
 
 import requests
 
-from astronomer_certified.effects import free_port
-from astronomer_certified.index import Credentials
-from astronomer_certified.index.credentials import set_password
+from astronomer_certified.effects.processes import free_port
+from astronomer_certified.index.auth.credentials import Credentials, set_password
 
 _SERVE = """
 import sys
 from pathlib import Path
-from astronomer_certified.cli import main
+from astronomer_certified.commands.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

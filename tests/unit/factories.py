@@ -28,11 +28,12 @@ from astronomer_certified.artifacts import (
     PinnedFile,
     Python,
     Release,
-    SourceKind,
     Stamp,
     Target,
     UpstreamFile,
 )
+from astronomer_certified.certify.certificate import FORMAT, Certificate, HashedFile, MadeWheel, PatchedWheel, Proofs
+from astronomer_certified.source import kinds
 from astronomer_certified.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -206,7 +207,7 @@ def distribution(**changes: Any) -> Distribution:
     whole = Distribution(
         name=canonicalize_name("demo"),
         release=Release(Version("1.0"), 1),
-        kind=SourceKind.SDIST,
+        kind=kinds.SDIST,
         source=nothing,
         upstream_wheel=replace(nothing, filename="demo-1.0-py3-none-any.whl"),
         uploaded=UPLOADED,
@@ -270,3 +271,26 @@ def constraints(python: str, core: Mapping[str, str], **extras: Mapping[str, str
 def workspace(root: Path) -> Workspace:
     root.mkdir(parents=True, exist_ok=True)
     return Workspace(root=root, build=root / "build", dist=root / "dist", index=root / "index", cache=root / "cache")
+
+
+def certificate(*, patches: tuple[str, ...] = (), **values: Any) -> Certificate:
+    """A certificate of 2.1.0-4; `values` replace what it says."""
+    made = MadeWheel(file="astronomer_certified-2.1.0.post4-py3-none-any.whl", sha256="b" * 64, size=10)
+    core = PatchedWheel(
+        distribution="apache-airflow", file="apache_airflow-2.1.0+astro.4-py3-none-any.whl", sha256="a" * 64, size=20,
+        built_with="3.11.7", patches=patches, offsets=(), restored=(), wheel_diff=(),
+    )  # fmt: skip
+    whole: dict[str, Any] = {
+        "format": FORMAT,
+        "release": "2.1.0-4",
+        "source": HashedFile(file="apache-airflow-2.1.0.tar.gz", sha256="c" * 64),
+        "inputs": {},
+        "patched_wheels": (core,),
+        "certified_wheel": made,
+        "wheelhouse": (),
+        "installs": (),
+        "installers": (),
+        "proofs": Proofs(python="3.8.18", results=()),
+        "not_done": (),
+    }
+    return Certificate(**{**whole, **values})

@@ -14,8 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from astronomer_certified import certified_wheel, constraints, manifest
 from astronomer_certified.artifacts import Manifest
+from astronomer_certified.build import certified_wheel
+from astronomer_certified.closure import constraints
+from astronomer_certified.project import manifest
 from astronomer_certified.workspace import Workspace
 
 DOCUMENT = Path(os.environ.get("CERTIFIED_ARCHITECTURE_DOCUMENT") or ROOT / "docs" / "architecture-document.md")

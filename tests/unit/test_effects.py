@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from factories import ROOT, tree, write_tree
 
-from astronomer_certified import effects
+from astronomer_certified.effects import disk, processes
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
 WRITE_FILE_AND_HANG = """
 import sys
 from pathlib import Path
-from astronomer_certified import effects
-with effects.atomic_file(Path(sys.argv[1])) as beside:
+from astronomer_certified.effects import disk, processes
+with disk.atomic_file(Path(sys.argv[1])) as beside:
     beside.write_bytes(b"half")
     print("half", flush=True)
     sys.stdin.read()
@@ -32,8 +32,8 @@ with effects.atomic_file(Path(sys.argv[1])) as beside:
 WRITE_FOLDER_AND_HANG = """
 import sys
 from pathlib import Path
-from astronomer_certified import effects
-with effects.atomic_folder(Path(sys.argv[1])) as beside:
+from astronomer_certified.effects import disk, processes
+with disk.atomic_folder(Path(sys.argv[1])) as beside:
     (beside / "one").write_text("half")
     print("half", flush=True)
     sys.stdin.read()
@@ -42,8 +42,8 @@ with effects.atomic_folder(Path(sys.argv[1])) as beside:
 LOCK_AND_HANG = """
 import sys
 from pathlib import Path
-from astronomer_certified import effects
-with effects.lock(Path(sys.argv[1]), on_wait=print):
+from astronomer_certified.effects import disk, processes
+with disk.lock(Path(sys.argv[1]), on_wait=print):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -94,7 +94,7 @@ def hanging(script: str, target: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_file_appears_with_its_whole_content_and_in_a_new_folder(tmp_path: Path) -> None:
-    effects.write_atomic(tmp_path / "a" / "b" / "file", b"content")
+    disk.write_atomic(tmp_path / "a" / "b" / "file", b"content")
     assert tree(tmp_path) == {"a/b/file": b"content"}
     assert (tmp_path / "a/b/file").stat().st_mode & 0o777 == 0o644
 
@@ -102,12 +102,12 @@ def test_a_file_appears_with_its_whole_content_and_in_a_new_folder(tmp_path: Pat
 def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")
-    interrupted(effects.atomic_file(target), lambda beside: beside.write_bytes(b"half"))
+    interrupted(disk.atomic_file(target), lambda beside: beside.write_bytes(b"half"))
     assert tree(tmp_path) == {"file": b"old"}
 
 
 def test_an_error_in_the_block_leaves_no_file_where_none_was(tmp_path: Path) -> None:
-    interrupted(effects.atomic_file(tmp_path / "file"), lambda beside: beside.write_bytes(b"half"))
+    interrupted(disk.atomic_file(tmp_path / "file"), lambda beside: beside.write_bytes(b"half"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +125,7 @@ def test_a_reader_sees_the_old_or_the_new_file_and_nothing_between(tmp_path: Pat
     reader = threading.Thread(target=read)
     reader.start()
     for content in sorted(contents) * 10:
-        effects.write_atomic(target, content)
+        disk.write_atomic(target, content)
     done.set()
     reader.join()
     assert seen <= contents
@@ -139,7 +139,7 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_sweep_clears_up(tmp_pat
         process.wait()
     assert target.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
-    effects.sweep(tmp_path)
+    disk.sweep(tmp_path)
     assert tree(tmp_path) == {"file": b"old"}
 
 
@@ -149,7 +149,7 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_sweep_clears_up(tmp_pat
 def test_a_folder_appears_whole_and_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "a" / "folder"
     for content in ("old", "new"):
-        with effects.atomic_folder(target) as beside:
+        with disk.atomic_folder(target) as beside:
             write_tree(beside, {f"{content}.txt": content, "sub/file": content})
     assert tree(tmp_path) == {"a/folder/new.txt": b"new", "a/folder/sub/file": b"new"}
     assert target.stat().st_mode & 0o777 == 0o755
@@ -158,7 +158,7 @@ def test_a_folder_appears_whole_and_takes_the_place_of_the_old_one(tmp_path: Pat
 
 def test_an_error_in_the_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
     write_tree(tmp_path / "folder", {"file": "old"})
-    interrupted(effects.atomic_folder(tmp_path / "folder"), lambda beside: write_tree(beside, {"file": "half"}))
+    interrupted(disk.atomic_folder(tmp_path / "folder"), lambda beside: write_tree(beside, {"file": "half"}))
     assert tree(tmp_path) == {"folder/file": b"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
@@ -170,43 +170,43 @@ def test_a_writer_that_is_killed_leaves_the_old_folder_and_sweep_clears_up(tmp_p
         process.wait()
     assert tree(tmp_path / "folder") == {"file": b"old"}
     assert len(list(tmp_path.iterdir())) == 2
-    effects.sweep(tmp_path)
+    disk.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_scratch_folder_is_gone_afterwards_whatever_happens(tmp_path: Path) -> None:
-    scratch = effects.scratch_folder(tmp_path / "scratch", "work")
+    scratch = disk.scratch_folder(tmp_path / "scratch", "work")
     interrupted(scratch, lambda folder: write_tree(folder, {"deep/file": "x"}))
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_sweep_takes_temporaries_only(tmp_path: Path) -> None:
     write_tree(tmp_path, {"file": "", ".hidden": "", "folder/.x.tmp-1": "", ".x.tmp-1": "", ".y.tmp-2/file": ""})
-    effects.sweep(tmp_path)
+    disk.sweep(tmp_path)
     assert tree(tmp_path).keys() == {"file", ".hidden", "folder/.x.tmp-1"}
-    effects.sweep(tmp_path / "not there")
+    disk.sweep(tmp_path / "not there")
 
 
 def test_a_folder_in_memory_is_used_only_when_it_is_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = tmp_path / "memory"
     memory.mkdir()
-    monkeypatch.setattr(effects, "_MEMORY", memory)
-    monkeypatch.setattr(effects, "_MEMORY_NEEDED", 0)
-    ours = effects.memory_folder(tmp_path / "build")
+    monkeypatch.setattr(disk, "_MEMORY", memory)
+    monkeypatch.setattr(disk, "_MEMORY_NEEDED", 0)
+    ours = disk.memory_folder(tmp_path / "build")
     assert ours.parent == memory
-    assert ours != effects.memory_folder(tmp_path / "another")
+    assert ours != disk.memory_folder(tmp_path / "another")
     ours.mkdir()
-    assert effects.memory_folder(tmp_path / "build") == ours
+    assert disk.memory_folder(tmp_path / "build") == ours
     ours.rmdir()
     ours.symlink_to(tmp_path)
-    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
+    assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
 
 
 def test_without_room_in_memory_the_disk_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(effects, "_MEMORY_NEEDED", 2**80)
-    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
-    monkeypatch.setattr(effects, "_MEMORY", tmp_path / "not there")
-    assert effects.memory_folder(tmp_path / "build") == tmp_path / "build"
+    monkeypatch.setattr(disk, "_MEMORY_NEEDED", 2**80)
+    assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
+    monkeypatch.setattr(disk, "_MEMORY", tmp_path / "not there")
+    assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
 
 
 # --- locks
@@ -222,7 +222,7 @@ def test_a_lock_keeps_another_process_out_until_its_holder_is_killed(tmp_path: P
         waiting.set()
 
     def enter() -> None:
-        with effects.lock(path, on_wait=waits):
+        with disk.lock(path, on_wait=waits):
             entered.set()
 
     with hanging(LOCK_AND_HANG, path) as holder:
@@ -238,13 +238,13 @@ def test_a_lock_keeps_another_process_out_until_its_holder_is_killed(tmp_path: P
 
 def test_a_free_lock_is_taken_without_a_word_again_and_again(tmp_path: Path) -> None:
     for _ in range(2):
-        with effects.lock(tmp_path / "lock", on_wait=lambda pid: pytest.fail(f"waits for {pid}")):
+        with disk.lock(tmp_path / "lock", on_wait=lambda pid: pytest.fail(f"waits for {pid}")):
             assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
 def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    interrupted(effects.lock(tmp_path / "lock", on_wait=pytest.fail))
-    with effects.lock(tmp_path / "lock", on_wait=pytest.fail):
+    interrupted(disk.lock(tmp_path / "lock", on_wait=pytest.fail))
+    with disk.lock(tmp_path / "lock", on_wait=pytest.fail):
         pass
 
 
@@ -260,8 +260,8 @@ def test_a_server_runs_while_its_block_does_and_its_children_end_with_it(tmp_pat
         "time.sleep(60)\n"
     )
     log = tmp_path / "logs" / "server.log"
-    environment = effects.clean_environment()
-    with effects.background([sys.executable, "-c", script], cwd=tmp_path, env=environment, log=log) as runs:
+    environment = processes.clean_environment()
+    with processes.background([sys.executable, "-c", script], cwd=tmp_path, env=environment, log=log) as runs:
         assert wait_until(lambda: log.read_text().endswith("\n"))
         child = int(log.read_text())
         assert runs()
@@ -272,7 +272,7 @@ def test_a_server_runs_while_its_block_does_and_its_children_end_with_it(tmp_pat
 def test_a_server_that_ended_by_itself_is_known(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "print('bye')"]
     log = tmp_path / "log"
-    with effects.background(words, cwd=tmp_path, env=effects.clean_environment(), log=log) as runs:
+    with processes.background(words, cwd=tmp_path, env=processes.clean_environment(), log=log) as runs:
         assert wait_until(lambda: not runs())
     assert log.read_text() == "bye\n"
 
@@ -288,7 +288,7 @@ def test_a_child_knows_nothing_of_the_callers_settings(monkeypatch: pytest.Monke
         monkeypatch.setenv(name, "changed")
     for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "PIP_CERT", "UV_CACHE_DIR"):
         monkeypatch.setenv(name, "kept")
-    environment = effects.clean_environment(EXTRA="1")
+    environment = processes.clean_environment(EXTRA="1")
     assert environment.keys().isdisjoint(settings)
     assert {name for name, value in environment.items() if value == "kept"} >= {
         "HTTPS_PROXY",
@@ -298,23 +298,23 @@ def test_a_child_knows_nothing_of_the_callers_settings(monkeypatch: pytest.Monke
     assert environment["PATH"] == os.environ["PATH"]
     assert environment["PIP_CONFIG_FILE"] == os.devnull
     assert environment["EXTRA"] == "1"
-    assert effects.clean_environment(PATH="/bin")["PATH"] == "/bin"
+    assert processes.clean_environment(PATH="/bin")["PATH"] == "/bin"
 
 
 def test_a_child_gets_the_clean_environment_and_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/changed")
     script = "import os, sys; print(os.environ.get('PYTHONPATH'), os.environ['LC_ALL'], repr(sys.stdin.read()))"
-    assert effects.run([sys.executable, "-c", script]).stdout == "None C.UTF-8 ''\n"
+    assert processes.run([sys.executable, "-c", script]).stdout == "None C.UTF-8 ''\n"
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(EnvironmentMissing, match="program not found: no-such-program"):
-        effects.run(["no-such-program", "x"])
+        processes.run(["no-such-program", "x"])
 
 
 def test_a_folder_that_is_not_there_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="no such folder") as caught:
-        effects.run([sys.executable, "-V"], cwd=tmp_path / "not there")
+        processes.run([sys.executable, "-V"], cwd=tmp_path / "not there")
     assert str(tmp_path / "not there") in str(caught.value)
 
 
@@ -322,14 +322,14 @@ def test_a_file_that_may_not_be_executed_is_named(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     with pytest.raises(EnvironmentMissing, match="cannot be executed") as caught:
-        effects.run([program])
+        processes.run([program])
     assert str(program) in str(caught.value)
 
 
 def test_a_program_that_fails_is_shown_with_its_own_last_words() -> None:
     script = "import sys; print('\\n'.join(map(str, range(100)))); sys.stderr.write('the reason\\n'); sys.exit(3)"
     with pytest.raises(CommandFailed) as caught:
-        effects.run([sys.executable, "-c", script])
+        processes.run([sys.executable, "-c", script])
     assert caught.value.what == f"{Path(sys.executable).name} ended with status 3"
     assert caught.value.details[0].startswith(sys.executable)
     assert caught.value.details[-2:] == ("99", "the reason")
@@ -337,13 +337,13 @@ def test_a_program_that_fails_is_shown_with_its_own_last_words() -> None:
 
 
 def test_a_failure_may_be_wanted() -> None:
-    assert effects.run([sys.executable, "-c", "raise SystemExit(3)"], check=False).returncode == 3
+    assert processes.run([sys.executable, "-c", "raise SystemExit(3)"], check=False).returncode == 3
 
 
 def test_a_log_holds_the_command_and_everything_it_printed(tmp_path: Path) -> None:
     script = "import sys; print('out', flush=True); sys.stderr.write('err\\n'); sys.exit(1)"
     with pytest.raises(CommandFailed, match="ended with status 1") as caught:
-        effects.run([sys.executable, "-c", script], log=tmp_path / "logs" / "log")
+        processes.run([sys.executable, "-c", script], log=tmp_path / "logs" / "log")
     lines = (tmp_path / "logs" / "log").read_text().splitlines()
     assert lines[0].startswith(f"$ {sys.executable}")
     assert lines[-2:] == ["out", "err"]
@@ -352,16 +352,16 @@ def test_a_log_holds_the_command_and_everything_it_printed(tmp_path: Path) -> No
 
 def test_a_program_that_takes_too_long_is_ended() -> None:
     with pytest.raises(CommandFailed, match=r"did not end within 0\.2 s"):
-        effects.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
+        processes.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
 
 
 def test_output_that_is_no_utf_8_is_no_error() -> None:
     script = "import sys; sys.stdout.buffer.write(b'\\xff\\n')"
-    assert effects.run([sys.executable, "-c", script]).stdout == "\ufffd\n"
+    assert processes.run([sys.executable, "-c", script]).stdout == "\ufffd\n"
 
 
 def test_a_full_disk_is_one_message_with_a_hint() -> None:
-    error = effects.as_workspace_error(OSError(28, "No space left on device", "/build/tree"))
+    error = disk.as_workspace_error(OSError(28, "No space left on device", "/build/tree"))
     assert error.what == "/build/tree: No space left on device"
     assert "free some space" in str(error.hint)
 
@@ -370,23 +370,23 @@ def test_a_full_disk_is_one_message_with_a_hint() -> None:
 
 
 def test_bytes_go_through_a_program_as_they_are(tmp_path: Path) -> None:
-    done = effects.pipe(["cat"], cwd=tmp_path, env=effects.clean_environment(), stdin=b"\xff\r\n\0")
+    done = processes.pipe(["cat"], cwd=tmp_path, env=processes.clean_environment(), stdin=b"\xff\r\n\0")
     assert done.stdout == b"\xff\r\n\0"
 
 
 def test_a_status_that_is_not_expected_is_an_error_with_what_was_said(tmp_path: Path) -> None:
     words = ["sh", "-c", "echo why >&2; exit 3"]
-    env = effects.clean_environment()
-    assert effects.pipe(words, cwd=tmp_path, env=env, statuses=(0, 3)).returncode == 3
+    env = processes.clean_environment()
+    assert processes.pipe(words, cwd=tmp_path, env=env, statuses=(0, 3)).returncode == 3
     with pytest.raises(CommandFailed, match=r"sh ended with status 3\n.*\n  why"):
-        effects.pipe(words, cwd=tmp_path, env=env)
+        processes.pipe(words, cwd=tmp_path, env=env)
 
 
 def test_a_program_or_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentMissing, match="program not found: no-such-program"):
-        effects.pipe(["no-such-program"], cwd=tmp_path, env=effects.clean_environment())
+        processes.pipe(["no-such-program"], cwd=tmp_path, env=processes.clean_environment())
     with pytest.raises(CommandFailed, match="no such folder: "):
-        effects.pipe(["cat"], cwd=tmp_path / "gone", env=effects.clean_environment())
+        processes.pipe(["cat"], cwd=tmp_path / "gone", env=processes.clean_environment())
 
 
 def test_a_folder_that_several_make_at_once_is_whole_and_nobody_fails(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_a_folder_that_several_make_at_once_is_whole_and_nobody_fails(tmp_path: 
 
     def make(content: str) -> None:
         for _ in range(100):
-            with effects.atomic_folder(target) as beside:
+            with disk.atomic_folder(target) as beside:
                 write_tree(beside, {"first": content, "second": content})
 
     with ThreadPoolExecutor(max_workers=4) as pool:

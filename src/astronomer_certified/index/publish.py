@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 from packaging.utils import NormalizedName
 
 from astronomer_certified.errors import PublishError
-
-from . import distributions
-from .credentials import Credentials
+from astronomer_certified.index.auth.credentials import Credentials
+from astronomer_certified.index.store import validation
 
 if TYPE_CHECKING:
     import requests
@@ -135,7 +134,7 @@ def _candidate(path: Path) -> _Candidate:
     except OSError as err:
         raise PublishError(f"{path} cannot be read", details=[str(err)], hint="build it before publishing it") from err
     published = PublishedFile(filename=path.name, sha256=sha256, size=size, uploaded=False)
-    return _Candidate(path=path, project=distributions.parse(path.name).project, file=published)
+    return _Candidate(path=path, project=validation.parse(path.name).project, file=published)
 
 
 def _refuse_duplicates(candidates: Iterable[_Candidate]) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from astronomer_certified import manifest, revisions, series
 from astronomer_certified.artifacts import Distribution, Manifest, Release
-from astronomer_certified.effects import write_atomic
+from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import ManifestError, PublishError
-from astronomer_certified.revisions import Revision
-from astronomer_certified.series import Patch
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import manifest, revisions
+from astronomer_certified.project.revisions import Revision
 from astronomer_certified.workspace import Workspace
 
 from . import messages

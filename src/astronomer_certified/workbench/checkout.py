@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astronomer_certified import effects, series
 from astronomer_certified.artifacts import Distribution, Offset
-from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
+from astronomer_certified.effects import disk
+from astronomer_certified.effects.disk import atomic_folder, sha256_of, write_atomic
 from astronomer_certified.errors import SeriesError, WorkspaceError
-from astronomer_certified.series import Patch
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import catalogue
 from astronomer_certified.workspace import Workspace
 
 from . import history, messages, patch_folder, sources
@@ -80,7 +82,7 @@ def make(
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
-        effects.sweep(folder.parent, folder.name)
+        disk.sweep(folder.parent, folder.name)
         return _made(distribution, source, folder, also, partly=partly)
 
 
@@ -88,7 +90,7 @@ def _made(
     distribution: Distribution, source: Source, folder: Path, also: Sequence[Source], *, partly: bool
 ) -> Checkout:
     patches = series.read(distribution.folder)
-    title = sources.title(distribution)
+    title = catalogue.title(distribution)
     with atomic_folder(folder) as beside:
         repository = Repository.of(beside)
         repository.create(BRANCH)

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astronomer_certified import series
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import SeriesError, WorkspaceError
-from astronomer_certified.series import Patch
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import catalogue
 from astronomer_certified.workspace import Workspace
 
-from . import checkout, completion, history, meanwhile, messages, patch_folder, sources
+from . import checkout, history, messages, missing_fields, patch_folder, rebase
 from .checkout import State
-from .completion import Ask, nobody
+from .missing_fields import Ask, nobody
 from .repository import Repository
 
 _LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B"
@@ -57,7 +58,7 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     Raises `SeriesError` or `WorkspaceError`, and leaves the series as it was.
     """
     state = checkout.read_state(folder)
-    distribution = sources.named(workspace, state.title)
+    distribution = catalogue.named(workspace, state.title)
     with patch_folder.held(workspace, distribution):
         return _exported(folder, checkout.read_state(folder), distribution, ask)
 
@@ -66,7 +67,7 @@ def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) 
     repository = Repository.of(folder)
     _refuse_unfinished(folder, repository, state)
     if checkout.digests(distribution.folder) != state.digests:
-        state = meanwhile.caught_up(folder, state, distribution)
+        state = rebase.caught_up(folder, state, distribution)
     if repository.resolve("HEAD") == state.tip and not state.left:
         if state.port:  # aborted or skipped: nothing of it is left to wait for
             checkout.write_state(folder, replace(state, port={}))
@@ -173,9 +174,9 @@ def _rendered(
         problems += _refusals(commit, diffs[commit.id])
         before = by_subject.get(commit.subject)
         said = {**commit.fields, "Author": commit.author, "Last-Update": commit.committed}
-        fields, missing = completion.completed(commit.subject, said, before, ask)
+        fields, missing = missing_fields.completed(commit.subject, said, before, ask)
         problems += [f"{commit.subject}: lacks {what}" for what in missing]
-        lost += [f"{name} does not say any more: {what}" for what in completion.lost(fields, before)]
+        lost += [f"{name} does not say any more: {what}" for what in missing_fields.lost(fields, before)]
         if not problems:
             old_content = (distribution.folder / before.name).read_bytes() if before is not None else None
             written[name] = render(fields, diffs[commit.id], old_content)

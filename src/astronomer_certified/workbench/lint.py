@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astronomer_certified import series
+from astronomer_certified.advisories import records
+from astronomer_certified.advisories.records import Advisory
 from astronomer_certified.artifacts import METADATA_SOURCES, Distribution
-from astronomer_certified.diffs import FileDiff
 from astronomer_certified.errors import SeriesError
-from astronomer_certified.manifest import CORE
-from astronomer_certified.series import Overlay, Patch
+from astronomer_certified.patches import series
+from astronomer_certified.patches.diffs import FileDiff
+from astronomer_certified.patches.series import Overlay, Patch
+from astronomer_certified.project import catalogue
+from astronomer_certified.project.manifest import CORE
 from astronomer_certified.workspace import Workspace
 
-from . import advisories, messages, sources
-from .advisories import Advisory
+from . import messages, sources
 from .repository import CommitTree
 
 _REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(#\d+|@[0-9a-f]{7,})|https?://\S+|\b\d+\.\d+\.\d+\b|\bnone: \S")
@@ -42,9 +44,9 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     """One line that says what was looked at. Raises `SeriesError` with every problem of every series."""
     problems: list[str] = []
     count = 0
-    known = {item.id: item for item in advisories.load(workspace)}
+    known = {item.id: item for item in records.load(workspace)}
     for distribution in distributions:
-        title = sources.title(distribution)
+        title = catalogue.title(distribution)
         try:
             patches = series.read(distribution.folder)
         except SeriesError as err:
@@ -156,7 +158,7 @@ def _whitespace(file: FileDiff) -> Iterator[str]:
 def _application(whole: _Series) -> Iterator[str]:
     """Every patch applies exactly where it says, and alone with those that it says it depends on."""
     tree = Overlay(whole.tree)
-    title = sources.title(whole.distribution)
+    title = catalogue.title(whole.distribution)
     for patch in whole.patches:
         try:
             yield from (f"{offset}: export it again" for offset in tree.apply(patch, against=title))

@@ -14,10 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from astronomer_certified import effects, series
 from astronomer_certified.artifacts import Distribution
-from astronomer_certified.effects import atomic_folder, sha256_of, write_atomic
+from astronomer_certified.effects import disk
+from astronomer_certified.effects.disk import atomic_folder, sha256_of, write_atomic
 from astronomer_certified.errors import WorkspaceError
+from astronomer_certified.patches import series
 from astronomer_certified.workspace import Workspace
 
 _INTENDED = "intended.json"
@@ -36,8 +37,8 @@ def held(workspace: Workspace, distribution: Distribution) -> Iterator[None]:
     def waiting(pid: str) -> None:
         _say(f"waiting for another command that works on {distribution.folder} (process {pid})")
 
-    with effects.lock(workspace.build / "locks" / name, waiting):
-        effects.sweep(distribution.folder)
+    with disk.lock(workspace.build / "locks" / name, waiting):
+        disk.sweep(distribution.folder)
         if _backup(distribution.folder).is_dir():
             _restore(distribution.folder)
             _say(f"{distribution.folder}: an export was killed; the series is as it was before it")

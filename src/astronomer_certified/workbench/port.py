@@ -16,10 +16,12 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from astronomer_certified import effects, series
 from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects import disk
 from astronomer_certified.errors import CertifiedError, SeriesError, WorkspaceError
-from astronomer_certified.series import Patch
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import catalogue
 from astronomer_certified.workspace import Workspace
 
 from . import checkout, export, history, patch_folder, sources
@@ -63,7 +65,7 @@ class Origin:
     @property
     def title(self) -> str:
         """The name of the series that has it."""
-        return sources.title(self.distribution)
+        return catalogue.title(self.distribution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +114,12 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     patch = origin.patch
     there = series.read(target.folder)
     report = Ported(
-        patch=patch.slug, origin=origin.title, target=sources.title(target), fate=Fate.THERE, proofs=patch.proofs
+        patch=patch.slug, origin=origin.title, target=catalogue.title(target), fate=Fate.THERE, proofs=patch.proofs
     )
     if any(patch.slug == other.slug or patch.subject == other.subject for other in there):
         return report
     from_source, to_source = (sources.imported(workspace, item) for item in (origin.distribution, target))
-    with effects.scratch_folder(effects.memory_folder(workspace.root / "build"), "port") as scratch:
+    with disk.scratch_folder(disk.memory_folder(workspace.root / "build"), "port") as scratch:
         repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
         repository.create("port", bare=True)
         merge = _merge(repository, origin, from_source, target, to_source, there)
@@ -138,7 +140,7 @@ def _merge(
     there: tuple[Patch, ...],
 ) -> _Merge:  # fmt: skip
     before, after = _change(repository, origin, from_source)
-    title = sources.title(target)
+    title = catalogue.title(target)
     tip = history.write(repository, to_source.commit, there, against=title, ref="refs/heads/target").tip
     status, tree, conflicts = _three_way(repository, before, after, tip)
     if status == 0 and tree == repository.text("rev-parse", f"{tip}^{{tree}}"):
@@ -188,7 +190,7 @@ def _exact(
     repository: Repository, patch: Patch, target: Distribution, to_source: Source, there: tuple[Patch, ...]
 ) -> history.History | None:
     """The target's series with the patch as it is, and the offsets of its hunks; None when it does not apply."""
-    title = sources.title(target)
+    title = catalogue.title(target)
     try:
         made = history.write(repository, to_source.commit, (*there, patch), against=title, ref="refs/heads/exact")
     except SeriesError:
@@ -235,7 +237,7 @@ def _write(
     content = export.render(fields, history.diff(repository, merge.tip, merge.tree))
     name = export.next_name([other.name for other in there], patch.slug)
     new = series.parse(target.folder / name, content)
-    export.verify(repository, to_source.commit, merge.tree, [*there, new], against=sources.title(target))
+    export.verify(repository, to_source.commit, merge.tree, [*there, new], against=catalogue.title(target))
     old = {other.name: (target.folder / other.name).read_bytes() for other in there}
     export.replace_series(target, {**old, name: content})
     return target.folder / name

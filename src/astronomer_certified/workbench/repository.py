@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from astronomer_certified.effects import clean_environment, pipe
+from astronomer_certified.effects.processes import clean_environment, pipe
 from astronomer_certified.errors import CommandFailed
 
 # Whatever the engineer's own git is told: the same commits and the same diffs on every machine.

@@ -1,0 +1,1 @@
+"""Known vulnerabilities, and what each release says of each."""

@@ -1,0 +1,229 @@
+"""Series + advisories -> the carry matrix: what each version carries, has from upstream, does not need, or lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.version import Version
+
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import catalogue, manifest
+from astronomer_certified.workspace import Workspace
+
+from . import records
+
+APPLIED, IN_UPSTREAM, NOT_AFFECTED, MISSING, UNKNOWN = "applied", "in upstream", "not affected", "missing", "unknown"
+_SIGNS = {APPLIED: "yes", IN_UPSTREAM: "up", NOT_AFFECTED: ".", MISSING: "NO", UNKNOWN: "-"}
+_LEGEND = (
+    "yes: our patch is applied; up: upstream's source has the fix; .: not affected; NO: affected and not fixed;"
+    " -: no record says whether it is needed"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One vulnerability, or one patch without any; its state by version, and the patches and proofs that fix it."""
+
+    id: str
+    summary: str
+    rank: int | None
+    changes: tuple[str, ...]
+    patches: tuple[str, ...]
+    proofs: tuple[str, ...]
+    states: Mapping[Version, str]
+
+    def count(self, *states: str) -> int:
+        """For how many versions one of these is the state."""
+        return sum(state in states for state in self.states.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """The rows, in order of importance, and the versions that they speak of."""
+
+    versions: tuple[Version, ...]
+    rows: tuple[Row, ...]
+
+    def chosen(self, name: str) -> Matrix:
+        """Only the rows of one CVE id or patch; of all vulnerabilities for `all`."""
+        rows = [
+            row
+            for row in self.rows
+            if name.upper() == row.id or name in row.patches or (name == "all" and _is_advisory(row))
+        ]
+        return Matrix(versions=self.versions, rows=tuple(rows))
+
+
+def load(workspace: Workspace) -> Matrix:
+    """The matrix of every release that patches/ states and every version that an advisory names.
+
+    A release carries the patches of its core and of its repairs.
+    """
+    known = records.load(workspace)
+    carried = {
+        version: [
+            patch for item in manifest.load(workspace, version).distributions for patch in series.read(item.folder)
+        ]
+        for version in workspace.versions()
+    }
+    versions = tuple(sorted({*carried, *(version for item in known for version in item.versions)}))
+    rows = [_row_of(item, versions, carried) for item in known]
+    told = {slug for row in rows for slug in row.patches}
+    others = dict.fromkeys(patch.slug for patches in carried.values() for patch in patches if patch.slug not in told)
+    return Matrix(versions=versions, rows=(*rows, *(_row_without(slug, versions, carried) for slug in others)))
+
+
+def _row_of(item: records.Advisory, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]]) -> Row:
+    fixing = {version: [patch for patch in carried.get(version, ()) if item.fixed_by(patch)] for version in versions}
+    found = [patch for patches in fixing.values() for patch in patches]
+    return Row(
+        id=item.id,
+        summary=item.summary,
+        rank=item.rank,
+        changes=item.changes,
+        patches=_once(patch.slug for patch in found),
+        proofs=_proofs(found, item.id),
+        states={version: APPLIED if fixing[version] else item.state(version) for version in versions},
+    )
+
+
+def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]]) -> Row:
+    """A patch of which no advisory knows."""
+    by_version = {version: [p for p in carried.get(version, ()) if p.slug == slug] for version in versions}
+    found = [patch for patches in by_version.values() for patch in patches]
+    references = (patch.fields.get("Bug") or patch.fields.get("Applied-Upstream", "") for patch in found)
+    return Row(
+        id="",
+        summary=found[0].subject,
+        rank=None,
+        changes=_once(reference.strip() for reference in references),
+        patches=(slug,),
+        proofs=_proofs(found),
+        states={version: APPLIED if by_version[version] else UNKNOWN for version in versions},
+    )
+
+
+def _proofs(patches: Iterable[Patch], id: str = "") -> tuple[str, ...]:
+    """The proofs of these patches, or why there is none; where one is named for `id`, that one only."""
+    named: list[str] = []
+    for patch in patches:
+        own = [name for name in patch.proofs if id and name == f"test_{id.lower().replace('-', '_')}.py"]
+        named += own or patch.proofs or [patch.fields["Proof"].strip()]
+    return _once(named)
+
+
+def _once(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+def _is_advisory(row: Row) -> bool:
+    return bool(row.id)
+
+
+def counts(matrix: Matrix) -> str:
+    """How many affected pairs of version and vulnerability are fixed: of the ten most important, and of all."""
+    lines = []
+    for title, rows in (
+        ("ten most important", [row for row in matrix.rows if row.rank]),
+        ("all records", [row for row in matrix.rows if _is_advisory(row)]),
+    ):
+        fixed = sum(row.count(APPLIED) for row in rows)
+        affected = sum(row.count(APPLIED, MISSING) for row in rows)
+        pairs = f"{fixed} of {affected} affected pairs of version and vulnerability are fixed"
+        lines.append(f"{title}: {pairs} ({len(rows)} records)")
+    return "\n".join(lines)
+
+
+def values(matrix: Matrix) -> list[dict[str, Any]]:
+    """The rows as JSON has them."""
+    return [
+        {
+            "id": row.id,
+            "summary": row.summary,
+            "rank": row.rank,
+            "changes": list(row.changes),
+            "patches": list(row.patches),
+            "proofs": list(row.proofs),
+            "states": {str(version): state for version, state in row.states.items()},
+        }
+        for row in matrix.rows
+    ]
+
+
+def table(matrix: Matrix) -> str:
+    """The matrix for a terminal."""
+    heads = [str(version) for version in matrix.versions]
+    cells = [
+        [
+            row.id or "no CVE",
+            *(_SIGNS[row.states[version]] for version in matrix.versions),
+            ", ".join(row.patches) or f"({row.summary})",
+            ", ".join(row.changes),
+            ", ".join(proof.split(":")[0] for proof in row.proofs),
+        ]
+        for row in matrix.rows
+    ]
+    lines = [["vulnerability", *heads, "patch", "upstream", "proof"], *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    shown = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([*shown, "", _LEGEND, "", counts(matrix)])
+
+
+def page(matrix: Matrix) -> str:
+    """docs/carry-matrix.md."""
+    heads = ["vulnerability", "what", *map(str, matrix.versions), "patch", "upstream", "proof"]
+    lines = [
+        "# The carry matrix",
+        "",
+        "Which release carries which fix. Made from `patches/` and `advisories/`, and a test compares. Make it anew:",
+        "",
+        "    certified patch list --page > docs/carry-matrix.md",
+        "",
+        f"{_LEGEND}.",
+        "",
+        *(f"- {line}" for line in counts(matrix).splitlines()),
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for row in matrix.rows:
+        rank = f" ({row.rank})" if row.rank else ""
+        cells = [
+            f"{row.id}{rank}",
+            row.summary,
+            *(_SIGNS[row.states[version]] for version in matrix.versions),
+            ", ".join(row.patches),
+            ", ".join(row.changes),
+            ", ".join(row.proofs),
+        ]
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    lines += ["", "The number in brackets is the place among the ten most important."]
+    return "\n".join(lines) + "\n"
+
+
+def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
+    """The patches of one series as JSON has them."""
+    return [
+        {
+            "series": title,
+            "patch": patch.name,
+            "summary": patch.subject,
+            "cves": list(patch.cves),
+            "change": patch.fields.get("Bug", patch.fields.get("Applied-Upstream", "")).strip(),
+            "proofs": list(patch.proofs),
+        }
+        for patch in series.read(catalogue.named(workspace, title).folder)
+    ]
+
+
+def listing(workspace: Workspace, title: str) -> str:
+    """The patches of one series: name, CVE ids, change upstream, proof."""
+    rows = [
+        (row["patch"], " ".join(row["cves"]) or "-", row["change"], " ".join(row["proofs"]) or "none")
+        for row in listed(workspace, title)
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    return "\n".join("  ".join(word.ljust(w) for word, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,1 @@
+"""A patched tree, or pins -> wheels with reproducible bytes, compared with those of upstream."""

@@ -1,0 +1,135 @@
+"""Manifest + constraints -> the certified wheel: requires the core wheel, pins the whole closure, carries the payload.
+
+Plain data in, one file out; needs no interpreter but the tool's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from astronomer_certified.artifacts import Constraints, Manifest, Python, Wheel
+from astronomer_certified.formats import wheel_files
+from astronomer_certified.formats.wheel_files import Member
+
+NAME = canonicalize_name("astronomer-certified")
+_PACKAGE = "astronomer_certified"
+DEFAULT_EXTRA = "default"
+_PAYLOAD = Path(__file__).parents[1] / "payload"
+
+_SUMMARY = "Astronomer Certified: Apache Airflow {version} with a reviewed patch series and its whole closure pinned"
+_DESCRIPTION = """\
+Apache Airflow {version}, patched, pinned and proven.
+
+Install it with one command and nothing else:
+
+    pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres]=={version}.*'
+
+This wheel requires `apache-airflow=={patched}` and pins every package of the closure for Python {pythons}.
+`astronomer-certified --help` tells what else is in it. If you need other versions of some library, install
+`apache-airflow=={patched}` with constraints of your own.
+"""
+
+
+def build(manifest: Manifest, constraints: Sequence[Constraints], files: Mapping[str, bytes], folder: Path) -> Wheel:
+    """The certified wheel in `folder`. `files` are the constraints files to carry as data, by name."""
+    release = manifest.release
+    info = f"{_PACKAGE}-{release.certified}.dist-info"
+    members = {f"{_PACKAGE}/{name}": Member(content=content) for name, content in _payload().items()}
+    members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in files.items()}
+    members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest))
+    members[f"{info}/METADATA"] = Member(content=metadata(manifest, constraints).encode())
+    members[f"{info}/WHEEL"] = Member(
+        content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
+        b"Root-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    entry_points = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
+    members[f"{info}/entry_points.txt"] = Member(content=entry_points.encode())
+    target = folder / f"{_PACKAGE}-{release.certified}-py3-none-any.whl"
+    return wheel_files.write(target, members, manifest.core.epoch)
+
+
+def payload_files() -> tuple[Path, ...]:
+    """The source files of the runtime payload."""
+    return tuple(sorted(path for path in _PAYLOAD.rglob("*") if path.is_file() and path.suffix != ".pyc"))
+
+
+def _payload() -> dict[str, bytes]:
+    return {path.relative_to(_PAYLOAD).as_posix(): path.read_bytes() for path in payload_files()}
+
+
+def _release_record(manifest: Manifest) -> bytes:
+    release = manifest.release
+    record = {
+        "tag": release.tag,
+        "version": str(release.certified),
+        "apache-airflow": str(release.patched),
+        "pythons": [str(python) for python in manifest.pythons],
+    }
+    return (json.dumps(record, indent=1) + "\n").encode()
+
+
+def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
+    """The METADATA file (core metadata 2.1, which every pip from 19.3.1 on reads)."""
+    release = manifest.release
+    first, last = manifest.pythons[0], manifest.pythons[-1]
+    gaps = [Python(first.major, minor) for minor in range(first.minor, last.minor)]
+    without = "".join(f",!={python}.*" for python in gaps if python not in manifest.pythons)
+    pythons = ", ".join(str(python) for python in manifest.pythons)
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {NAME}",
+        f"Version: {release.certified}",
+        f"Summary: {_SUMMARY.format(version=release.upstream)}",
+        "License: Apache-2.0",
+        *(f"Classifier: Programming Language :: Python :: {python}" for python in manifest.pythons),
+        f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}",
+        "Description-Content-Type: text/markdown",
+        f"Requires-Dist: {manifest.core.name}=={release.patched}",
+        *(f"Requires-Dist: {line}" for line in _requirements(constraints, {c.python: c.core for c in constraints}, ())),
+    ]
+    for extra, names in extras(manifest, constraints).items():
+        spellings = _spellings(extra)
+        lines += [f"Provides-Extra: {spelling}" for spelling in spellings]
+        lines += [f"Requires-Dist: {line}" for line in _requirements(constraints, names, spellings)]
+    description = _DESCRIPTION.format(version=release.upstream, patched=release.patched, pythons=pythons)
+    return "\n".join(lines) + f"\n\n{description}"
+
+
+def extras(
+    manifest: Manifest, constraints: Sequence[Constraints]
+) -> dict[str, dict[Python, frozenset[NormalizedName]]]:
+    """What each extra adds to the core's closure, by Python, with the `default` extra among them."""
+    named = {extra: {c.python: c.extras[extra] - c.core for c in constraints} for extra in manifest.extras}
+    named[DEFAULT_EXTRA] = {
+        c.python: frozenset(name for extra in manifest.default_extras for name in c.extras[extra] - c.core)
+        for c in constraints
+    }
+    return dict(sorted(named.items()))
+
+
+def _spellings(extra: str) -> tuple[str, ...]:
+    """The extra as upstream writes it and as PEP 685 does: pips before 23.3 take a name only letter for letter."""
+    return tuple(dict.fromkeys((extra, canonicalize_name(extra))))
+
+
+def _requirements(
+    constraints: Sequence[Constraints], names: Mapping[Python, frozenset[NormalizedName]], extras: Sequence[str]
+) -> list[str]:
+    """One `name==version` line for each pin, marked with the Pythons that it is for and the extra that asks for it."""
+    where: dict[tuple[NormalizedName, str], list[Python]] = {}
+    for c in constraints:
+        for name in names[c.python]:
+            where.setdefault((name, str(c.pins[name].version)), []).append(c.python)
+    lines = []
+    for (name, version), pythons in sorted(where.items()):
+        marker = "" if len(pythons) == len(constraints) else " or ".join(f'python_version == "{p}"' for p in pythons)
+        if not extras:
+            lines.append(f"{name}=={version}" + (f" ; {marker}" if marker else ""))
+        for extra in extras:
+            both = f"({marker}) and " if " or " in marker else f"{marker} and " if marker else ""
+            lines.append(f'{name}=={version} ; {both}extra == "{extra}"')
+    return lines

@@ -1,0 +1,1 @@
+"""Published wheels -> the evidence that they install, run and are fixed."""

@@ -1,0 +1,180 @@
+"""The certificate of a release: one typed record, its JSON, and whether it speaks of what is here now.
+
+docs/certificate.schema.json is the JSON schema (draft 2020-12) of the file. A reader that meets another format number
+than its own must refuse the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from astronomer_certified.artifacts import Difference, NotDone, Release
+from astronomer_certified.effects.disk import sha256_of
+from astronomer_certified.errors import ManifestError
+from astronomer_certified.workspace import Workspace
+
+from .checks import CheckResult
+from .proofs import ProofResult
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FORMAT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashedFile:
+    """A file by its name and sha256 (lower-case hex)."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeWheel:
+    """A wheel by its name, sha256 and size in bytes."""
+
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchedWheel:
+    """A patched distribution's wheel: what was applied, with what it was built, and how it differs from upstream's.
+
+    `built_with` is the full version of the Python that built it, empty for a source that nobody builds. `offsets` are
+    hunks that applied at another line than their patch says, `restored` files that were taken from upstream's wheel.
+    """
+
+    distribution: str
+    file: str
+    sha256: str
+    size: int
+    built_with: str
+    patches: tuple[str, ...]
+    offsets: tuple[str, ...]
+    restored: tuple[str, ...]
+    wheel_diff: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """One certified install: what was typed, the full version of Python, pip's version, and every check that held."""
+
+    requirement: str
+    python: str
+    pip: str
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallerTrial:
+    """One installer, as `pip 19.3.1`, and the seconds that its installation took."""
+
+    installer: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installers:
+    """What other installers made of the same requirement on one Python: all of them could."""
+
+    requirement: str
+    python: str
+    trials: tuple[InstallerTrial, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """The proofs, run on one Python: each fails on upstream's wheel and passes on the patched one."""
+
+    python: str
+    results: tuple[ProofResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What was verified of a release. `release` is its AC tag; `inputs` the sha256 of every file of the project that
+    went into it, by path. `not_done` is what the machine could not do: a complete certificate has none."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    format: int
+    release: str
+    source: HashedFile
+    inputs: Mapping[str, str]
+    patched_wheels: tuple[PatchedWheel, ...]
+    certified_wheel: MadeWheel
+    wheelhouse: tuple[MadeWheel, ...]
+    installs: tuple[Install, ...]
+    installers: tuple[Installers, ...]
+    proofs: Proofs | None
+    not_done: tuple[NotDone, ...]
+
+    @property
+    def core(self) -> PatchedWheel:
+        """The core wheel, which comes first."""
+        return self.patched_wheels[0]
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # here: it takes longer to import than a run that has nothing to do
+
+    return TypeAdapter(kind)
+
+
+def parsed(kind: type[Any], values: Any) -> Any:
+    """The record of that class that JSON values state. Raises ValueError with every problem and its place."""
+    return _adapter(kind).validate_python(values)
+
+
+def schema() -> str:
+    """The JSON schema of a certificate, as text: docs/certificate.schema.json."""
+    found = _adapter(Certificate).json_schema()
+    found["properties"]["format"] = {"const": FORMAT, "title": "Format"}
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=1) + "\n"
+
+
+def rendered(certificate: Certificate) -> str:
+    """The certificate as the JSON text of its file."""
+    return json.dumps(_adapter(Certificate).dump_python(certificate, mode="json"), indent=1) + "\n"
+
+
+def read(path: Path) -> Certificate | None:
+    """The certificate of a file; None where there is none.
+
+    Raises `ManifestError` for what is no certificate, and for one of another format.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as err:
+        raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
+    number = values.get("format", 1) if isinstance(values, dict) else None
+    if number != FORMAT:
+        raise ManifestError(
+            f"{path}: a certificate of format {number}, and this tool reads {FORMAT}",
+            hint="certify the release again: certified release VERSION",
+        )
+    try:
+        certificate: Certificate = parsed(Certificate, values)
+    except ValueError as err:
+        raise ManifestError(f"{path} is no certificate", details=str(err).splitlines(), hint="git checkout it") from err
+    return certificate
+
+
+def kept(workspace: Workspace, release: Release) -> Certificate | None:
+    """The certificate that the project keeps of a release; None when it keeps none. Raises `ManifestError`."""
+    return read(workspace.kept_certificate(release))
+
+
+def is_current(workspace: Workspace, certificate: Certificate) -> bool:
+    """Whether manifest, series, patches and constraints are still those that the certificate speaks of."""
+    files = {workspace.root / name: sha256 for name, sha256 in certificate.inputs.items()}
+    return bool(files) and all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in files.items())

@@ -1,0 +1,189 @@
+"""What is tried in a certified install: a list of checks, each with a name, what it needs, and how it is run.
+
+A further check is one more object in the list that `checks_of` gives.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from astronomer_certified.artifacts import CommandLine, Release
+from astronomer_certified.effects.processes import background, free_port, run
+from astronomer_certified.errors import CommandFailed
+
+_COMMAND_TIMEOUT = 300.0
+_HEALTH_PATIENCE = 180.0
+_EXAMPLE = ("example_bash_operator", "runme_0", "2021-01-01")
+# What every version says of the example's command; that a task is marked as a success not every one does.
+_TESTED = "Command exited with return code 0"
+
+# Imports every hook of every provider: what finds a requirement that a provider does not declare.
+_IMPORT_HOOKS = """
+import importlib, pkgutil, sys
+try:
+    import airflow.providers as providers
+except ImportError:
+    print("no providers: their hooks are part of the core")
+    sys.exit()
+found = pkgutil.walk_packages(providers.__path__, "airflow.providers.", onerror=lambda name: None)
+hooks = sorted(module.name for module in found if ".hooks." in module.name)
+broken, apart = [], 0
+for name in hooks:
+    try:
+        importlib.import_module(name)
+    except Exception as err:
+        # A hook may build upon another provider, which is an extra of its own.
+        if isinstance(err, ImportError) and str(err.name).startswith("airflow.providers."):
+            apart += 1
+        else:
+            broken.append("%s: %r" % (name, err))
+print("; ".join(broken))
+print("%d hooks import, %d want another provider, %d fail" % (len(hooks) - apart - len(broken), apart, len(broken)))
+sys.exit(bool(broken))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A release in a virtual environment, as its user has it: a home folder and the environment of a process.
+
+    `services` are the addresses of servers that run beside it, by name; a check may need one.
+    """
+
+    release: Release
+    command_line: CommandLine
+    home: Path
+    env: Mapping[str, str]
+    logs: Path
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> str:
+        """What a command printed. Raises `CommandFailed`, also when it takes longer than 300 s."""
+        name = "-".join(word for word in words if word.isalnum())
+        log = self.logs / f"certify-{name[:40]}.log"
+        return run(words, cwd=self.home, env=self.env, timeout=_COMMAND_TIMEOUT, log=log).stdout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing to try. `run` says what it saw, in a few words, or raises `CommandFailed`.
+
+    `needs` names the services without which it cannot be tried.
+    """
+
+    name: str
+    run: Callable[[Installed], str]
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One thing that was tried and held: how long it took, and what was seen."""
+
+    name: str
+    seconds: float
+    seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How one of Airflow's command lines is spoken to, and what it says when it worked."""
+
+    init: tuple[str, ...]
+    initialised: str
+    list: tuple[str, ...]
+    test: tuple[str, ...]
+    # The settings under which the webserver must answer: 1.10 has two user interfaces.
+    interfaces: Mapping[str, Mapping[str, str]]
+
+
+_WORDS = {
+    CommandLine.FLAT: Words(
+        init=("initdb",),
+        initialised="Done",
+        list=("list_dags",),
+        test=("test",),
+        interfaces={
+            "webserver /health": {"AIRFLOW__WEBSERVER__RBAC": "False"},
+            "webserver /health, RBAC": {"AIRFLOW__WEBSERVER__RBAC": "True"},
+        },
+    ),
+    CommandLine.GROUPED: Words(
+        init=("db", "init"),
+        initialised="Initialization done",
+        list=("dags", "list"),
+        test=("tasks", "test"),
+        interfaces={"webserver /health": {}},
+    ),
+}
+
+
+def checks_of(command_line: CommandLine) -> tuple[Check, ...]:
+    """The checks of an Airflow with that command line, in the order in which they are tried."""
+    words = _WORDS[command_line]
+    return (
+        Check(
+            name="pip check", run=lambda place: place.command("python", "-m", "pip", "check").strip().splitlines()[-1]
+        ),
+        Check(name="airflow version", run=_version),
+        Check(name=_title(words.init), run=partial(_says, words.init, words.initialised)),
+        Check(name=_title(words.list), run=partial(_says, words.list, _EXAMPLE[0])),
+        Check(name=_title(words.test), run=partial(_says, (*words.test, *_EXAMPLE), _TESTED)),
+        Check(
+            name="providers", run=lambda place: place.command("python", "-c", _IMPORT_HOOKS).strip().splitlines()[-1]
+        ),
+        *(Check(name=name, run=partial(_health, settings)) for name, settings in words.interfaces.items()),
+    )
+
+
+def missing_services(check: Check, place: Installed) -> tuple[str, ...]:
+    """The services that a check needs and that do not run beside the install, by name."""
+    return tuple(sorted(check.needs - place.services.keys()))
+
+
+def _title(words: tuple[str, ...]) -> str:
+    return " ".join(("airflow", *words))
+
+
+def _version(place: Installed) -> str:
+    output = place.command("airflow", "version")
+    if not place.release.is_named_by(output):
+        raise CommandFailed(f"it does not say {place.release.patched}", details=output.splitlines()[-3:])
+    return str(place.release.patched)
+
+
+def _says(words: tuple[str, ...], wanted: str, place: Installed) -> str:
+    """`wanted`, if a line of what `airflow` with these words prints holds it."""
+    output = place.command("airflow", *words)
+    if any(wanted in line for line in output.splitlines()):
+        return wanted
+    raise CommandFailed(f"{wanted!r} is not in what it printed", details=output.splitlines()[-15:])
+
+
+def _health(settings: Mapping[str, str], place: Installed) -> str:
+    """What the webserver, started with these settings, says of its database at /health."""
+    port = free_port()
+    log = place.logs / "certify-webserver.log"
+    words = ["airflow", "webserver", "--port", str(port), "--hostname", "127.0.0.1", "--workers", "1"]
+    with background(words, cwd=place.home, env={**place.env, **settings}, log=log) as running:
+        until = time.monotonic() + _HEALTH_PATIENCE
+        while time.monotonic() < until and running():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:
+                    health = json.load(response)
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.5)
+                continue
+            status = health["metadatabase"]["status"]
+            if status != "healthy":
+                raise CommandFailed(f"/health says that the metadatabase is {status!r}")
+            return f"metadatabase {status}"
+    tail = log.read_text(errors="replace").splitlines()[-15:]
+    raise CommandFailed("the webserver did not answer /health", details=tail, hint=f"the whole output is in {log}")

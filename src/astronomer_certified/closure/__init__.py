@@ -1,0 +1,1 @@
+"""A manifest -> the pins of everything that is installed with it."""

@@ -1,0 +1,333 @@
+"""Resolutions -> the committed files of constraints/X.Y.Z/, and back. Reads and writes that folder only.
+
+    constraints-PY.txt          the closure of all extras on one Python, for `pip -c`
+    constraints-PY-hashes.txt   the same with the sha256 of every upstream file of each pin
+    extras.json                 which names of the closure each extra needs, by Python
+    files.json                  the file of every pin on each Python with its sha256: a wheel, or an sdist to build
+    build-requirements.txt      hashed: what sources of this era are built with
+    proof-requirements-PY.txt   hashed: what proofs are run with
+
+Each says from which inputs it was made; files made from other inputs are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from astronomer_certified.artifacts import (
+    Constraints,
+    Manifest,
+    Pin,
+    PinnedFile,
+    Python,
+    Resolution,
+    ResolvedPin,
+    WheelhouseItem,
+)
+from astronomer_certified.errors import ConstraintsError
+
+from .platforms import usable_wheel
+
+_INPUTS = "# inputs sha256: "
+# For files of an index that gives no upload times.
+_NO_TIME = datetime(1980, 1, 1, tzinfo=UTC)
+
+
+def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
+    """sha256 of everything in the repository that a resolution depends on.
+
+    `patches` maps the patches of repairs, and those that change the core's metadata, to their sha256; other patches,
+    and the revision, do not change what is required.
+    """
+    stated = {
+        "source": manifest.core.source.sha256,
+        "repairs": {f"{item.name}=={item.release.patched}": item.source.sha256 for item in manifest.repairs},
+        "patches": dict(patches),
+        "cutoff": manifest.cutoff.isoformat(),
+        "listed": manifest.listed.isoformat(),
+        "uploaded": manifest.core.uploaded.isoformat(),
+        "pythons": [str(python) for python in manifest.pythons],
+        "extras": list(manifest.extras),
+        "extra-requirements": {
+            name: [str(requirement) for requirement in asked] for name, asked in manifest.extra_requirements.items()
+        },
+        "providers": {name: str(version) for name, version in manifest.providers.items()},
+        "overrides": [str(entry.requirement) for entry in manifest.overrides],
+        "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
+        "build": [str(requirement) for requirement in manifest.core.build_requires],
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+def plan_files(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
+    """The file of every pin on each Python: upstream's wheel, or the sdist that must be built where none is usable.
+
+    Raises `ConstraintsError` for a pin that has neither.
+    """
+    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
+    for resolution in resolutions:
+        for pin in resolution.pins.values():
+            if not (pin.sdist or pin.wheels):
+                continue  # a patched distribution: its wheel is ours
+            wheel = usable_wheel(pin.wheels, resolution.python)
+            source = wheel or pin.sdist
+            if source is None:
+                raise ConstraintsError(
+                    f"{pin.name} {pin.version} has neither a wheel for Python {resolution.python} nor an sdist",
+                    hint="add an [[override]] with another version, or repair it",
+                )
+            key = (source, wheel is None, pin.version, pin.uploaded or _NO_TIME)
+            needed.setdefault(key, set()).add(resolution.python)
+    return _items(needed)
+
+
+def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Python]]) -> tuple[WheelhouseItem, ...]:
+    items = (
+        WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
+        for (source, build, version, uploaded), pythons in needed.items()
+    )
+    return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
+
+
+def wheelhouse_items(
+    pinned: Collection[NormalizedName],
+    releases: Sequence[Sequence[WheelhouseItem]],
+    repaired: Collection[NormalizedName] = (),
+) -> tuple[WheelhouseItem, ...]:
+    """What the index must hold for a release that pins these projects, given the files of all releases that may share
+    the index and the projects that any of them repairs.
+
+    A project of which the index holds one wheel is answered by it alone. So of each project that any release builds or
+    repairs, and this one pins, all wheels that any release pins must be there, whichever release is published first.
+    """
+    ours = {item.source.project for items in releases for item in items if item.build}.union(repaired)
+    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
+    for items in releases:
+        for item in items:
+            if item.source.project in ours and item.source.project in pinned:
+                key = (item.source, item.build, item.version, item.uploaded)
+                needed.setdefault(key, set()).update(item.pythons)
+    return _items(needed)
+
+
+def rendered(
+    manifest: Manifest,
+    digest: str,
+    resolutions: Sequence[Resolution],
+    patched: Mapping[NormalizedName, str],
+    locks: Mapping[str, str],
+) -> dict[str, str]:
+    """The folder's files by name. `patched` is the sha256 of each repaired wheel, `locks` the text of hashed locks."""
+    files: dict[str, str] = {}
+    for resolution in resolutions:
+        title = f"the closure of all extras on Python {resolution.python}"
+        head = _header(manifest, digest, title)
+        pins = resolution.pins.values()
+        files[f"constraints-{resolution.python}.txt"] = head + "".join(f"{pin.name}=={pin.version}\n" for pin in pins)
+        files[f"constraints-{resolution.python}-hashes.txt"] = head + "".join(_hashed(pin, patched) for pin in pins)
+    files["extras.json"] = _json(
+        digest,
+        {
+            str(resolution.python): {"": sorted(resolution.core)}
+            | {extra: sorted(names - resolution.core) for extra, names in resolution.extras.items()}
+            for resolution in resolutions
+        },
+    )
+    items = [
+        {
+            "project": item.source.project,
+            "version": str(item.version),
+            "file": item.source.filename,
+            "sha256": item.source.sha256,
+            "build": item.build,
+            "uploaded": item.uploaded.isoformat(),
+            "pythons": [str(python) for python in item.pythons],
+        }
+        for item in plan_files(resolutions)
+    ]
+    files["files.json"] = _json(digest, {"files": items})
+    for name, text in locks.items():
+        files[name] = _header(manifest, digest, name.removesuffix(".txt").replace("-", " ")) + text
+    return files
+
+
+def _header(manifest: Manifest, digest: str, title: str) -> str:
+    version = manifest.release.upstream
+    lines = [
+        f"# Astronomer Certified of Apache Airflow {version}: {title}.",
+        f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%d}; do not edit.",
+        *(f"# override {entry.requirement}: {' '.join(entry.reason.split())}" for entry in manifest.overrides),
+        *(
+            f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}"
+            for item in manifest.repairs
+        ),
+        f"{_INPUTS}{digest}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _hashed(pin: ResolvedPin, patched: Mapping[NormalizedName, str]) -> str:
+    hashes = {file.sha256 for file in (*pin.wheels, *([pin.sdist] if pin.sdist else []))}
+    if pin.name in patched:
+        hashes = {patched[pin.name]}
+    return f"{pin.name}=={pin.version}" + "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes)) + "\n"
+
+
+def _json(digest: str, content: Mapping[str, Any]) -> str:
+    return json.dumps({"inputs": digest, **content}, indent=1, sort_keys=True) + "\n"
+
+
+def _stale(path: Path, found: str | None) -> ConstraintsError:
+    why = "is missing" if found is None else "was made from other inputs than the manifest and its patches state now"
+    version = path.parent.name
+    return ConstraintsError(f"{path} {why}", hint=f"run `certified constraints {version}` and commit what it writes")
+
+
+def check_current(folder: Path, digest: str, names: Iterable[str]) -> None:
+    """Nothing, when every file is there and was made from these inputs. Raises `ConstraintsError`."""
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise _stale(path, None)
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            found = _inputs_of_json(text)
+        else:
+            match = re.search(rf"^{re.escape(_INPUTS)}([0-9a-f]+)$", text, re.MULTILINE)
+            found = match.group(1) if match else ""
+        if found != digest:
+            raise _stale(path, found)
+
+
+def _inputs_of_json(text: str) -> str:
+    try:
+        return str(json.loads(text)["inputs"])
+    except (ValueError, KeyError, TypeError):  # torn, or two versions merged by hand
+        return ""
+
+
+def file_names(pythons: Sequence[Python]) -> tuple[str, ...]:
+    """The names of all files of a constraints folder."""
+    by_python = (
+        name
+        for python in pythons
+        for name in (
+            f"constraints-{python}.txt",
+            f"constraints-{python}-hashes.txt",
+            f"proof-requirements-{python}.txt",
+        )
+    )
+    return (*by_python, "extras.json", "files.json", "build-requirements.txt")
+
+
+def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
+    """The constraints of each Python, from files that `check_current` passed. Raises `ConstraintsError`."""
+    extras = json.loads((folder / "extras.json").read_text(encoding="utf-8"))
+    loaded = []
+    for python in pythons:
+        pins = read_hashed(folder / f"constraints-{python}-hashes.txt")
+        plain = (folder / f"constraints-{python}.txt").read_text(encoding="utf-8")
+        if [line for line in plain.splitlines() if not line.startswith("#")] != [
+            f"{pin.name}=={pin.version}" for pin in pins.values()
+        ]:
+            raise ConstraintsError(
+                f"{folder}/constraints-{python}.txt and its -hashes variant name different pins",
+                hint="both are made by `certified constraints`; do not edit them",
+            )
+        named = {
+            name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()
+        }
+        loaded.append(Constraints(python=python, pins=pins, core=named.pop(""), extras=named))
+    return tuple(loaded)
+
+
+class Committed:
+    """The committed constraints of a release, read when they are first asked for."""
+
+    def __init__(self, folder: Path, pythons: Sequence[Python]) -> None:
+        self.folder = folder
+        self.pythons = tuple(pythons)
+        self._loaded: tuple[Constraints, ...] | None = None
+
+    def every(self) -> tuple[Constraints, ...]:
+        """Those of each Python. Raises `ConstraintsError`."""
+        if self._loaded is None:
+            self._loaded = load(self.folder, self.pythons)
+        return self._loaded
+
+    def of(self, python: Python) -> Constraints:
+        """Those of one Python of the release. Raises `ConstraintsError`."""
+        return self.every()[self.pythons.index(python)]
+
+    def known(self) -> frozenset[str]:
+        """The sha256 of every file that any of them allows. Raises `ConstraintsError`."""
+        return frozenset(sha256 for item in self.every() for pin in item.pins.values() for sha256 in pin.sha256)
+
+
+def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
+    """The pins of a hashed requirements file, in its order. Raises `ConstraintsError`."""
+    pins: dict[NormalizedName, Pin] = {}
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        name, version = _pin(path, words[0])
+        hashes = frozenset(
+            word.removeprefix("--hash=sha256:") for word in words[1:] if word.startswith("--hash=sha256:")
+        )
+        if not hashes:
+            raise ConstraintsError(f"{path}: {name} has no hash")
+        pins[name] = Pin(name=name, version=version, sha256=hashes)
+    return pins
+
+
+def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
+    try:
+        requirement = Requirement(word)
+        (specifier,) = requirement.specifier
+        if specifier.operator != "==":
+            raise ValueError("a range")
+        return canonicalize_name(requirement.name), Version(specifier.version)
+    except ValueError as err:  # InvalidRequirement and InvalidVersion are ValueErrors, too
+        raise ConstraintsError(f"{path}: not a pin: {word!r}", hint="do not edit it") from err
+
+
+def check_toolchain(path: Path, asked: Iterable[str]) -> None:
+    """Nothing, when the toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError`."""
+    pins = read_hashed(path)
+    lacking = [
+        line
+        for line in sorted(asked)
+        if (requirement := Requirement(line)).marker is None or requirement.marker.evaluate()
+        if (pin := pins.get(canonicalize_name(requirement.name))) is None or pin.version not in requirement.specifier
+    ]
+    if lacking:
+        raise ConstraintsError(
+            f"{path} lacks what sources of the wheelhouse ask for", details=lacking,
+            hint="add it there, with hashes: every wheel of the wheelhouse is then built anew",
+        )  # fmt: skip
+
+
+def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:
+    """The files of a release's pins, from what `check_current` passed."""
+    return tuple(
+        WheelhouseItem(
+            source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),
+            version=Version(item["version"]),
+            uploaded=datetime.fromisoformat(item["uploaded"]),
+            build=item["build"],
+            pythons=tuple(Python.parse(python) for python in item["pythons"]),
+        )
+        for item in json.loads((folder / "files.json").read_text(encoding="utf-8"))["files"]
+    )

@@ -1,0 +1,1 @@
+"""argv -> one operation -> what it prints. The only room that knows of exit codes."""

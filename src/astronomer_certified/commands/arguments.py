@@ -1,0 +1,77 @@
+"""Words of the command line -> values; for argparse, which turns what they raise into wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.version import InvalidVersion, Version
+
+from astronomer_certified.errors import WorkspaceError
+from astronomer_certified.workspace import Workspace
+
+_LONGEST_DAYS = 36_500
+
+
+def workspace(args: argparse.Namespace) -> Workspace:
+    """The project folder that `-C` names, by default the present one. Raises `WorkspaceError` for what is none."""
+    root = Path(args.directory).absolute()
+    if not (root / "patches").is_dir():
+        raise WorkspaceError(
+            f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …"
+        )
+    return Workspace.at(root)
+
+
+def version(text: str) -> Version:
+    """The version. Raises argparse.ArgumentTypeError for what is none (PEP 440)."""
+    try:
+        return Version(text)
+    except InvalidVersion as err:
+        raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
+
+
+def jobs(text: str) -> int:
+    """How much may run at once. Raises argparse.ArgumentTypeError for anything but a whole number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
+    return int(text)
+
+
+def days(text: str) -> float:
+    """A number of days that an end can be reckoned from; NaN would be no end at all."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f"not a number of days up to {_LONGEST_DAYS}: {text!r}")
+    return number
+
+
+def text(given: str) -> str:
+    """What can be written down: a byte of an argument that is no UTF-8 cannot."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as err:
+        raise argparse.ArgumentTypeError(f"not UTF-8: {given!a}") from err
+    return given
+
+
+def address(text: str) -> str:
+    """An address with scheme and host, ending in a slash."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"no address of an index: {text!r}; say https://packages.example/team/")
+    return text.rstrip("/") + "/"
+
+
+def size(text: str) -> int:
+    """Bytes, written like 500M."""
+    match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")
+    return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2).upper()]

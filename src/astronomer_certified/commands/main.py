@@ -1,0 +1,72 @@
+"""The `certified` command: argv -> one operation -> what it made. The only place with exit codes.
+
+stdout carries the product (a table, a path, or JSON), stderr progress and errors. 0: done; 1: a clear refusal;
+2: wrong usage; 3: a bug of the tool; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from astronomer_certified.effects.disk import as_workspace_error
+from astronomer_certified.errors import CertifiedError, UsageError
+from astronomer_certified.steps.progress import watcher
+
+from . import index, patch, release
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    args = parser().parse_args(argv)
+    progress = watcher(quiet=getattr(args, "quiet", False))
+    try:
+        with warnings.catch_warnings():
+            # Warnings of build backends and libraries are for their authors; the logs have them.
+            warnings.simplefilter("default" if sys.warnoptions else "ignore")
+            status: int = args.act(args, progress)
+    except (CertifiedError, OSError) as err:
+        progress.close()
+        error = as_workspace_error(err) if isinstance(err, OSError) else err
+        print(f"certified: {error}", file=sys.stderr)
+        return 2 if isinstance(err, UsageError) else 1
+    except KeyboardInterrupt:
+        progress.close()
+        print("certified: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
+        return 130
+    except Exception:
+        progress.close()
+        return _bug()
+    progress.close()
+    return status
+
+
+def _bug() -> int:
+    """Not raised on purpose: the traceback goes to a file that can be sent to us."""
+    import tempfile
+    import traceback
+
+    handle, name = tempfile.mkstemp(prefix="certified-", suffix=".log")
+    with os.fdopen(handle, "w") as log:
+        log.write(f"argv: {sys.argv}\npython: {sys.version}\n\n{traceback.format_exc()}")
+    traceback.print_exc()
+    print(f"certified: this is a bug of the tool, not of your input; please report it with {name}", file=sys.stderr)
+    return 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Also what makes shell completions (shtab) and docs/verbs.md's check."""
+    top = argparse.ArgumentParser(prog="certified", description="The factory of Astronomer Certified.")
+    top.add_argument("-C", dest="directory", default=".", metavar="DIR", help="the project folder (default: here)")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    release.add_to(verbs)
+    patch.add_to(verbs)
+    index.add_to(verbs)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""`certified patch …`, `certified bump`, `certified changelog`: argv -> one operation -> what it made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astronomer_certified.errors import UsageError
+from astronomer_certified.steps.progress import Quiet
+from astronomer_certified.workspace import Workspace
+
+from . import arguments
+
+if TYPE_CHECKING:
+    from astronomer_certified.workbench.export import Exported
+
+Act = Callable[[argparse.Namespace, Quiet, Workspace], int]
+Verbs = Any  # argparse has no public name for what add_subparsers gives
+
+
+def _move(text: str) -> tuple[str, str]:
+    old, _, new = (part.strip("/") for part in text.partition("="))
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"not OLD=NEW: {text!r}")
+    return old, new
+
+
+def add_to(verbs: Verbs) -> None:
+    """The verbs of the workbench are among the verbs of the command line."""
+
+    def verb(among: Verbs, name: str, act: Act, text: str) -> argparse.ArgumentParser:
+        own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
+        own.set_defaults(act=lambda args, progress: _until_nobody_reads(act, args, progress))
+        return own
+
+    own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
+    own.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--force", action="store_true", help="even if series, overrides and repairs are as they were")
+    own = verb(verbs, "changelog", _changelog, "Show what changed since the revision before.")
+    own.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.1.0")
+    own.add_argument("--write", action="store_true", help="write it to patches/VERSION/, and record the revision")
+
+    text = "Make, port and keep patches with ordinary git."
+    patch = verbs.add_parser("patch", help=text, description=text)
+    words = patch.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    own = verb(words, "checkout", _checkout, "Make a git repository of a source and its series.")
+    own.add_argument("title", metavar="VERSION", help="like 2.1.0, or NAME==VERSION for a repair")
+    own.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="default: checkouts/VERSION")
+
+    own.add_argument("--partly", action="store_true", help="leave patches that do not apply as files in it")
+
+    own = verb(words, "export", _export, "Write the commits of a checkout back as a series.")
+    own.add_argument("folder", metavar="DIR", type=Path, help="what certified patch checkout made, or its VERSION")
+    own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    own = verb(words, "lint", _lint, "Check every patch: header, references, proof, whitespace, exactness, order.")
+    own.add_argument("titles", metavar="VERSION", nargs="*", help="like 2.1.0 or NAME==VERSION; all by default")
+
+    own = verb(words, "list", _list, "Show the carry matrix: what each version carries, has, does not need, or lacks.")
+    own.add_argument("titles", metavar="VERSION", nargs="*", help="show the patches of these series instead")
+    own.add_argument("--cve", metavar="ID", help="only this vulnerability or patch; all: without patches of no CVE")
+    form = own.add_mutually_exclusive_group()
+    form.add_argument("--count", action="store_true", help="only how many affected pairs are fixed")
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--page", action="store_true", help="print docs/carry-matrix.md")
+
+    own = verb(words, "port", _port, "Carry a patch over to other versions by a three-way merge.")
+    own.add_argument("name", metavar="NAME", nargs="?", help="its name without number, or a CVE id")
+    own.add_argument("--from", dest="origin", metavar="VERSION", help="where it is; default: the nearest that has it")
+    own.add_argument("--to", dest="targets", action="append", default=[], metavar="VERSION", help="can be repeated")
+    own.add_argument("--all", action="store_true", help="to all other versions; without NAME: all patches")
+    text = "the target has folder OLD as NEW, like airflow/www=airflow/www_rbac; can be repeated"
+    own.add_argument("--as", dest="moves", action="append", default=[], metavar="OLD=NEW", type=_move, help=text)
+    end = own.add_mutually_exclusive_group()
+    end.add_argument("--continue", dest="go_on", action="store_true", help="the conflicts of a checkout are resolved")
+    end.add_argument("--abort", action="store_true", help="give up what waits in a checkout; --to names it")
+    own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
+    own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
+    own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    own.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _until_nobody_reads(act: Act, args: argparse.Namespace, progress: Quiet) -> int:
+    """The exit status; 141, and no word, when whoever read the output has enough, as `head` has (SIGPIPE)."""
+    try:
+        status = act(args, progress, arguments.workspace(args))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer has nowhere to go, when Python flushes it at the end.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  open until the process ends
+        return 141
+    return status
+
+
+def _bump(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.workbench import changelog
+
+    release = changelog.bump(workspace, args.version, force=args.force)
+    print(release.tag)
+    return 0
+
+
+def _changelog(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.workbench import changelog
+
+    if args.write:
+        print(changelog.write(workspace, args.version))
+    else:
+        print(changelog.section(changelog.load(workspace, args.version)), end="")
+    return 0
+
+
+def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.project import catalogue
+    from astronomer_certified.workbench import checkout, messages
+
+    distribution = catalogue.named(workspace, args.title)
+    folder = args.folder or workspace.checkout(catalogue.title(distribution))
+    made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
+    for offset in made.offsets:
+        print(f"offset: {offset}", file=sys.stderr)
+    for patch in made.left:
+        author = messages.person(patch.fields, patch.name)
+        by = shlex.quote(f"{author.name} <{author.address}>")
+        steps = f"git apply --reject {patch.name}, repair, git add, git commit -F {patch.name}.message --author {by}"
+        print(f"does not apply: {patch.name}; {steps}", file=sys.stderr)
+    print(made.folder)
+    return 0
+
+
+def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.workbench import export, missing_fields
+
+    progress.close()
+    # A version means its checkout in the usual place.
+    usual = workspace.checkout(str(args.folder))
+    folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
+    done = export.export(workspace, folder, _asked if sys.stdin.isatty() else missing_fields.nobody)
+    for line in done.lost:
+        print(f"certified: {line}", file=sys.stderr)
+    if args.json:
+        print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))
+    else:
+        _print_exported(done)
+    return 0
+
+
+def _asked(subject: str, field: str, what: str) -> str | None:
+    """What the person at the terminal says."""
+    print(f"{subject}\n  {field} ({what}): ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or None
+
+
+def _print_exported(done: Exported) -> None:
+    for word in ("added", "changed", "removed"):
+        for name in getattr(done, word):
+            print(f"{word:8} {name}")
+    count = len(done.unchanged)
+    print(f"{done.folder}: {count} {'patch' if count == 1 else 'patches'} unchanged")
+
+
+def _lint(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.project import catalogue
+    from astronomer_certified.workbench import lint
+
+    chosen = [catalogue.named(workspace, title) for title in args.titles] or list(catalogue.everything(workspace))
+    print(lint.lint(workspace, chosen))
+    return 0
+
+
+def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from astronomer_certified.advisories import matrix
+
+    if args.titles:
+        given = {"--cve": args.cve, "--count": args.count, "--page": args.page}
+        if senseless := [name for name, value in given.items() if value]:
+            raise UsageError(f"{', '.join(senseless)} shows all series; leave out {' '.join(args.titles)}")
+        if args.json:
+            print(json.dumps([row for title in args.titles for row in matrix.listed(workspace, title)], indent=1))
+        else:
+            print("\n".join(matrix.listing(workspace, title) for title in args.titles))
+        return 0
+    shown = matrix.load(workspace)
+    if args.cve:
+        shown = shown.chosen(args.cve)
+        if not shown.rows:
+            raise UsageError(f"neither a patch nor a vulnerability of advisories/: {args.cve}")
+    if args.json:
+        print(json.dumps(matrix.values(shown), indent=1))
+    else:
+        form = matrix.counts if args.count else matrix.page if args.page else matrix.table
+        print(form(shown).rstrip("\n"))
+    return 0
+
+
+def _port(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    from . import port
+
+    return port.run(args, progress, workspace)

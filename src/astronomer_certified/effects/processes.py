@@ -1,0 +1,192 @@
+"""Programs that are started: what they may know of this process, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from astronomer_certified.errors import CommandFailed, EnvironmentMissing
+
+from .disk import HINTS, write_atomic
+
+# What a child process may know of the caller's environment: enough to run and to reach the network through the
+# operator's proxy and certificates; nothing that changes what pip, uv or Python would choose to install.
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR",
+    "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_DOWNLOADS", "PYENV_ROOT",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_PROXY",
+    "PIP_DEFAULT_TIMEOUT", "CC", "CXX", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH",
+)  # fmt: skip
+
+Completed = subprocess.CompletedProcess[str]
+
+_SIGNAL_HINTS = {
+    signal.SIGXFSZ: HINTS[errno.EFBIG],
+    signal.SIGKILL: "if the machine ran out of memory, run it again with fewer --jobs",
+}
+
+# Ends with the thread that waits for it, even when that one is killed: nobody else would stop a server then.
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, prctl(2)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+_LOG_TAIL = 25
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment for a child: the passed-on names, a UTF-8 locale, `extra` on top."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PYTHONNOUSERSITE": "1"}
+    return environment | extra
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> Completed:
+    """The completed process, stdout captured; with `log` both streams go to that file and stdout is read from it.
+
+    Raises `EnvironmentMissing` for a program that is not there and `CommandFailed` for a non-zero status
+    (unless `check` is off) or a timeout in seconds, with the last lines of what it printed.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        completed = subprocess.run(
+            words,
+            cwd=cwd,
+            env=dict(env) if env is not None else clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as err:
+        if cwd is not None and not cwd.is_dir():
+            raise CommandFailed(f"{Path(words[0]).name} was not started: no such folder: {cwd}") from err
+        raise EnvironmentMissing(
+            f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
+        ) from err
+    except PermissionError as err:
+        raise EnvironmentMissing(f"program cannot be executed: {words[0]}", hint="check its mode") from err
+    except subprocess.TimeoutExpired as err:
+        raise CommandFailed(
+            f"{Path(words[0]).name} did not end within {timeout:g} s", details=[" ".join(words)]
+        ) from err
+    if log:
+        write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode())
+    if check and completed.returncode != 0:
+        printed = (completed.stdout or "") + (completed.stderr or "")
+        raise CommandFailed(
+            f"{Path(words[0]).name} {_ending(completed.returncode)}",
+            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            hint=_system_hint(completed.returncode, printed) or (f"the whole output is in {log}" if log else None),
+        )
+    return completed
+
+
+def pipe(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    statuses: Sequence[int] = (0,),
+) -> subprocess.CompletedProcess[bytes]:
+    """The completed process, with bytes in and out: what git says of files is in no encoding.
+
+    Raises `EnvironmentMissing` and, for a status that is not one of `statuses`, `CommandFailed`.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        completed = subprocess.run(words, cwd=cwd, env=dict(env), input=stdin, capture_output=True, check=False)
+    except FileNotFoundError as err:
+        if not cwd.is_dir():
+            raise CommandFailed(f"{Path(words[0]).name} was not started: no such folder: {cwd}") from err
+        raise EnvironmentMissing(
+            f"program not found: {words[0]}", hint="install it, or put its folder on PATH"
+        ) from err
+    if completed.returncode not in statuses:
+        printed = completed.stderr.decode("utf-8", "replace")
+        raise CommandFailed(
+            f"{Path(words[0]).name} {_ending(completed.returncode)}",
+            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            hint=_system_hint(completed.returncode, printed),
+        )
+    return completed
+
+
+def _ending(status: int) -> str:
+    return f"ended with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
+
+
+def _system_hint(status: int, printed: str) -> str | None:
+    """What to do when the operating system, not the program's input, made it fail; None when it did not."""
+    if status < 0:
+        return _SIGNAL_HINTS.get(signal.Signals(-status))
+    refusals = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return next((HINTS[number] for number in refusals if os.strerror(number) in printed), None)
+
+
+@contextlib.contextmanager
+def background(
+    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> Iterator[Callable[[], bool]]:
+    """A server that runs while the block does, with its children; gives a function that says whether it still runs.
+
+    It gets SIGTERM when this process is killed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _TIED, str(os.getpid()), *(os.fspath(word) for word in argv)],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that the whole group can be ended, workers of the server included
+        )
+        try:
+            yield lambda: process.poll() is None
+        finally:
+            for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(patience)
+                    if not _group_lives(process.pid):
+                        break
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""The bytes of sdists and wheels."""

@@ -1,0 +1,77 @@
+"""What a project says of its releases -> notes beside the store's records, and back. For the pages that people read.
+
+The store knows files; why a release is what it is, its project knows. The notes are plain JSON, written by who serves
+or exports an index from a project, and simply missing elsewhere: then the pages show what the files themselves say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from astronomer_certified.index.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """One patch of a release."""
+
+    title: str
+    cves: tuple[str, ...]
+    upstream: str
+    """The upstream release that has it, if any."""
+    proof: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vulnerability:
+    """What a release makes of a known vulnerability; `state` is the carry matrix's word for it."""
+
+    id: str
+    summary: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One release of the certified wheel."""
+
+    version: str
+    tag: str
+    upstream: str
+    patched: str
+    pythons: tuple[str, ...]
+    cutoff: str
+    fixes: tuple[Fix, ...]
+    providers: Mapping[str, str]
+    constraints: Mapping[str, str]
+    """The text for each Python."""
+    certificate: str | None
+    """Its JSON, when the release was certified."""
+    vulnerabilities: tuple[Vulnerability, ...] = ()
+    """All that are known of any release, the most important first."""
+
+
+def write(store: Store, notes: Iterable[Note]) -> None:
+    """The notes are what the pages show from now on."""
+    content = json.dumps([asdict(note) for note in notes], separators=(",", ":")).encode()
+    target = store.records / "notes.json"
+    if not target.exists() or target.read_bytes() != content:
+        store.write(target, content)
+
+
+def read(store: Store) -> dict[str, Note]:
+    """By version; empty when nobody wrote any."""
+    try:
+        values: list[dict[str, Any]] = json.loads((store.records / "notes.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {value["version"]: _note(value) for value in values}
+
+
+def _note(value: dict[str, Any]) -> Note:
+    fixes = tuple(Fix(**fix | {"cves": tuple(fix["cves"])}) for fix in value["fixes"])
+    known = tuple(Vulnerability(**item) for item in value.get("vulnerabilities", ()))
+    return Note(**value | {"fixes": fixes, "pythons": tuple(value["pythons"]), "vulnerabilities": known})

@@ -1,0 +1,67 @@
+"""Address -> upstream's page or file, through the proxy, for names that nobody here has and nobody protects.
+
+Its addresses are its own, `upstream/PROJECT/FILENAME`: no file from there can stand where one of ours does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.index.store.store import Store
+from astronomer_certified.index.store.validation import project_name
+
+from . import negotiation, pages
+from .fallback import Fallback
+from .pages import JSON, Places
+from .proxy import Passing, Proxy
+from .site import Answer, not_acceptable
+
+
+class Upstream:
+    """What is passed on. From any thread."""
+
+    def __init__(self, store: Store, fallback: Fallback, folder: Path) -> None:
+        self._store = store
+        self._fallback = fallback
+        self._proxy = Proxy(fallback.url or "", folder)
+
+    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
+        """The answer to a GET; None when there is none. Raises UpstreamSilent."""
+        words = unquote(path).strip("/").split("/")
+        name = project_name(words[1]) if len(words) in (2, 3) else None
+        if name is None or not self._may_pass(name):
+            return None
+        if len(words) == 2 and words[0] == "simple":
+            return self._page(name, query, headers)
+        if len(words) == 3 and words[0] == "upstream":
+            return self._file(name, words[2])
+        return None
+
+    def _page(self, name: NormalizedName, query: str, headers: Mapping[str, str]) -> Answer | None:
+        media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
+        if media is None:
+            return not_acceptable()
+        record = self._proxy.project(name)
+        if record is None:
+            return None
+        places = Places(files=f"../../upstream/{name}/", tracks=f"{self._fallback.url}{name}/")
+        body = (pages.project_json if media == JSON else pages.project_html)(record, places)
+        return Answer(status=200, headers=(("Content-Type", media), ("Vary", "Accept")), body=body, route="upstream")
+
+    def _file(self, name: NormalizedName, filename: str) -> Answer | Passing | None:
+        if filename.endswith(".metadata"):
+            found: Path | Passing | None = self._proxy.metadata(name, filename.removesuffix(".metadata"))
+        else:
+            found = self._proxy.file(name, filename)
+        if not isinstance(found, Path):
+            return found
+        headers = (("Content-Type", "application/octet-stream"), ("Cache-Control", "public, max-age=86400"))
+        return Answer(status=200, headers=headers, file=found, span=(0, found.stat().st_size), route="upstream")
+
+    def _may_pass(self, name: NormalizedName) -> bool:
+        """Asked for each file too: a name may have become ours since its page was given."""
+        return not self._fallback.is_protected(name) and not self._store.record_file(name).exists()

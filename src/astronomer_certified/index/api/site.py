@@ -1,0 +1,370 @@
+"""Request line and headers -> answer, for everything that is read by installers. Reads the store; writes nothing.
+
+Both the fast front and the WSGI application answer from here, so they cannot disagree. An answer says on which file
+of the store it depends: whoever keeps it looks at that file's time before giving it again, and so several processes
+serve one store without telling each other anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.index.store import validation
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord
+from astronomer_certified.index.store.store import Store, whole
+from astronomer_certified.index.store.validation import Refused
+
+from . import negotiation, pages
+from .fallback import Fallback, Mode
+from .pages import HTML, JSON, Places
+
+_PAGE_POLICY = "no-cache"
+"""Keep it, but ask each time whether it is still the same: one 304 without a body."""
+
+_FILE_POLICY = "public, max-age=31536000, immutable"
+
+_COMPRESSED_FROM = 500
+"""Bytes. Below it, compression saves no packet."""
+
+_PAGES_KEPT = 64 << 20
+_SOUND_KEPT = 20_000
+
+SMALL = 64 << 10
+"""Bytes of a file up to which it is read, and compared with its hash, before it is sent."""
+
+_Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to send. Either `body`, or the bytes `span` of `file`."""
+
+    status: int
+    headers: _Headers = ()
+    body: bytes = b""
+    file: Path | None = None
+    span: tuple[int, int] = (0, 0)
+    depends: Path | None = None
+    """The file of the store whose change makes this answer old; None for what must not be kept."""
+    stamp: int = 0
+    """The modification time that `depends` had, in nanoseconds; 0 when it was not there."""
+    route: str = "other"
+
+    @property
+    def length(self) -> int:
+        return self.span[1] - self.span[0] if self.file is not None else len(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the index is for its clients, and who hands out the files."""
+
+    public_url: str | None = None
+    """With scheme and host, ending in a slash. Its path is taken off requests that come with it."""
+    accel: str | None = None
+    """A prefix for X-Accel-Redirect: the web server in front sends the file itself."""
+
+    @property
+    def prefix(self) -> str:
+        return urlsplit(self.public_url or "").path.rstrip("/")
+
+
+class Pages:
+    """Rendered pages, each made once for each state of its record; the least used go first."""
+
+    def __init__(self, limit: int = _PAGES_KEPT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._kept: OrderedDict[tuple[object, ...], tuple[int, bytes, str]] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], stamp: int, make: Callable[[], bytes]) -> tuple[bytes, str]:
+        """The page and its entity tag."""
+        known = self._kept.get(key)
+        if known is not None and known[0] == stamp:
+            self._kept.move_to_end(key)
+            return known[1], known[2]
+        body = make()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        self._size += len(body) - (len(known[1]) if known else 0)
+        self._kept[key] = (stamp, body, etag)
+        self._kept.move_to_end(key)
+        while self._size > self._limit and len(self._kept) > 1:
+            self._size -= len(self._kept.popitem(last=False)[1][1])
+        return body, etag
+
+
+class Site:
+    """The index as its clients see it. One for each thread that answers: it keeps pages without a lock."""
+
+    def __init__(self, store: Store, fallback: Fallback, address: Address) -> None:
+        self._store = store
+        self._fallback = fallback
+        self.address = address
+        self.prefix = address.prefix
+        self._pages = Pages()
+        public = address.public_url
+        self._places = Places(provenance=f"{public}integrity/" if public else None)
+        self._records: tuple[NormalizedName, int, ProjectRecord] | None = None
+        self._sound: dict[Path, tuple[int, int, int]] = {}
+
+    def answer(self, target: str, headers: Mapping[str, str]) -> Answer | None:
+        """The answer to a GET of `target`, as it stands in the request line; None when it is not for this module.
+
+        `headers` have lower-case names. The answer to a HEAD is the same, sent without its body.
+        """
+        path, _, query = target.partition("?")
+        if path == self.prefix != "":
+            return _moved(f"{path.rpartition('/')[2]}/", "redirect")  # or no relative link would be right
+        path = path.removeprefix(self.prefix)
+        if path.startswith("/simple/"):
+            return self._simple(path[8:], query, headers)
+        if path.startswith("/packages/"):
+            return self._file(path[10:], headers)
+        if path.startswith("/integrity/"):
+            return self._provenance(path[11:], headers)
+        if path == "/health":
+            return Answer(status=200, headers=(("Content-Type", "text/plain"),), body=b"Ok", route="health")
+        if path == "/simple":
+            return _moved(f"simple/{'?' + query if query else ''}", "redirect")
+        return None
+
+    # --- pages
+
+    def _simple(self, rest: str, query: str, headers: Mapping[str, str]) -> Answer | None:
+        if rest == "":
+            return self._page(None, query, headers)
+        name = unquote(rest.removesuffix("/"))
+        project = validation.project_name(name)
+        if project is None:
+            return _text(404, "There is no such project: it is no valid name.", "project")
+        if project != name or not rest.endswith("/"):
+            # Relative to what was asked, so that it is right below any path.
+            up = "../" if rest.endswith("/") else ""
+            return _moved(f"{up}{project}/{'?' + query if query else ''}", "redirect")
+        return self._page(project, query, headers)
+
+    def _page(self, project: NormalizedName | None, query: str, headers: Mapping[str, str]) -> Answer | None:
+        depends = self._store.names_file if project is None else self._store.record_file(project)
+        stamp = stamp_of(depends)
+        if stamp == 0 and project is not None:
+            return self._elsewhere(project, depends)
+        media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
+        if media is None:
+            return not_acceptable()
+        encoding = negotiation.encoding(headers.get("accept-encoding", ""), encodings())
+        kind = media == JSON
+        plain, etag = self._pages.get((project, kind, None), stamp, lambda: self._render(project, json=kind))
+        body = plain
+        if encoding is not None and len(plain) >= _COMPRESSED_FROM:
+            body, etag = self._pages.get((project, kind, encoding), stamp, functools.partial(compress, plain, encoding))
+        else:
+            encoding = None
+        common = (
+            ("ETag", etag), ("Cache-Control", _PAGE_POLICY), ("Vary", "Accept, Accept-Encoding"),
+            *((("Content-Encoding", encoding),) if encoding else ()),
+        )  # fmt: skip
+        route = "list" if project is None else "project"
+        if negotiation.matches(headers.get("if-none-match", ""), etag):
+            return Answer(status=304, headers=common, depends=depends, stamp=stamp, route=route)
+        return Answer(
+            status=200,
+            headers=(("Content-Type", media), *common),
+            body=body,
+            depends=depends,
+            stamp=stamp,
+            route=route,
+        )
+
+    def _render(self, project: NormalizedName | None, *, json: bool) -> bytes:
+        if project is None:
+            names = self._store.names()
+            return pages.list_json(names) if json else pages.list_html(names)
+        record = self._store.project(project) or ProjectRecord(name=project)
+        return pages.project_json(record, self._places) if json else pages.project_html(record, self._places)
+
+    def _elsewhere(self, project: NormalizedName, depends: Path) -> Answer | None:
+        """A project that nothing was ever published of here."""
+        if self._fallback.is_protected(project):
+            text = f"{project} is not published here, and is not taken from anywhere else."
+            return _text(404, text, "project", depends)
+        if self._fallback.mode is Mode.PROXY:
+            return None
+        url = self._fallback.page(project)
+        if url is None:
+            return _text(404, f"{project} is not published here.", "project", depends)
+        return Answer(status=302, headers=(("Location", url),), depends=depends, route="fallback")
+
+    # --- files
+
+    def _file(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
+        # Old clients put the folder of a project before the name; nothing here has folders.
+        name = unquote(rest)
+        metadata = name.endswith(".metadata")
+        filename = name.removesuffix(".metadata")
+        try:
+            claimed = validation.parse(filename)
+        except Refused:
+            return _text(404, "There is no such file.", "file")
+        record, stamp = self._record(claimed.project)
+        depends = self._store.record_file(claimed.project)
+        file = record.find(filename) if record else None
+        if record is None or file is None:
+            return _text(404, "There is no such file.", "file")
+        if file not in record.served:
+            return _text(410, f"{filename} is withheld: {file.withheld or record.reason or record.status}.", "file")
+        if metadata:
+            if file.metadata_sha256 is None:
+                return _text(404, f"{filename} has no metadata of its own here.", "metadata")
+            path, etag, size = self._store.metadata(filename), file.metadata_sha256, None
+        else:
+            path, etag, size = self._store.file(filename), file.sha256, file.size
+        return self._send(path, etag, size, file, headers, "metadata" if metadata else "file", depends, stamp)
+
+    def _provenance(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
+        filename = unquote(rest)
+        try:
+            claimed = validation.parse(filename)
+        except Refused:
+            return _text(404, "There is no such file.")
+        record, stamp = self._record(claimed.project)
+        file = record.find(filename) if record else None
+        if file is None or file.provenance_sha256 is None:
+            return _text(404, f"{filename} was published without provenance.")
+        depends = self._store.record_file(claimed.project)
+        path = self._store.provenance(filename)
+        return self._send(path, file.provenance_sha256, None, file, headers, "provenance", depends, stamp)
+
+    def _send(
+        self, path: Path, sha256: str, size: int | None, file: FileRecord, headers: Mapping[str, str],
+        route: str, depends: Path, stamp: int,
+    ) -> Answer:  # fmt: skip
+        there = self._size(path, sha256)
+        if there is None or there != (size if size is not None else there):
+            # Changed, cut short or gone behind our back. `certified index verify` says more.
+            return _text(410, f"{path.name} is damaged here and withheld.", route)
+        etag = f'"{sha256}"'
+        kind = {"metadata": "text/plain; charset=utf-8", "provenance": "application/vnd.pypi.integrity.v1+json"}
+        base = (
+            ("Content-Type", kind.get(route, "application/octet-stream")),
+            ("ETag", etag),
+            ("Last-Modified", _http_date(file.uploaded)),
+            ("Cache-Control", _FILE_POLICY),
+            ("Accept-Ranges", "bytes"),
+            ("X-Content-Type-Options", "nosniff"),
+        )
+        if self.address.accel is not None and route == "file":
+            accel = (("X-Accel-Redirect", self.address.accel + quote(path.name)),)
+            return Answer(status=200, headers=base + accel, depends=depends, stamp=stamp, route=route)
+        if "if-match" in headers and not negotiation.matches_exactly(headers["if-match"], etag):
+            return _text(412, "The file has another entity tag.", route)
+        if "if-none-match" in headers:
+            same = negotiation.matches(headers["if-none-match"], etag)
+        else:
+            same = negotiation.unchanged_since(headers.get("if-modified-since", ""), dict(base)["Last-Modified"])
+        if same:
+            return Answer(status=304, headers=base[1:], depends=depends, stamp=stamp, route=route)
+        span = None
+        wants = headers.get("range")
+        if wants and headers.get("if-range", etag) in (etag, dict(base)["Last-Modified"]):
+            try:
+                span = negotiation.byte_range(wants, there)
+            except ValueError:
+                return Answer(status=416, headers=(("Content-Range", f"bytes */{there}"),), route=route)
+        if span is not None:
+            partial = (*base, ("Content-Range", f"bytes {span[0]}-{span[1] - 1}/{there}"))
+            return Answer(status=206, headers=partial, file=path, span=span, route=route)
+        return Answer(
+            status=200,
+            headers=base,
+            file=path,
+            span=(0, there),
+            depends=depends,
+            stamp=stamp,
+            route=route,
+        )
+
+    def _size(self, path: Path, sha256: str) -> int | None:
+        """The file's size; None when it is gone or, up to 64 kB, known to have other bytes than it should."""
+        try:
+            stat = os.stat(path)  # noqa: PTH116  half the time of Path.stat
+        except OSError:
+            return None
+        # Read once for each state of the file, whatever of it is asked for, and by whichever way.
+        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if stat.st_size <= SMALL and self._sound.get(path) != state:
+            if not whole(path, sha256):
+                return None
+            if len(self._sound) >= _SOUND_KEPT:
+                self._sound.clear()
+            self._sound[path] = state
+        return stat.st_size
+
+    def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
+        # The last one is kept: an installer asks for a file and its metadata one after the other.
+        stamp = stamp_of(self._store.record_file(project))
+        if self._records is not None and self._records[:2] == (project, stamp):
+            return self._records[2], stamp
+        record = self._store.project(project) if stamp else None
+        if record is not None:
+            self._records = (project, stamp, record)
+        return record, stamp
+
+
+def stamp_of(path: Path | str) -> int:
+    """When the file was last changed, in nanoseconds; 0 when it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116  half the time of Path.stat
+    except FileNotFoundError:
+        return 0
+
+
+@functools.cache
+def encodings() -> tuple[str, ...]:
+    """What pages are compressed with, the best first."""
+    try:
+        import zstandard  # noqa: F401
+    except ImportError:
+        return ("gzip",)
+    return ("zstd", "gzip")
+
+
+def compress(body: bytes, encoding: str) -> bytes:
+    # Pages are compressed once for each state and sent often; a list of 20,000 names changes with each new one.
+    large = len(body) > 200_000
+    if encoding == "zstd":
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=3 if large else 12).compress(body)
+    return gzip.compress(body, 2 if large else 9, mtime=0)
+
+
+def not_acceptable() -> Answer:
+    """The answer to who takes none of the forms of a page."""
+    return _text(406, f"This page comes as {JSON}, {HTML} or text/html.", "project")
+
+
+def _http_date(uploaded: str) -> str:
+    from datetime import datetime
+
+    return formatdate(datetime.fromisoformat(uploaded).timestamp(), usegmt=True)
+
+
+def _moved(location: str, route: str) -> Answer:
+    return Answer(status=301, headers=(("Location", location), ("Cache-Control", "max-age=86400")), route=route)
+
+
+def _text(status: int, text: str, route: str = "other", depends: Path | None = None) -> Answer:
+    """A refusal that says why. With `depends`, it holds until that file is there."""
+    headers = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", _PAGE_POLICY))
+    return Answer(status=status, headers=headers, body=f"{text}\n".encode(), depends=depends, route=route)

@@ -1,0 +1,1 @@
+"""Who may upload, and to which projects."""

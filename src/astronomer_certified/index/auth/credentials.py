@@ -1,0 +1,237 @@
+"""Two file names -> a user who may upload. The server reads the htpasswd file, the publisher the secret file.
+
+Both files are made on first use and never changed after that; people edit the htpasswd file with `htpasswd`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astronomer_certified.effects.disk import lock, write_atomic
+from astronomer_certified.errors import PublishError
+
+_BCRYPT_BYTES = 72
+"""bcrypt sees no more of a password; its library refuses longer ones."""
+
+_LONGEST = 1000
+"""Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A login to an index. The password is kept out of `repr`, and so out of tracebacks and logs."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") -> Credentials:
+    """The login of `user`, who is made on first use, with a random password, beside whoever there is already.
+
+    The password lies in `secret` (mode 0600), its bcrypt hash in `htpasswd`. Processes that come at once
+    agree on one. PublishError when the two files contradict each other, or one of them cannot be written.
+    """
+    try:
+        for path in (secret, htpasswd):
+            _sweep(path)
+        # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
+        others = not secret.exists() and htpasswd.exists()
+        if others and user in user_names(htpasswd):
+            raise PublishError(
+                f"{htpasswd} has {user}, but {secret} has no password to upload with",
+                hint=f"write the password of {user} into {secret} (mode 0600), or remove {htpasswd}",
+            )
+        _create_once(secret, f"{secrets.token_urlsafe(32)}\n", mode=0o600)
+        credentials = Credentials(user=user, password=secret.read_text(encoding="utf-8").strip())
+        if not htpasswd.exists():
+            _create_once(htpasswd, f"{user}:{_hash(credentials.password)}\n", mode=0o640)
+        elif others:
+            set_password(htpasswd, user, credentials.password, "bcrypt")
+    except OSError as err:
+        raise PublishError(
+            "the login of the index cannot be kept",
+            details=[str(err)],
+            hint="both files must be in folders that this user may write to",
+        ) from err
+    if not Htpasswd(htpasswd)(user, credentials.password):
+        raise PublishError(
+            f"{htpasswd} does not let {user} in with the password in {secret}",
+            hint=f"set it anew: htpasswd -B -i {htpasswd} {user} < {secret}",
+        )
+    return credentials
+
+
+class Htpasswd:
+    """Whether a user and password are in an htpasswd file, as it is now: changes count at once.
+
+    A login that was right stays right until the file changes, without another bcrypt (0.2 s on purpose): a
+    release of a hundred wheels costs one. Wrong ones are checked one at a time, so guessing takes no more
+    than one core.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._checking = threading.Lock()
+        self._pepper = secrets.token_bytes(32)
+        self._stamp: tuple[int, int, int] | None = None
+        self._accepted: set[bytes] = set()
+        self._users: Any = None
+        self._schemes_in_use: frozenset[str | None] = frozenset()
+        if self._read_stamp() is None:
+            raise PublishError(
+                f"{path} cannot be read, so nobody could upload",
+                hint=f"make it: htpasswd -B -c {path} USER",
+            )
+
+    def __call__(self, user: str, password: str) -> bool:
+        stamp = self._read_stamp()
+        login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
+        key = hashlib.blake2b(login, key=self._pepper).digest()
+        if stamp is not None and stamp == self._stamp and key in self._accepted:
+            return True
+        with self._checking:
+            self._reload(stamp)
+            right = key in self._accepted or self._check(user, password)
+            if right:
+                self._accepted.add(key)
+            return right
+
+    def _read_stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def _reload(self, stamp: tuple[int, int, int] | None) -> None:
+        if stamp == self._stamp:
+            return
+        # Imported here: a tenth of a second that only a server and a publisher need to pay.
+        from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
+
+        self._accepted.clear()
+        try:
+            self._users = None if stamp is None else HtpasswdFile(self._path, context=_schemes())
+        except (ValueError, OSError) as err:
+            self._users, self._stamp = None, None
+            raise PublishError(
+                f"{self._path} is no file of users and passwords",
+                details=[str(err)],
+                hint="remove the line that is none, or restore the file",
+            ) from err
+        hashes = [self._users.get_hash(user) for user in self._users.users()] if self._users is not None else []
+        self._schemes_in_use = frozenset(map(_schemes().identify, hashes)) - {None}
+        self._stamp = stamp
+
+    def _check(self, user: str, password: str) -> bool:
+        if self._users is None or len(password) > _LONGEST:
+            return False
+        try:
+            known = self._users.get_hash(user)
+            scheme = _schemes().identify(known) if known else None
+            if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
+                scheme = None
+            # As slow whoever it is, or names, and whose hash is of which kind, could be guessed with a clock.
+            for other in self._schemes_in_use - {scheme}:
+                _schemes().verify("", _dummy_hash(other))
+            return scheme is not None and bool(self._users.check_password(user, password))
+        except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
+            return False
+
+
+@functools.cache
+def _schemes() -> Any:
+    """The hashes that count. The older ones of htpasswd (MD5, SHA-1, crypt) are no protection any more."""
+    from passlib.context import CryptContext  # type: ignore[import-untyped]
+
+    return CryptContext(["bcrypt", "argon2"])
+
+
+@functools.cache
+def _dummy_hash(scheme: str) -> str:
+    return _hash(secrets.token_urlsafe(16), scheme)
+
+
+def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
+    """The user may upload with this password. PublishError for a name or password that htpasswd cannot hold."""
+    if "\0" in password or len(password) > _LONGEST:
+        raise PublishError("this cannot be a password", hint=f"no NUL, and no more than {_LONGEST} characters")
+    if not user or any(sign in user for sign in ":\n\r\0") or user == "__token__":
+        raise PublishError(f"{user!r} cannot be the name of a user", hint="no colon, no line break, not __token__")
+    if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
+        raise PublishError(f"bcrypt takes no password of more than {_BCRYPT_BYTES} bytes", hint="--scheme argon2")
+    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+        lines = [line for line in _lines(htpasswd) if line.partition(":")[0] != user]
+        _rewrite(htpasswd, [*lines, f"{user}:{_hash(password, scheme)}"])
+
+
+def remove_user(htpasswd: Path, user: str) -> None:
+    """The user may no longer upload. PublishError when there is none of that name."""
+    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+        lines = _lines(htpasswd)
+        left = [line for line in lines if line.partition(":")[0] != user]
+        if len(left) == len(lines):
+            raise PublishError(f"there is no user {user}", details=user_names(htpasswd))
+        _rewrite(htpasswd, left)
+
+
+def user_names(htpasswd: Path) -> list[str]:
+    return [line.partition(":")[0] for line in _lines(htpasswd)]
+
+
+def _lines(htpasswd: Path) -> list[str]:
+    try:
+        return [line for line in htpasswd.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as err:
+        raise PublishError(f"{htpasswd} cannot be read", details=[str(err)], hint="restore the file") from err
+
+
+def _rewrite(htpasswd: Path, lines: list[str]) -> None:
+    write_atomic(htpasswd, "".join(f"{line}\n" for line in lines).encode())
+    htpasswd.chmod(0o640)
+
+
+def _hash(password: str, scheme: str = "bcrypt") -> str:
+    return str(_schemes().handler(scheme).hash(password))
+
+
+def _create_once(path: Path, text: str, *, mode: int) -> None:
+    """`path` exists, whole: with `text`, or with what another process was quicker to put there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        os.close(descriptor)  # Another process swept it between its making and its locking.
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(partial)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """What killed processes left of the making of `path` is gone; what is being made stays."""
+    for partial in path.parent.glob(f".{path.name}.????????"):
+        with contextlib.suppress(OSError), partial.open("rb") as file:
+            # Its writer holds this lock while it lives; the kernel drops it even after kill -9.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink(missing_ok=True)

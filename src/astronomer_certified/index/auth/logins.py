@@ -1,0 +1,126 @@
+"""User, password, address -> who it is and what they may upload. Reads the htpasswd file and the file of tokens."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index.store.records import timestamp
+
+from . import tokens
+from .credentials import Htpasswd
+from .tokens import Token
+
+_FAILURES = 10
+_FAILURES_AT_ADDRESS = 30
+"""Of all users of one address together: whoever takes a new name for each guess is no better off."""
+
+_WINDOW = 60.0
+_REMEMBERED = 10_000
+
+
+class Refusal(PublishError):
+    """A login that is not let in, with the status of the answer."""
+
+    def __init__(self, what: str, *, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(what)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who was let in. A token may be for some projects only."""
+
+    name: str
+    token: Token | None = None
+
+    def allow(self, project: NormalizedName) -> None:
+        """Nothing; Refusal when the login is not for this project."""
+        if self.token is not None and not self.token.covers(project):
+            raise Refusal(f"the token {self.token.name} is not for {project}", status=403)
+
+
+def basic(header: str) -> tuple[str, str] | None:
+    """User and password of an Authorization header (RFC 7617); None for one of another kind, or a malformed one."""
+    scheme, _, coded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if colon else None
+
+
+class Logins:
+    """Everybody who may upload. Files are read again when they change, so a revoked token is out at once.
+
+    After ten wrong logins in a minute, the same user from the same address has to wait, and after thirty everybody
+    there: right passwords too, or a guess could be told from a miss. Right tokens never wait: nobody guesses those.
+    """
+
+    def __init__(self, htpasswd: Path | None) -> None:
+        self._htpasswd = Htpasswd(htpasswd) if htpasswd is not None else None
+        self._tokens_file = htpasswd.with_name("tokens.json") if htpasswd is not None else None
+        self._tokens: tuple[int, tuple[Token, ...]] = (0, ())
+        self._failures: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def check(self, user: str, password: str, peer: str) -> Login | None:
+        """The login; None for a wrong one. Refusal (429) for who has tried too often; PublishError when a file of
+        logins cannot be read."""
+        if user == tokens.USER and (login := self._token(password)) is not None:
+            return login
+        self._slow_down((peer, user), _FAILURES)
+        self._slow_down((peer, None), _FAILURES_AT_ADDRESS)
+        if user != tokens.USER and self._htpasswd is not None and self._htpasswd(user, password):
+            return Login(name=user)
+        with self._lock:
+            if len(self._failures) > _REMEMBERED:
+                self._failures.clear()
+            for key in ((peer, user), (peer, None)):
+                self._failures[key].append(time.monotonic())
+        return None
+
+    def _slow_down(self, key: tuple[str, str | None], allowed: int) -> None:
+        with self._lock:
+            times = self._failures.get(key)
+            now = time.monotonic()
+            while times and times[0] < now - _WINDOW:
+                times.popleft()
+            if times is not None and not times:
+                del self._failures[key]
+            if times and len(times) >= allowed:
+                wait = str(int(times[0] + _WINDOW - now) + 1)
+                raise Refusal(
+                    f"too many wrong logins; try again in {wait} s", status=429, headers={"Retry-After": wait}
+                )
+
+    def _token(self, text: str) -> Login | None:
+        token = tokens.find(self._known_tokens(), text)
+        if token is None:
+            return None
+        if token.expires is not None and token.expired:
+            # Told to who has the token, and to nobody else.
+            raise Refusal(f"the token {token.name} has expired: {timestamp(token.expires)}", status=403)
+        return Login(name=f"{token.user} (token {token.name})", token=token)
+
+    def _known_tokens(self) -> tuple[Token, ...]:
+        if self._tokens_file is None:
+            return ()
+        try:
+            stamp = self._tokens_file.stat().st_mtime_ns
+        except OSError:
+            return ()
+        if stamp != self._tokens[0]:
+            self._tokens = (stamp, tokens.read(self._tokens_file))
+        return self._tokens[1]

@@ -1,0 +1,1 @@
+"""The index elsewhere: as static files, and from another index."""

@@ -1,0 +1,290 @@
+"""Store -> a folder of static files that answers like the index: pages, metadata, files by hash. Writes that folder.
+
+    DIR/current -> tree-N                  one rename switches all readers from the last export to this one
+    DIR/tree-N/simple/index.html, .json, and PROJECT/index.html, .json, each with a .gz beside it
+    DIR/tree-N/packages/FILE, FILE.metadata, DIR/tree-N/integrity/FILE
+    DIR/files/ab/SHA256                    every file once; the trees hold hard links to it
+
+A page that has not changed since the last export is linked, not written, and so is every file: an export costs what is
+new. What has other bytes than its record says is left out and named, and taken once it is whole again. `DIR/nginx.conf`
+makes nginx choose the representation and give the same headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.effects.disk import write_atomic
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api import pages
+from astronomer_certified.index.api.pages import Places
+from astronomer_certified.index.api.site import Address, stamp_of
+from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.store import validation
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord
+from astronomer_certified.index.store.store import Store, whole
+
+from . import nginx
+
+_STATE = "state.json"
+_FORMAT = 2
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export holds, how many pages and files it had to write, and what is wrong with the store."""
+
+    projects: int
+    files: int
+    written: int
+    withheld: tuple[str, ...] = ()
+    """A line for each file that is left out and each project that could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How the export will be served; `nginx.conf` says it."""
+
+    listen: str = "127.0.0.1:8081"
+    public_url: str | None = None
+    upstream: str | None = None
+    protected: tuple[str, ...] = ()
+
+
+def export(store: Store, target: Path, serving: Serving) -> Exported:
+    """`target/current` shows the store as it is now. Whoever reads meanwhile sees all of the old or all of the new."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with (target / ".lock").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            return _Export(store, target, serving).run()
+    except OSError as err:
+        raise PublishError(
+            f"{target} cannot take the export",
+            details=[str(err)],
+            hint="it must be a folder of one file system with hard links, that this user may write to",
+        ) from err
+
+
+class _Export:
+    def __init__(self, store: Store, target: Path, serving: Serving) -> None:
+        self._store = store
+        self._target = target
+        self._serving = serving
+        public = serving.public_url
+        self._public = f"{public.rstrip('/')}/" if public else None
+        self._places = Places(provenance=f"{self._public}integrity/" if self._public else None)
+        self._settings = {"format": _FORMAT, "provenance": self._places.provenance}
+        self._last, known = _state(target)
+        # Pages made under other settings look different: all of them are written again.
+        self._known: dict[str, int] = known["stamps"] if known.get("settings") == self._settings else {}
+        self._stamps: dict[str, int] = {}
+        self._written = 0
+        self._files = 0
+        self._shown: list[ProjectRecord] = []
+        self._withheld: list[str] = []
+
+    def run(self) -> Exported:
+        # Files are made durable all at once, at the end. Of an export that did not get there, none is believed.
+        unfinished = self._target / "unfinished"
+        if unfinished.exists():
+            self._doubt()
+        write_atomic(unfinished, b"")
+        number = int(self._last.name.removeprefix("tree-")) + 1 if self._last is not None else 1
+        tree = self._target / f"tree-{number}"
+        shutil.rmtree(tree, ignore_errors=True)  # of an export that was killed
+        for folder in ("simple", "packages", "integrity"):
+            (tree / folder).mkdir(parents=True)
+        names = self._store.names()
+        for name in names:
+            stamp = stamp_of(self._store.record_file(name))  # first: what changes meanwhile is new to the next export
+            try:
+                record = self._store.project(name)
+            except PublishError as err:
+                self._withheld.append(f"{name}: shown as it was at the last export. {err}")
+                self._as_before(tree, name)
+                continue
+            if record is not None:
+                self._project(tree, record, stamp)
+        self._for_people(tree)
+        self._page(tree / "simple", pages.list_html(names), pages.list_json(names))
+        (tree / "health").write_text("Ok")
+        (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}))
+        serving = self._serving
+        text = nginx.configuration(
+            self._target, listen=serving.listen, upstream=serving.upstream, protected=serving.protected
+        )
+        write_atomic(self._target / "nginx.conf", text.encode())
+        self._switch(tree)
+        unfinished.unlink()
+        return Exported(projects=len(names), files=self._files, written=self._written, withheld=tuple(self._withheld))
+
+    def _project(self, tree: Path, record: ProjectRecord, stamp: int) -> None:
+        kept = record
+        for file in record.served:
+            kept = kept.holding(self._file(tree, file))
+        folder = tree / "simple" / record.name
+        folder.mkdir()
+        if kept == record and self._known.get(record.name) == stamp and self._last is not None:
+            _link_all(self._last / "simple" / record.name, folder)
+        else:
+            self._page(folder, pages.project_html(kept, self._places), pages.project_json(kept, self._places))
+        if kept == record:
+            self._stamps[record.name] = stamp
+        self._shown.append(kept)
+        self._note_withheld(tree, kept)
+
+    def _as_before(self, tree: Path, name: NormalizedName) -> None:
+        """A project whose record cannot be read: nothing of it is new, and nobody loses it for that."""
+        last = self._last
+        if last is None or not (last / "simple" / name).is_dir():
+            return
+        for below in ("simple", "project"):
+            (tree / below / name).mkdir(parents=True)
+            _link_all(last / below / name, tree / below / name)
+        listed: dict[str, Any] = json.loads((last / "simple" / name / "index.json").read_text(encoding="utf-8"))
+        for filename in (file["filename"] for file in listed["files"]):
+            self._files += 1
+            for place in (f"packages/{filename}", f"packages/{filename}.metadata", f"integrity/{filename}"):
+                with contextlib.suppress(FileNotFoundError):
+                    (tree / place).hardlink_to(last / place)
+        for path in (last / "gone").glob("*"):
+            if validation.parse(path.name).project == name:
+                (tree / "gone").mkdir(exist_ok=True)
+                (tree / "gone" / path.name).touch()
+
+    def _page(self, folder: Path, html: bytes, json_page: bytes) -> None:
+        self._written += 1
+        for suffix, content in (("html", html), ("json", json_page)):
+            (folder / f"index.{suffix}").write_bytes(content)
+            (folder / f"index.{suffix}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+        # The same bytes under the name by which a web server knows PEP 691's type.
+        (folder / "index.v1html").hardlink_to(folder / "index.html")
+        (folder / "index.v1html.gz").hardlink_to(folder / "index.html.gz")
+
+    def _file(self, tree: Path, file: FileRecord) -> FileRecord:
+        """What may be shown of the file: all of it, but for what does not have the bytes that it should."""
+        name = file.filename
+        if not self._link(self._store.file(name), file.sha256, tree / "packages" / name):
+            self._withheld.append(f"{name}: its bytes are not those that were published, or it is gone")
+            return replace(file, withheld="the file is damaged")
+        self._files += 1
+        metadata, provenance = file.metadata_sha256, file.provenance_sha256
+        if metadata and not self._link(self._store.metadata(name), metadata, tree / "packages" / f"{name}.metadata"):
+            self._withheld.append(f"{name}: its metadata is damaged and left out")
+            file = replace(file, metadata_sha256=None)
+        if provenance and not self._link(self._store.provenance(name), provenance, tree / "integrity" / name):
+            self._withheld.append(f"{name}: its provenance is damaged and left out")
+            file = replace(file, provenance_sha256=None)
+        return file
+
+    def _link(self, source: Path, sha256: str, place: Path) -> bool:
+        """Whether `place` has these bytes."""
+        pool = self._target / "files" / sha256[:2] / sha256
+        if not _sealed(pool, sha256) and not self._fill(pool, source, sha256):
+            return False
+        with contextlib.suppress(FileExistsError):
+            place.hardlink_to(pool)
+        return True
+
+    def _fill(self, pool: Path, source: Path, sha256: str) -> bool:
+        """Whether `pool` is sealed: it was whole all the same, or is now."""
+        if whole(pool, sha256):
+            _seal(pool, sha256)
+            return True
+        pool.parent.mkdir(parents=True, exist_ok=True)
+        beside = pool.with_suffix(".new")
+        digest = hashlib.sha256()
+        try:
+            stream = source.open("rb")
+        except OSError:
+            return False
+        with stream, beside.open("wb") as copy:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                copy.write(chunk)
+        if digest.hexdigest() != sha256:
+            beside.unlink()
+            return False
+        self._written += 1
+        _seal(beside, sha256)
+        beside.replace(pool)
+        return True
+
+    def _doubt(self) -> None:
+        """No seal counts: what was sealed may not have reached the disk."""
+        for path in (self._target / "files").glob("*/*"):
+            os.utime(path, ns=(path.stat().st_mtime_ns // 10**9 * 10**9,) * 2)
+
+    def _for_people(self, tree: Path) -> None:
+        """What is on one page there is on one page here; there is no search, which needs a server."""
+        people = People(self._store, Address(public_url=self._public))
+        (tree / "index.html").write_bytes(people.front(static=True))
+        for record in self._shown:
+            folder = tree / "project" / record.name
+            folder.mkdir(parents=True)
+            (folder / "index.html").write_bytes(people.project(record))
+
+    def _note_withheld(self, tree: Path, record: ProjectRecord) -> None:
+        """nginx answers 410 for them, as the index does."""
+        gone = tree / "gone"
+        for file in set(record.files) - set(record.served):
+            gone.mkdir(exist_ok=True)
+            (gone / file.filename).touch()
+
+    def _switch(self, tree: Path) -> None:
+        os.sync()  # thousands of small files at once; one fsync for each would take minutes
+        beside = self._target / ".current"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(tree.name)
+        beside.replace(self._target / "current")
+        for other in self._target.glob("tree-*"):
+            # The last one stays for who opened a file of it a moment ago.
+            if other != tree and other != self._last:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _link_all(source: Path, folder: Path) -> None:
+    for page in source.iterdir():
+        (folder / page.name).hardlink_to(page)
+
+
+# Reading all of the pool again at each export would cost minutes. A file that was found right gets a time whose
+# nanoseconds say so; whatever is written to it later changes them.
+
+
+def _seal(path: Path, sha256: str) -> None:
+    seconds = path.stat().st_mtime_ns // 10**9
+    os.utime(path, ns=(seconds * 10**9 + _nanoseconds(sha256),) * 2)
+
+
+def _sealed(path: Path, sha256: str) -> bool:
+    try:
+        return path.stat().st_mtime_ns % 10**9 == _nanoseconds(sha256)
+    except OSError:
+        return False
+
+
+def _nanoseconds(sha256: str) -> int:
+    return int(sha256[:7], 16)
+
+
+def _state(target: Path) -> tuple[Path | None, dict[str, dict[str, int]]]:
+    """The tree that is current, and what it was made from."""
+    try:
+        tree = (target / "current").resolve(strict=True)
+        return tree, json.loads((tree / _STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None, {}

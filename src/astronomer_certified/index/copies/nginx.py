@@ -1,0 +1,92 @@
+"""An export's folder -> the configuration with which nginx answers from it as the index does. Touches nothing.
+
+It is a file to include in nginx's http block: one server, which chooses between HTML and JSON by the Accept header,
+sends the compressed pages that lie beside the plain ones, and knows what is withheld and what is nobody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from astronomer_certified.index.api.fallback import patterns
+
+_PAGES = r"""
+map $http_accept $index_page {
+    default                                              index.html;
+    "~*application/vnd\.pypi\.simple\.(v1|latest)\+json" index.json;
+    "~*application/vnd\.pypi\.simple\.(v1|latest)\+html" index.v1html;
+}
+"""
+
+_SERVER = r"""
+server {
+    listen LISTEN;
+    root ROOT/current;
+    charset utf-8;
+    gzip_static on;
+    gzip_vary on;
+    port_in_redirect off;
+    absolute_redirect off;
+    disable_symlinks off;
+    types {
+        text/html html;
+        application/vnd.pypi.simple.v1+html v1html;
+        application/vnd.pypi.simple.v1+json json;
+        text/plain metadata;
+    }
+    default_type application/octet-stream;
+
+    location = /health { default_type text/plain; }
+    location = /simple { return 301 simple/; }
+    location = /simple/ {
+        add_header Cache-Control no-cache;
+        add_header Vary Accept;
+        try_files /simple/$index_page =404;
+    }
+    location ~ ^/simple/([a-z0-9]+(?:-[a-z0-9]+)*)$ { return 301 $1/; }
+    location ~ ^/simple/(?<index_project>[a-z0-9]+(?:-[a-z0-9]+)*)/$ {
+        add_header Cache-Control no-cache;
+        add_header Vary Accept;
+        try_files /simple/$index_project/$index_page @elsewhere;
+    }
+    # One separator at a time; who asks for a name with three of them is redirected three times.
+    location ~ ^/simple/(?<index_left>[^/]*?)[-._]*(?:[._]|--)[-._]*(?<index_right>[^/._-][^/]*)/?$ {
+        return 301 /simple/$index_left-$index_right/;
+    }
+    location @elsewhere { ELSEWHERE }
+    location ~ ^/packages/(?<index_file>[^/]+?)(?:\.metadata)?$ {
+        add_header Cache-Control "public, max-age=31536000, immutable";
+        add_header X-Content-Type-Options nosniff;
+        gzip_static off;
+        try_files $uri @gone;
+    }
+    location @gone {
+        if (-f $document_root/gone/$index_file) { return 410; }
+        return 404;
+    }
+    location /integrity/ {
+        types { }
+        default_type application/vnd.pypi.integrity.v1+json;
+    }
+    location / { try_files $uri $uri/index.html =404; }
+    location ~ /(state\.json|gone/) { return 404; }
+}
+"""
+
+
+def configuration(root: Path, *, listen: str, upstream: str | None, protected: Iterable[str]) -> str:
+    """The text. `upstream` is where names that are not here are redirected to; None for nowhere."""
+    elsewhere = "return 404;"
+    names = ""
+    if upstream is not None:
+        rows = "".join(f'    "~^{_regex(pattern)}$" 1;\n' for pattern in patterns(protected))
+        names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
+        elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {upstream.rstrip('/')}/$index_project/;"
+    server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)
+    return f"# Made by `certified index export`, and again by each export.\n{_PAGES}{names}{server}"
+
+
+def _regex(pattern: str) -> str:
+    """`patterns` lets nothing through that means something else to nginx."""
+    return pattern.replace("*", ".*").replace("?", ".")

@@ -1,0 +1,1 @@
+"""The published files, and what is known of them."""

@@ -1,0 +1,136 @@
+"""Store -> what in it is not as its records say, and the store put right as far as it can be. No network.
+
+`reconcile` is quick and runs at each start: it looks at names only. `verify` reads every byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.errors import PublishError
+
+from . import validation
+from .records import FileRecord, ProjectRecord
+from .store import Store, whole
+from .validation import Refused
+
+_MISSING = "the file is gone from the store"
+_DAMAGED = "the file no longer has the bytes that were published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A file, and what became of it: `served` says whether installers get it."""
+
+    filename: str
+    what: str
+    served: bool
+
+
+def reconcile(store: Store) -> tuple[Finding, ...]:
+    """What was found and done so that every file that is listed is there, and every sound file is listed."""
+    there = {path.name for path in store.root.iterdir() if not path.name.startswith(".")}
+    listed = _list_names(store)
+    findings: list[Finding] = []
+    known: set[str] = set()
+    for name in listed:
+        try:
+            record = store.project(name)
+        except PublishError as err:
+            findings.append(Finding(filename=store.record_file(name).name, what=str(err), served=False))
+            continue
+        for file in record.files if record else ():
+            known.add(file.filename)
+            if (file.filename in there) != (file.withheld is None):
+                findings.append(_judge(store, name, file))
+    findings += [_adopted(store, filename) for filename in sorted(there - known)]
+    return tuple(findings)
+
+
+def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None) -> tuple[Finding, ...]:
+    """Every file read again: what is damaged is withheld from then on, what is whole again is served again."""
+    findings: list[Finding] = []
+    for name in store.names():
+        try:
+            record = store.project(name)
+        except PublishError:
+            continue  # `reconcile` names it
+        for file in record.files if record is not None else ():
+            on_file(file.filename)
+            findings += _look(store, name, file)
+    return tuple(findings)
+
+
+def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    sound = whole(store.file(file.filename), file.sha256)
+    if sound != (file.withheld is None):
+        yield _judge(store, name, file)
+    elif not sound:
+        yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
+    if sound:
+        yield from _compare(store, name, file)
+    if file.provenance_sha256 and not whole(store.provenance(file.filename), file.provenance_sha256):
+        yield Finding(filename=file.filename, what="its provenance is damaged: restore it from a backup", served=True)
+
+
+def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    """What a whole file says of itself is in its record and beside it: both can be made from it at any time."""
+    path = store.file(file.filename)
+    try:
+        contents = validation.verify(path, validation.parse(file.filename), again=True)
+    except Refused as err:  # taken by an older index, which asked for less
+        yield Finding(filename=file.filename, what=f"would not be taken today: {err}", served=True)
+        return
+    size = path.stat().st_size
+    digest = hashlib.sha256(contents.metadata).hexdigest() if file.filename.endswith(".whl") else None
+    python = contents.requires_python
+    if (file.size, file.metadata_sha256, file.requires_python) != (size, digest, python):
+
+        def correct(record: ProjectRecord) -> ProjectRecord:
+            known = record.find(file.filename)
+            if known is None:
+                return record
+            return record.holding(replace(known, size=size, metadata_sha256=digest, requires_python=python))
+
+        store.change(name, correct)
+        yield Finding(filename=file.filename, what="its record said other things than it and is corrected", served=True)
+    if digest is not None and not whole(store.metadata(file.filename), digest):
+        store.write(store.metadata(file.filename), contents.metadata)
+        yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
+
+
+def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Finding:
+    """The file is served if and only if it has the bytes that were published."""
+    path = store.file(file.filename)
+    reason = None if whole(path, file.sha256) else _DAMAGED if path.exists() else _MISSING
+
+    def withhold(record: ProjectRecord) -> ProjectRecord:
+        current = record.find(file.filename)
+        return record if current is None else record.holding(replace(current, withheld=reason))
+
+    store.change(name, withhold)
+    return Finding(filename=file.filename, what=reason or "the file is whole again", served=reason is None)
+
+
+def _adopted(store: Store, filename: str) -> Finding:
+    try:
+        store.adopt(filename)
+    except PublishError as err:  # not sound, or its project's record is damaged
+        return Finding(filename=filename, what=f"is not listed: {err}", served=False)
+    return Finding(filename=filename, what="had no record, is sound, and is published now", served=True)
+
+
+def _list_names(store: Store) -> Iterable[NormalizedName]:
+    """Every project that has a record; the list of names is written anew when it has another opinion."""
+    recorded = {
+        NormalizedName(path.name.removesuffix(".json"))
+        for path in (store.records / "projects").iterdir()
+        if path.name.endswith(".json")
+    }
+    if recorded != set(store.names()):
+        store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
+    return sorted(recorded)

@@ -1,0 +1,376 @@
+"""A stream of bytes -> a published file in one flat folder, whole and for ever, and the record that says so.
+
+    packages/*.whl, *.tar.gz           the files, as pypiserver keeps them
+    packages/.records/projects/*.json  one record for each project: what is served, and nothing else is
+    packages/.records/metadata/        each wheel's METADATA (PEP 658)
+    packages/.records/provenance/      what signed uploads came with (PEP 740)
+    packages/.records/names            the projects, in the order of their first file; made from the records
+    packages/.incoming/                what is being written; on the same file system
+
+A file is written to `.incoming/`, synced, checked, and hard-linked to its name; then its project's record is
+replaced by rename, which is the instant of publication. A crash leaves the index as before or as after, a race has
+one winner, and nothing that was published can change. Several processes may share a store: they take turns by
+project, and readers take no lock. A copy of the folder, made at any time, is a store.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from astronomer_certified.errors import PublishError
+
+from . import validation
+from .records import FileRecord, ProjectRecord, timestamp
+from .validation import Contents, Distribution, Refused
+
+_CHUNK = 1 << 20
+_LOCKS = 64
+"""Projects share this many locks, so that uploads to different ones seldom wait for each other."""
+
+
+class NameTaken(Refused):
+    """The name is published already, with other bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Who brings a file, and what else comes with it."""
+
+    filename: str
+    sha256: str | None = None
+    uploader: str = "operator"
+    provenance: bytes | None = None
+    limit: int | None = None
+    """The most bytes that are taken; None for no limit."""
+
+
+class Store:
+    """A folder of published files. Everything here is safe at any time, from any thread and process."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.records = self.root / ".records"
+        self.incoming = self.root / ".incoming"
+        self.names_file = self.records / "names"
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """The store in `root`, made if missing, known to be writable and free of what killed writers left."""
+        store = cls(root)
+        try:
+            for folder in ("projects", "metadata", "provenance", "locks"):
+                (store.records / folder).mkdir(parents=True, exist_ok=True)
+            store.names_file.touch()
+            with store.partial() as (_, path):
+                probe = path.with_suffix(".linked")
+                probe.hardlink_to(path)
+                probe.unlink()
+            store.sweep()
+        except OSError as err:
+            raise PublishError(
+                f"{root} cannot be the store of an index",
+                details=[str(err)],
+                hint="name a folder that this user may write to, on a file system with hard links",
+            ) from err
+        return store
+
+    # --- where things are
+
+    def file(self, filename: str) -> Path:
+        return self.root / filename
+
+    def metadata(self, filename: str) -> Path:
+        return self.records / "metadata" / filename
+
+    def provenance(self, filename: str) -> Path:
+        return self.records / "provenance" / filename
+
+    def record_file(self, project: NormalizedName) -> Path:
+        return self.records / "projects" / f"{project}.json"
+
+    # --- reading
+
+    def project(self, name: NormalizedName) -> ProjectRecord | None:
+        """The project as it is now; None when nothing was ever published under the name."""
+        try:
+            return ProjectRecord.from_json(self.record_file(name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except PublishError as err:
+            raise PublishError(f"{self.record_file(name)}: {err.what}", details=err.details, hint=err.hint) from err
+
+    def names(self) -> list[NormalizedName]:
+        """Every project that ever had a file here, in alphabetical order."""
+        return sorted(NormalizedName(name) for name in set(self.names_file.read_text(encoding="utf-8").split()))
+
+    def projects(self) -> Iterator[ProjectRecord]:
+        for name in self.names():
+            if (record := self.project(name)) is not None:
+                yield record
+
+    # --- writing
+
+    def add(self, upload: Upload, stream: BinaryIO) -> bool:
+        """Whether the file is new, or whole again; False when it is published already with the same bytes, and they
+        are still there.
+
+        Raises Refused for what is not a sound distribution or not of the announced sha256, and NameTaken when
+        the name was ever published with other bytes.
+        """
+        claimed = validation.parse(upload.filename)
+        with self.partial() as (file, path):
+            received = _copy(stream, file, upload)
+            if upload.sha256 and upload.sha256.lower() != received:
+                raise Refused(
+                    f"{upload.filename} was damaged on its way",
+                    details=[f"announced sha256 {upload.sha256[:64]!a}", f"received  sha256 {received}"],
+                    hint="upload it again",
+                )
+            if self._is_whole(claimed, received):
+                return False
+            contents = validation.verify(path, claimed)
+            with self._locked(claimed.project):
+                return self._publish(upload, claimed, contents, path, received)
+
+    def adopt(self, filename: str) -> bool:
+        """Whether a file that lies in the folder without a record is published now, checked like an upload."""
+        claimed = validation.parse(filename)
+        path = self.file(filename)
+        stat = path.stat()
+        with path.open("rb") as stream:
+            received = hashlib.file_digest(stream, "sha256").hexdigest()
+        contents = validation.verify(path, claimed)
+        with self._locked(claimed.project):
+            record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
+            if record.find(filename) is not None:
+                return False
+            _refuse_other_spelling(record, claimed)
+            upload = Upload(filename=filename, uploader="adopted")
+            fresh = _describe(upload, claimed, contents, received, stat.st_size, stat.st_mtime)
+            self._keep(record, fresh, contents, upload)
+        return True
+
+    def change(self, name: NormalizedName, change: Callable[[ProjectRecord], ProjectRecord]) -> ProjectRecord:
+        """The project after `change`, which may raise; PublishError for a project that there is not."""
+        with self._locked(name):
+            record = self.project(name)
+            if record is None:
+                near = difflib.get_close_matches(name, self.names(), 3)
+                raise PublishError(
+                    f"{name} is not published here",
+                    hint=f"did you mean {' or '.join(near)}?" if near else "the front page of the index lists what is",
+                )
+            changed = change(record)
+            if changed != record:
+                self._write_record(changed)
+            return changed
+
+    def _publish(self, upload: Upload, claimed: Distribution, contents: Contents, path: Path, received: str) -> bool:
+        """The verified file at `path` gets its name and its record; the project's lock is held."""
+        record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
+        known = record.find(claimed.filename)
+        if known is not None and known.sha256 != received:
+            raise _taken(claimed.filename, known.sha256, received)
+        if known is not None and self._has(known):
+            return False
+        if known is None and not record.status.takes_uploads:
+            raise Refused(
+                f"{record.name} is {record.status} and takes no files",
+                details=[record.reason] if record.reason else [],
+                hint=f"certified index status {record.name} active",
+            )
+        _refuse_other_spelling(record, claimed)
+        if known is not None:
+            # The right bytes of a file that was found damaged: it is whole again, as old and as yanked as it was.
+            fresh = replace(known, withheld=None)
+        else:
+            fresh = _describe(upload, claimed, contents, received, path.stat().st_size, time.time())
+        # What lies there without a record, or damaged, is no published file: nobody was ever given it.
+        path.replace(self.file(claimed.filename))
+        _sync_folder(self.root)
+        try:
+            self._keep(record, fresh, contents, upload)
+        except OSError:
+            if known is None:
+                self.file(claimed.filename).unlink(missing_ok=True)
+            raise
+        return True
+
+    def _keep(self, record: ProjectRecord, fresh: FileRecord, contents: Contents, upload: Upload) -> None:
+        # All that a record speaks of is durable before the record is.
+        if fresh.metadata_sha256 is not None:
+            self.write(self.metadata(fresh.filename), contents.metadata)
+        if fresh.provenance_sha256 is not None and upload.provenance is not None:
+            self.write(self.provenance(fresh.filename), upload.provenance)
+        self._write_record(record.holding(fresh))
+        if not record.files:
+            self._append_name(record.name)
+
+    def _write_record(self, record: ProjectRecord) -> None:
+        """Its modification time grows with each change, so it tells any two states of a project apart."""
+        target = self.record_file(record.name)
+        now = time.time_ns()
+        if target.exists():
+            now = max(now, target.stat().st_mtime_ns + 1000)
+        self.write(target, record.to_json(), mtime_ns=now)
+
+    def _append_name(self, name: NormalizedName) -> None:
+        with self.names_file.open("ab") as file:
+            file.write(f"{name}\n".encode())  # one write(2) of a short line: whole or not there
+            file.flush()
+            # The clock of file systems is coarse: without this, two lists made within 4 ms would look the same.
+            os.utime(file.fileno(), ns=(time.time_ns(), time.time_ns()))
+            os.fsync(file.fileno())
+
+    def write(self, target: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+        """`target` holds exactly `content`, durably; a reader never sees less."""
+        with self.partial() as (file, path):
+            file.write(content)
+            _settle(file)
+            if mtime_ns is not None:
+                os.utime(path, ns=(mtime_ns, mtime_ns))
+            path.replace(target)
+            _sync_folder(target.parent)
+
+    def _is_whole(self, claimed: Distribution, received: str) -> bool:
+        record = self.project(claimed.project)
+        known = record.find(claimed.filename) if record else None
+        if known is not None and known.sha256 != received:
+            raise _taken(claimed.filename, known.sha256, received)
+        return known is not None and self._has(known)
+
+    def _has(self, known: FileRecord) -> bool:
+        """Whether a file is served, and is what its record says: it may have been damaged since."""
+        digest = known.metadata_sha256
+        return (
+            known.withheld is None
+            and whole(self.file(known.filename), known.sha256)
+            and (digest is None or whole(self.metadata(known.filename), digest))
+        )
+
+    # --- turns, and what is being written
+
+    @contextmanager
+    def _locked(self, project: NormalizedName) -> Iterator[None]:
+        # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
+        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def partial(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """An open file in `.incoming/` and its path: removed at the end, unless it was renamed by then."""
+        self.incoming.mkdir(exist_ok=True)
+        while True:
+            descriptor, name = tempfile.mkstemp(suffix=".part", dir=self.incoming)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                break
+            os.close(descriptor)  # Another process swept it between its making and its locking.
+        path = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            try:
+                yield file, path
+            finally:
+                path.unlink(missing_ok=True)
+
+    def sweep(self) -> tuple[str, ...]:
+        """The names of the partial files that were removed: those whose writer is gone."""
+        swept = []
+        for path in sorted(self.incoming.iterdir()):
+            try:
+                with path.open("rb") as file:
+                    # Its writer holds this lock while it lives; the kernel drops it even after kill -9.
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink(missing_ok=True)
+                    swept.append(path.name)
+            except (BlockingIOError, FileNotFoundError):
+                continue
+        return tuple(swept)
+
+
+def whole(path: Path, sha256: str) -> bool:
+    """Whether the file at `path` has these bytes; no when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def _describe(
+    upload: Upload, claimed: Distribution, contents: Contents, sha256: str, size: int, when: float
+) -> FileRecord:
+    is_wheel = claimed.wheel is not None
+    return FileRecord(
+        filename=claimed.filename,
+        version=str(claimed.version),
+        sha256=sha256,
+        size=size,
+        uploaded=timestamp(when),
+        uploader=upload.uploader,
+        requires_python=contents.requires_python,
+        # An sdist's may say other things once it is built (PEP 643), so only a wheel's is promised.
+        metadata_sha256=hashlib.sha256(contents.metadata).hexdigest() if is_wheel else None,
+        provenance_sha256=hashlib.sha256(upload.provenance).hexdigest() if upload.provenance else None,
+    )
+
+
+def _copy(stream: BinaryIO, file: BinaryIO, upload: Upload) -> str:
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        if upload.limit is not None and size > upload.limit:
+            raise Refused(f"{upload.filename} is larger than the {upload.limit} bytes that are taken here")
+        digest.update(chunk)
+        file.write(chunk)
+    _settle(file)
+    return digest.hexdigest()
+
+
+def _settle(file: BinaryIO) -> None:
+    file.flush()
+    os.fchmod(file.fileno(), 0o644)  # mkstemp's 0600 would keep a web server that mirrors the folder out.
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(filename: str, published: str, received: str) -> NameTaken:
+    return NameTaken(
+        f"{filename} is published already, with other bytes",
+        details=[f"published sha256 {published}", f"received  sha256 {received}"],
+        hint="a published file never changes: publish under a new version, revision or build tag",
+    )
+
+
+def _refuse_other_spelling(record: ProjectRecord, claimed: Distribution) -> None:
+    for known in record.files:
+        if Version(known.version) != claimed.version or known.filename == claimed.filename:
+            continue
+        if validation.parse(known.filename).identity == claimed.identity:
+            raise NameTaken(
+                f"{claimed.filename} is published already as {known.filename}",
+                hint="pip could not tell the two apart: keep the published spelling",
+            )

@@ -1,0 +1,1 @@
+"""A series of patches, and what applies it exactly."""

@@ -1,0 +1,1 @@
+"""What humans wrote in this repository -> validated records."""

@@ -1,0 +1,327 @@
+"""patches/X.Y.Z/release.toml and patches/NAME/VERSION/distribution.toml -> validated records."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from astronomer_certified.artifacts import (
+    CommandLine,
+    Distribution,
+    Manifest,
+    Override,
+    PinnedFile,
+    Python,
+    Recipe,
+    Release,
+    Restore,
+    SourceKind,
+    Stamp,
+    Target,
+)
+from astronomer_certified.source import kinds
+from astronomer_certified.workspace import Workspace
+
+from . import toml_reader as toml
+from .toml_reader import Problems, Table
+
+CORE = canonicalize_name("apache-airflow")
+# What the keys of a table of providers are put behind: 1.10 takes the providers of 2.0 as backports.
+PROVIDER_PREFIXES = {
+    "providers": "apache-airflow-providers-",
+    "backport-providers": "apache-airflow-backport-providers-",
+}
+
+_NEVER = datetime(1980, 1, 1, tzinfo=UTC)
+_NO_VERSION = Version("0")
+_NO_FILE = PinnedFile(project=canonicalize_name("none"), filename="", sha256="")
+
+T = TypeVar("T")
+E = TypeVar("E", bound=enum.StrEnum)
+
+
+def _as(parse: Callable[[str], T], error: type[Exception], what: str) -> Callable[[Any], T]:
+    def parsed(value: Any) -> T:
+        try:
+            return parse(toml.text(value))
+        except error as err:
+            raise ValueError(f"not {what}: {value!r}") from err
+
+    return parsed
+
+
+_version = _as(Version, InvalidVersion, "a version (PEP 440)")
+_requirement = _as(Requirement, InvalidRequirement, "a requirement (PEP 508)")
+_specifier = _as(SpecifierSet, InvalidSpecifier, "a version specifier (PEP 440)")
+
+
+def _pinned(value: Any) -> Requirement:
+    requirement = _requirement(value)
+    exact = [spec for spec in requirement.specifier if spec.operator == "==" and not spec.version.endswith(".*")]
+    if len(requirement.specifier) != 1 or not exact:
+        raise ValueError(f"must pin one version with '==', not {value!r}")
+    return requirement
+
+
+def _one_of(values: type[E]) -> Callable[[Any], E]:
+    def parsed(value: Any) -> E:
+        try:
+            return values(value)
+        except ValueError as err:
+            raise ValueError(f"must be one of {', '.join(item.value for item in values)}, not {value!r}") from err
+
+    return parsed
+
+
+def _kind(value: Any) -> SourceKind:
+    known = kinds.KINDS.get(toml.text(value))
+    if known is None:
+        raise ValueError(f"must be one of {', '.join(kinds.KINDS)}, not {value!r}")
+    return known
+
+
+def _named(filename: str) -> tuple[NormalizedName, Version]:
+    """Project and version of a distribution's file name. Raises ValueError for what is neither sdist nor wheel."""
+    try:
+        if filename.endswith(".whl"):
+            return parse_wheel_filename(filename)[:2]
+        return parse_sdist_filename(filename)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as err:
+        raise ValueError(f"neither an sdist's nor a wheel's file name: {filename!r}") from err
+
+
+def _file(table: Table, name: NormalizedName, version: Version) -> PinnedFile:
+    def matching(value: Any) -> str:
+        filename = toml.file_name(value)
+        if _named(filename) != (name, version):
+            raise ValueError(f"{filename!r} is not a file of {name} {version}")
+        return filename
+
+    return PinnedFile(
+        project=name,
+        filename=table.get("file", matching, default=""),
+        sha256=table.get("sha256", toml.sha256, default=""),
+    )
+
+
+def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distribution:
+    """The part that a release.toml and a distribution.toml share: source, build, stamp, restore."""
+    version = top.get("version", _version, default=_NO_VERSION)
+    revision = top.get("revision", toml.positive, default=1)
+    if str(version) != folder.name and version != _NO_VERSION:
+        top.problem("version", f"is {version}, but the folder is named {folder.name}")
+    source = top.table("source")
+    kind = source.get("kind", _kind, default=kinds.SDIST)
+    source_file = _file(source, name, version)
+    if source_file.filename and not kind.holds(source_file.filename):
+        source.problem("file", f"{source_file.filename!r} is not a {kind.name}")
+    uploaded = source.get("uploaded", toml.moment, default=_NEVER)
+    source.close()
+    stamp = None
+    upstream_wheel = source_file
+    build_pythons = SpecifierSet()
+    build_requires: tuple[Requirement, ...] = ()
+    if kind.built:
+        wheel_table = top.table("upstream-wheel")
+        upstream_wheel = _file(wheel_table, name, version)
+        wheel_table.close()
+        build = top.table("build")
+        build_pythons = build.get("pythons", _specifier, default=SpecifierSet())
+        build_requires = build.each("requires", _requirement, optional=True)
+        build.close()
+        stamp_table = top.table("stamp")
+        stamp = Stamp(
+            file=stamp_table.get("file", toml.inner_path, default=""),
+            line=stamp_table.get("line", toml.text, default=""),
+        )
+        if stamp.line and str(version) not in stamp.line:
+            stamp_table.problem("line", f"does not hold the version {version}")
+        stamp_table.close()
+    restore = tuple(
+        Restore(path=entry.get("path", toml.inner_path, default=""), reason=entry.get("reason", toml.text, default=""))
+        for entry in top.tables("restore")
+    )
+    return Distribution(
+        name=name,
+        release=Release(version, revision),
+        kind=kind,
+        source=source_file,
+        upstream_wheel=upstream_wheel,
+        uploaded=uploaded,
+        build_pythons=build_pythons,
+        build_requires=tuple(build_requires),
+        stamp=stamp,
+        restore=restore,
+        folder=folder,
+    )
+
+
+def load_distribution(path: Path) -> Distribution:
+    """One repaired distribution. Raises `ManifestError` with all its problems."""
+    top = toml.load(path)
+    distribution = _distribution(top, canonicalize_name(path.parent.parent.name), path.parent)
+    top.close()
+    top.problems.finish()
+    return distribution
+
+
+def _providers(top: Table) -> dict[NormalizedName, Version]:
+    return {
+        canonicalize_name(prefix + name): version
+        for key, prefix in PROVIDER_PREFIXES.items()
+        for name, version in top.table(key, optional=True).items(_version)
+    }
+
+
+def _each_once(top: Table, key: str, values: Sequence[object]) -> None:
+    names = [str(value) for value in values]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        top.problem(key, f"{name!r} stands there twice")
+
+
+def _extras(top: Table) -> tuple[tuple[str, ...], frozenset[str]]:
+    extras = top.each("extras", toml.text)
+    default = top.each("default-extras", toml.text)
+    for name in default:
+        if name not in extras:
+            top.problem("default-extras", f"{name!r} is not one of the extras")
+    _each_once(top, "extras", extras)
+    return extras, frozenset(default)
+
+
+def load(workspace: Workspace, version: Version) -> Manifest:
+    """The release that patches/VERSION states, with its repairs. Raises `ManifestError` with all problems of a file."""
+    path = workspace.manifest(version)
+    top = toml.load(path)
+    core = _distribution(top, CORE, path.parent)
+    pythons = top.each("pythons", _as(Python.parse, ValueError, "a Python version like 3.8"), filled=True)
+    _each_once(top, "pythons", pythons)
+    cutoff = top.get("cutoff", toml.moment, default=_NEVER)
+    if cutoff < core.uploaded:
+        top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
+    listed = top.get("listed", toml.moment, default=cutoff, optional=True)
+    if listed < cutoff:
+        top.problem("listed", f"is before the cutoff ({cutoff:%Y-%m-%d})")
+    repairs = top.each("repairs", _pinned, optional=True)
+    _each_once(top, "repairs", [canonicalize_name(repair.name) for repair in repairs])
+    providers = _providers(top)
+    extras, default = _extras(top)
+    extra_requirements = _extra_requirements(top, extras)
+    left_out_table = top.table("left-out", optional=True)
+    left_out = dict(left_out_table.items(toml.text))
+    for name in sorted(left_out.keys() & set(extras)):
+        left_out_table.problem(name, "is one of the extras, too")
+    documented = dict(top.table("documented-providers", optional=True).items(_version))
+    overrides = tuple(
+        Override(
+            requirement=entry.get("requirement", _pinned, default=Requirement("none")),
+            reason=entry.get("reason", toml.text, default=""),
+        )
+        for entry in top.tables("override")
+    )
+    later = {}
+    for entry in top.tables("later"):
+        entry.get("reason", toml.text, default="")
+        later[canonicalize_name(entry.get("package", toml.text, default="none"))] = entry.get(
+            "cutoff", toml.moment, default=_NEVER
+        )
+    certify = top.table("certify")
+    certify_python = certify.get(
+        "python", _as(Python.parse, ValueError, "a Python version like 3.8"), default=Python(3, 8)
+    )
+    if pythons and certify_python not in pythons:
+        certify.problem("python", f"{certify_python} is not one of the release's pythons")
+    command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
+    certify_pip = certify.get("pip", _version, default=_NO_VERSION)
+    other_pips = _pips(certify, pythons)
+    certify_extras = certify.each("extras", toml.text)
+    for name in certify_extras:
+        if name not in (*extras, "default"):
+            certify.problem("extras", f"{name!r} is not one of the extras")
+    certify.close()
+    top.close()
+    top.problems.finish()
+    return Manifest(
+        path=path,
+        core=core,
+        repairs=tuple(_repair(workspace, requirement, top.problems) for requirement in repairs),
+        pythons=tuple(sorted(pythons)),
+        cutoff=cutoff,
+        listed=listed,
+        providers=providers,
+        documented_providers=documented,
+        extras=extras,
+        left_out=left_out,
+        default_extras=default,
+        extra_requirements=extra_requirements,
+        overrides=overrides,
+        later=later,
+        command_line=command_line,
+        pips={python: other_pips.get(python, certify_pip) for python in pythons},
+        target=Target(python=certify_python, extras=certify_extras),
+    )
+
+
+def _extra_requirements(top: Table, extras: tuple[str, ...]) -> dict[str, tuple[Requirement, ...]]:
+    """What some extras ask for in place of the extra of the same name of upstream's core."""
+    table = top.table("extra-requirements", optional=True)
+    stated = {}
+    for name in table.names():
+        if name not in extras:
+            table.problem(name, "is not one of the extras")
+        stated[name] = table.each(name, _requirement)
+    return stated
+
+
+def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:
+    """The pips of Pythons on which `certify.pip` does not run."""
+    table = certify.table("pip-for", optional=True)
+    pips = {}
+    for name, version in table.items(_version):
+        if name in map(str, pythons):
+            pips[Python.parse(name)] = version
+        else:
+            table.problem(name, "is not one of the release's pythons")
+    return pips
+
+
+def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) -> Distribution:
+    version = Version(next(iter(requirement.specifier)).version)
+    path = workspace.distribution(canonicalize_name(requirement.name), version)
+    if not path.is_file():
+        problems.add("repairs", f"{requirement} needs {path.relative_to(workspace.root)}, which is not there")
+        problems.finish()
+    return load_distribution(path)
+
+
+def load_recipes(path: Path) -> dict[NormalizedName, Recipe]:
+    """constraints/builds.toml: what the build of some projects needs beyond the era. Raises `ManifestError`."""
+    top = toml.load(path)
+    recipes = {}
+    for name in list(top._values):
+        table = top.table(name)
+        recipes[canonicalize_name(name)] = Recipe(
+            compiled=table.get("compiled", toml.boolean, default=False, optional=True),
+            system_packages=table.each("system-packages", toml.text, optional=True),
+            programs=table.each("programs", toml.text, optional=True),
+            headers=table.each("headers", toml.text, optional=True),
+        )
+        table.close()
+    top.close()
+    top.problems.finish()
+    return recipes

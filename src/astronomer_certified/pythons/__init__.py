@@ -1,0 +1,1 @@
+"""Interpreters on this machine, and environments made with them."""

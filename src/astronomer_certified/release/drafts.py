@@ -1,0 +1,335 @@
+"""An upstream version -> a draft of its release.toml, with what a human still has to decide. Reads the upstream index.
+
+What a machine can find out stands in the draft; what it can only guess is a decision, in the draft's own words. A
+release that is there already says which extras and providers releases of this project have: the draft follows it.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from packaging.metadata import parse_email
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from astronomer_certified.artifacts import Manifest, PinnedFile, Python, SourceKind, UpstreamFile
+from astronomer_certified.errors import CertifiedError, ManifestError, ResolutionError, UpstreamError, WheelDiffError
+from astronomer_certified.formats import archives, wheel_files
+from astronomer_certified.project.manifest import CORE, PROVIDER_PREFIXES
+from astronomer_certified.source.index_client import IndexFile, Pages
+from astronomer_certified.source.kinds import KINDS
+
+_WEEK = timedelta(days=7)
+_CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+_DEVELOPMENT = re.compile(r"devel|doc($|[_-])")
+_STAMP_FILES = ("airflow/version.py", "setup.py", "airflow/__init__.py", "src/airflow/__init__.py")
+_STAMP = re.compile(r"""^(__version__|version) = ["']([^"']+)["']$""", re.MULTILINE)
+# For sources that do not say what they are built with: later ones refuse what setup.py files of that time do.
+_LEGACY_BUILD = ("setuptools<58", "wheel<0.38")
+_GROUPED = "airflow/cli/cli_parser.py"
+_DEVELOPMENT_WHY = "tools to develop Airflow itself, not to run it"
+_LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
+# An extra of the core that stands in the way itself; those of ours are named in every chain of reasons.
+_EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
+_WIDTH = 118
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The text of a release.toml, and what a human must decide before it is a release."""
+
+    version: Version
+    text: str
+    decisions: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Findings:
+    """What was found out of an upstream version, and the questions that came up on the way."""
+
+    version: Version
+    kind: SourceKind
+    source: IndexFile
+    wheel: IndexFile
+    uploaded: datetime
+    metadata: Mapping[str, Sequence[str]]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    build_requires: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    grouped: bool = True
+    decisions: list[str] = field(default_factory=list)
+
+    @property
+    def cutoff(self) -> datetime:
+        return (self.uploaded + _WEEK).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @property
+    def declared(self) -> list[str]:
+        return list(self.metadata.get("provides_extra", ()))
+
+    @property
+    def pythons(self) -> tuple[Python, ...]:
+        found = {match[1] for line in self.metadata.get("classifiers", ()) if (match := _CLASSIFIER.search(line))}
+        allowed = SpecifierSet(str(self.metadata.get("requires_python") or ""))
+        pythons = sorted(Python.parse(name) for name in found)
+        return tuple(python for python in pythons if python >= Python(3, 6) and allowed.contains(f"{python}.99"))
+
+
+def draft(
+    version: Version, template: Manifest, pages: Pages, fetch: Callable[[PinnedFile], UpstreamFile], today: datetime
+) -> Draft:
+    """The draft of a version's release. `template` is a release whose default extras and providers it follows.
+
+    Raises `UpstreamError` when the index has no wheel of that version.
+    """
+    found = _find(version, pages, fetch)
+    providers = _providers(found, template, pages)
+    text = _render(found, template, providers, today)
+    return Draft(version=version, text=text, decisions=tuple(found.decisions))
+
+
+def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], UpstreamFile]) -> _Findings:
+    listed = [file for file in pages.of([CORE])[CORE] if _parsed(file.version) == version]
+    if not listed:
+        known = sorted({parsed for file in pages.of([CORE])[CORE] if (parsed := _parsed(file.version))})
+        near = [str(other) for other in known if other.release[:2] == version.release[:2]]
+        raise UpstreamError(
+            f"the upstream index has no {CORE} {version}", details=[f"of that line it has {', '.join(near) or 'none'}"]
+        )
+    wheels = [file for file in listed if file.filename.endswith("-none-any.whl")]
+    if not wheels:
+        raise UpstreamError(f"{CORE} {version} has no wheel on the upstream index to compare with")
+    wheel = wheels[0]
+    kind, source = next((kind, file) for kind in KINDS.values() for file in listed if kind.holds(file.filename))
+    members = wheel_files.read(fetch(_pinned(wheel)).path)
+    raw = parse_email(members[f"{wheel_files.dist_info(members)}/METADATA"].content)[0]
+    found = _Findings(
+        version=version, kind=kind, source=source, wheel=wheel,
+        uploaded=source.uploaded or datetime(1980, 1, 1, tzinfo=UTC), metadata=raw,  # type: ignore[arg-type]
+    )  # fmt: skip
+    found.grouped = _GROUPED in members
+    if source.uploaded is None:
+        found.decisions.append(
+            "the index does not say when the source was uploaded: `uploaded` and `cutoff` are made up"
+        )
+    if any(file.yanked for file in listed):
+        found.decisions.append("upstream yanked this version: find out why")
+    if kind.built:
+        path = fetch(_pinned(source)).path
+        found.sources, names = _read_sdist(path)
+        found.build_requires = archives.build_requires(path)
+        in_wheel = {name for name in members if ".dist-info/" not in name and ".data/" not in name}
+        found.missing = tuple(sorted(name for name in in_wheel if not {root + name for root in ("", "src/")} & names))
+    return found
+
+
+def _read_sdist(path: Path) -> tuple[dict[str, str], set[str]]:
+    """The text of the files that may hold the version, and the names of all files, below the top folder."""
+    texts, names = {}, set()
+    with tarfile.open(path, "r:gz") as tar:
+        for member in tar:
+            if not member.isfile():
+                continue
+            name = PurePosixPath(*PurePosixPath(member.name).parts[1:]).as_posix()
+            names.add(name)
+            if name in _STAMP_FILES and (stream := tar.extractfile(member)) is not None:
+                texts[name] = stream.read().decode("utf-8", "replace")
+    return texts, names
+
+
+def _pinned(file: IndexFile) -> PinnedFile:
+    if file.sha256 is None:
+        raise UpstreamError(f"the index gives no sha256 for {file.filename}", hint="name another index")
+    return PinnedFile(project=CORE, filename=file.filename, sha256=file.sha256)
+
+
+def _parsed(text: str | None) -> Version | None:
+    try:
+        return Version(text or "")
+    except InvalidVersion:
+        return None
+
+
+def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, Version]:
+    """The newest version at the cutoff of each provider that the template has, by the name of its extra."""
+    prefix = PROVIDER_PREFIXES["providers"]
+    wanted = {
+        extra: canonicalize_name(prefix + extra)
+        for extra in sorted(template.default_extras)
+        if canonicalize_name(prefix + extra) in template.providers
+    }
+    gone = [extra for extra in wanted if extra not in found.declared]
+    if gone:
+        found.decisions.append(f"upstream declares no extra {', '.join(gone)}: its provider is part of another one now")
+    files = pages.of([name for extra, name in wanted.items() if extra in found.declared])
+    newest = {extra: _newest(files[name], found) for extra, name in wanted.items() if name in files}
+    return {extra: version for extra, version in newest.items() if version is not None}
+
+
+def _newest(files: Sequence[IndexFile], found: _Findings) -> Version | None:
+    versions = {
+        version
+        for file in files
+        if (version := _parsed(file.version)) is not None
+        and not (version.is_prerelease or file.yanked)
+        and file.uploaded is not None
+        and file.uploaded <= found.cutoff
+    }
+    return max(versions, default=None)
+
+
+def _stamp(found: _Findings) -> tuple[str, str]:
+    """The file and the one line that holds the version. `version.py` wins: others read it."""
+    for name in _STAMP_FILES:
+        lines = [match for match in _STAMP.finditer(found.sources.get(name, "")) if match[2] == str(found.version)]
+        if len(lines) == 1:
+            return name, lines[0][0]
+    found.decisions.append("no line that holds the version was found: fill in [stamp]")
+    return "FILE", f"version = '{found.version}'"
+
+
+def _render(found: _Findings, template: Manifest, providers: Mapping[str, Version], today: datetime) -> str:
+    version, pythons = found.version, found.pythons
+    if not pythons:
+        raise ManifestError(f"{CORE} {version} says of no Python from 3.6 on that it runs there")
+    left_out = [name for name in found.declared if _DEVELOPMENT.match(name)]
+    extras = sorted(set(found.declared) - {*left_out} | {*providers})
+    default = [name for name in sorted(template.default_extras) if name in extras]
+    lost = sorted(template.default_extras - {*default})
+    if lost:
+        names = ", ".join(lost)
+        found.decisions.append(f"default extras that upstream has no more under these names: {names}")
+    newest = pythons[-1]
+    sections = [
+        f"# Astronomer Certified of Apache Airflow {version}: a DRAFT. docs/release-toml.md explains every key.",
+        f'version = "{version}"\nrevision = 1\npythons = {_array(str(python) for python in pythons)}',
+        f"# The era: a week after the upload of the source.\ncutoff = {_day(found.cutoff)}",
+        f"# Files of the pinned versions that were uploaded up to here count.\nlisted = {_day(today)}",
+        "repairs = []",
+        f"# All that upstream declares.\nextras = {_array(extras)}",
+        f"# As {template.release.upstream} has them.\ndefault-extras = {_array(default)}",
+        _source_section(found),
+    ]
+    if found.kind.built:
+        sections += _sdist_sections(found)
+    sections += [
+        "[providers]\n" + "\n".join(f'{_key(name)} = "{pinned}"' for name, pinned in providers.items()),
+        "# Upstream's extras that this release does not have.\n[left-out]\n"
+        + "\n".join(f'{_key(name)} = "{_DEVELOPMENT_WHY}"' for name in left_out),
+        _certify_section(found, template, newest, [name for name in template.target.extras if name in extras]),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _source_section(found: _Findings) -> str:
+    lines = [
+        "[source]", f'kind = "{found.kind.name}"',
+        f'file = "{found.source.filename}"', f'sha256 = "{found.source.sha256}"',
+        f"uploaded = {found.uploaded:%Y-%m-%dT%H:%M:%SZ}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _sdist_sections(found: _Findings) -> Iterable[str]:
+    stamp_file, stamp_line = _stamp(found)
+    requires = list(found.build_requires or _LEGACY_BUILD)
+    names = {canonicalize_name(Requirement(line).name) for line in requires}
+    if "setuptools" in names and "wheel" not in names:
+        requires.append("wheel")  # setuptools asks for it only when it is asked to build a wheel
+    if not found.build_requires:
+        found.decisions.append(f"the source states no build requirements: {', '.join(requires)} is a guess")
+    first, last = found.pythons[0], found.pythons[-1]
+    yield f'[upstream-wheel]\nfile = "{found.wheel.filename}"\nsha256 = "{found.wheel.sha256}"'
+    yield f'[build]\npythons = ">={first},<{last.major}.{last.minor + 1}"\nrequires = {_array(requires)}'
+    quote = '"' if "'" in stamp_line else "'"
+    yield f'[stamp]\nfile = "{stamp_file}"\nline = {quote}{stamp_line}{quote}'
+    for path in found.missing:
+        yield f'[[restore]]\npath = "{path}"\nreason = "upstream\'s wheel has it, its source does not"'
+
+
+def _certify_section(found: _Findings, template: Manifest, newest: Python, extras: Sequence[str]) -> str:
+    pip = max(template.pips.values())
+    lines = ["[certify]", f'python = "{newest}"', f'pip = "{pip}"', f"extras = {_array(extras)}"]
+    if not found.grouped:
+        lines.append('command-line = "flat"')
+    old = [python for python in found.pythons if python in template.pips and template.pips[python] != pip]
+    if old:
+        lines += ["", "[certify.pip-for]", *(f'"{python}" = "{template.pips[python]}"' for python in old)]
+    return "\n".join(lines)
+
+
+def after(draft: Draft, error: CertifiedError) -> Draft | None:
+    """The draft changed so that it does not fail like this again; None where only a human knows how."""
+    if isinstance(error, WheelDiffError):
+        text = restoring(draft.text, error.details)
+        return replace(draft, text=text) if text is not None else None
+    if isinstance(error, ResolutionError):
+        return leaving_out(draft, error.details)
+    return None
+
+
+def restoring(text: str, differences: Sequence[str]) -> str | None:
+    """The draft with a [[restore]] for each file that the wheel diff gate misses; None when it found more than that.
+
+    `differences` are the details of a `WheelDiffError`.
+    """
+    paths = []
+    for line in differences:
+        if (match := _LOST.match(line)) is None:
+            return None
+        paths.append(match[1] or match[2])
+    if any(f'path = "{path}"' in text for path in paths):
+        return None  # a [[restore]] does not help against what is lost
+    entries = (f'[[restore]]\npath = "{path}"\nreason = "the build loses it"\n\n' for path in paths)
+    return text.replace("[providers]\n", "".join(entries) + "[providers]\n", 1)
+
+
+def leaving_out(draft: Draft, reasons: Sequence[str]) -> Draft | None:
+    """The draft without an extra that the resolver could not satisfy; None when it names none that can be spared.
+
+    `reasons` are the details of a `ResolutionError`. Default extras are never left out: those a human must rescue.
+    """
+    stated = tomllib.loads(draft.text)
+    spare = {canonicalize_name(name): name for name in stated["extras"] if name not in stated["default-extras"]}
+    named = [canonicalize_name(name) for line in reasons for name in _EXTRA_NAMED.findall(line)]
+    culprit = next((spare[name] for name in named if name in spare), None)
+    if culprit is None:
+        return None
+    extras = [name for name in stated["extras"] if name != culprit]
+    text = re.sub(r"^extras = \[.*?\]$", lambda _: f"extras = {_array(extras)}", draft.text, count=1, flags=re.M | re.S)
+    why = f"no solution with it as of {stated['cutoff']:%Y-%m-%d}"
+    text = text.replace("[left-out]\n", f'[left-out]\n{_key(culprit)} = "{why}"\n', 1)
+    decision = "\n".join(
+        [f"the extra {culprit} is left out: {why}; repair what is in the way, or keep it out", *reasons]
+    )
+    return replace(draft, text=text, decisions=(*draft.decisions, decision))
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}T00:00:00Z"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+
+
+def _array(items: Iterable[str]) -> str:
+    """A TOML array of strings, on lines of its own when it is long."""
+    words = [f'"{item}"' for item in items]
+    if len(short := f"[{', '.join(words)}]") <= _WIDTH - 20:
+        return short
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > _WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return "\n".join(["[", *lines, line, "]"])

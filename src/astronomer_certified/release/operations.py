@@ -1,0 +1,268 @@
+"""What the verbs of the command line do: whole operations on one release, under its lock, or on all of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from astronomer_certified.artifacts import Manifest, NotDone, Release, Target
+from astronomer_certified.closure import constraints
+from astronomer_certified.effects import disk
+from astronomer_certified.errors import CertifiedError, ManifestError
+from astronomer_certified.project import manifest
+from astronomer_certified.steps.progress import Heard, Quiet
+from astronomer_certified.steps.receipts import Receipt
+from astronomer_certified.steps.runner import Step, Watcher, perform
+from astronomer_certified.workspace import Workspace
+
+from .outcomes import Outcome, Timing
+from .plan import Plan, join_index
+from .run import Run
+from .stages import pinning, proving
+
+if TYPE_CHECKING:
+    from .drafts import Draft
+
+# How often a draft is tried anew, each time without one extra that has no solution.
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One file of the closing table; size in bytes."""
+
+    file: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What an operation ends with: the files it vouches for and what this machine could not do.
+
+    `target` is the install that is tried first; `installed` says whether it was, here, with these wheels.
+    """
+
+    release: Release
+    target: Target
+    installed: bool
+    rows: tuple[Row, ...]
+    not_done: tuple[NotDone, ...]
+    timings: tuple[Timing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factory:
+    """The operations on a project's releases. `jobs` is how many things may be done at once."""
+
+    workspace: Workspace
+    jobs: int
+    watcher: Watcher
+
+    @contextlib.contextmanager
+    def _plan(self, version: Version) -> Iterator[Plan]:
+        """The plan of a release while its lock is held; what a killed run left half-made is gone."""
+        stated = manifest.load(self.workspace, version)
+        plan = Plan(Run(self.workspace, stated, self.jobs, self.watcher))
+
+        def waiting(pid: str) -> None:
+            self.watcher.progress(
+                f"release {stated.release.upstream}", f"waiting for another run of it (process {pid})"
+            )
+
+        with disk.lock(self.workspace.lock(stated.release), waiting):
+            self._sweep(plan)
+            try:
+                yield plan
+            finally:
+                # Once more: programs that a killed run started may have gone on writing for a while.
+                self._sweep(plan)
+
+    def _sweep(self, plan: Plan) -> None:
+        release = plan.run.release
+        build = self.workspace.release_build(release)
+        in_build = (*build.glob("*/"), *build.glob("logs/*/"))
+        dist = (plan.run.dist, self.workspace.wheelhouse(release))
+        for folder in (build, *in_build, *dist, plan.run.constraints_folder):
+            disk.sweep(folder)
+
+    def _perform(self, steps: Sequence[Step]) -> dict[str, Receipt]:
+        return perform(steps, self.jobs, self.watcher)
+
+    def release(self, version: Version, *, every: bool = False) -> Summary:
+        """Everything of a release is made, published to the local index, installed, run and proven.
+
+        With `every`, the `default` extra is installed and run on each Python of the release as well, and further
+        installers are tried.
+        """
+        with self._plan(version) as plan:
+            join_index(self.workspace, version)
+            steps = (*plan.making(), *plan.verifying(every=every))
+            return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
+
+    def release_all(self, *, every: bool = False) -> tuple[Outcome, ...]:
+        """What became of every release: made, published, installed, run and proven."""
+        # Who shares the index is known before the first wheelhouse is filled: none is filled twice.
+        for version in self.workspace.versions():
+            join_index(self.workspace, version)
+        return self._each(lambda one, version: one.release(version, every=every))
+
+    def build_all(self) -> tuple[Outcome, ...]:
+        """What became of the patched wheels and the certified wheel of every release."""
+        return self._each(lambda one, version: one.build(version))
+
+    def _each(self, operation: Callable[[Factory, Version], Summary]) -> tuple[Outcome, ...]:
+        """What became of every release. Several are done at once; one that fails does not keep others from going on."""
+
+        def one(version: Version) -> Outcome:
+            heard = Heard(self.watcher, str(version))
+            try:
+                summary = operation(replace(self, jobs=1, watcher=heard), version)
+            except (CertifiedError, OSError) as err:
+                timings = _timings(heard.steps, heard.seconds, heard.first_failed)
+                return Outcome(version=str(version), timings=timings, error=err)
+            return Outcome(version=str(version), timings=summary.timings, not_done=summary.not_done)
+
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+            return tuple(pool.map(one, self.workspace.versions()))
+
+    def _made(self, plan: Plan, *names: str) -> Summary:
+        """The named steps and all that they need are done; these vouch for their files."""
+        steps = plan.up_to(*names)
+        return _summary(plan, steps, self._perform(steps), names)
+
+    def build(self, version: Version) -> Summary:
+        """The patched wheels and the certified wheel are made; nothing is published or installed."""
+        with self._plan(version) as plan:
+            return self._made(plan, *plan.own_steps)
+
+    def wheelhouse(self, version: Version) -> Summary:
+        """The wheels that upstream lacks are made."""
+        with self._plan(version) as plan:
+            return self._made(plan, "wheelhouse")
+
+    def publish(self, version: Version) -> Summary:
+        """All wheels of the release are made and on the local index."""
+        with self._plan(version) as plan:
+            join_index(self.workspace, version)
+            return self._made(plan, "publish")
+
+    def prove(self, version: Version, names: Sequence[str], *, again: bool = False) -> Receipt:
+        """The receipt of the proofs: of all of them, or of the named ones. `again` runs what is known already."""
+        with self._plan(version) as plan:
+            if not names and not again:
+                return self._perform(plan.up_to(proving.NAME))[proving.NAME]
+            steps = plan.chosen_proofs(names or proving.names(plan.run, plan.carried), again=again)
+            return self._perform(steps)[steps[-1].name]
+
+    def constraints(self, version: Version, folder: Path) -> tuple[Path, ...]:
+        """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
+        from .resolving import make_constraints  # here: a run that has nothing to do needs no resolver
+
+        with self._plan(version) as plan:
+            return make_constraints(plan, folder)
+
+    def new(self, version: Version, *, resolve: bool = True) -> Draft:
+        """The draft of a release that is not there yet, written to patches/VERSION/, with what a human must decide.
+
+        With `resolve`, its core wheel is built and its closure resolved, as far as that goes. What stands there already
+        is left alone: raises `ManifestError`.
+        """
+        from astronomer_certified.source import fetch, index_client
+
+        from . import drafts
+
+        path = self.workspace.manifest(version)
+        if path.exists():
+            raise ManifestError(f"{path} is there already", hint="remove the folder, or edit what is there")
+        template = manifest.load(self.workspace, max(self.workspace.versions()))
+        self.watcher.progress("new", f"looking for {version} and its providers")
+        with index_client.Pages() as pages:
+            draft = drafts.draft(
+                version, template, pages, lambda pinned: fetch.fetch(pinned, self.workspace), datetime.now(UTC)
+            )
+        disk.write_atomic(path.parent / "series", b"")
+        disk.write_atomic(path, draft.text.encode())
+        return self._tried(draft) if resolve else draft
+
+    def _tried(self, draft: Draft) -> Draft:
+        """The draft after attempts to build and resolve it, each without what stopped the last where that is clear.
+
+        What stops the last attempt is one more decision.
+        """
+        from . import drafts
+
+        path = self.workspace.manifest(draft.version)
+        for _ in range(_ATTEMPTS):
+            try:
+                self.constraints(draft.version, self.workspace.constraints(draft.version))
+            except CertifiedError as err:
+                better = drafts.after(draft, err)
+                if better is None:
+                    return replace(draft, decisions=(*draft.decisions, str(err)))
+                draft = better
+                disk.write_atomic(path, draft.text.encode())
+            else:
+                return draft
+        more = (
+            f"still no solution after {_ATTEMPTS} attempts:"
+            f" `certified constraints {draft.version}` says what is in the way"
+        )
+        return replace(draft, decisions=(*draft.decisions, more))
+
+
+def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], names: Sequence[str]) -> Summary:
+    stated = plan.run.manifest
+    return Summary(
+        release=stated.release,
+        target=stated.target,
+        installed="install" in done and not done["install"].not_done,
+        rows=tuple(
+            Row(file=output.path, size=output.size, sha256=output.sha256)
+            for name in names
+            for output in done[name].outputs
+        ),
+        not_done=tuple(item for receipt in done.values() for item in receipt.not_done),
+        timings=_timings({step.name: step for step in steps}, {name: done[name].seconds for name in done}),
+    )
+
+
+def _timings(
+    steps: Mapping[str, Step], seconds: Mapping[str, float | None], failed: str | None = None
+) -> tuple[Timing, ...]:
+    return tuple(
+        Timing(stage=step.stage, python=step.python, minor=step.minor, seconds=seconds.get(name), failed=name == failed)
+        for name, step in steps.items()
+        if name in seconds or name == failed
+    )
+
+
+def check(workspace: Workspace, version: Version) -> str:
+    """One line that says what a release states. Raises for a manifest, series or constraints that do not hold."""
+    plan = Plan(Run(workspace, manifest.load(workspace, version), 1, Quiet()))
+    run, stated = plan.run, plan.run.manifest
+    digest = pinning.inputs_digest(stated, plan.carried)
+    constraints.check_current(run.constraints_folder, digest, constraints.file_names(stated.pythons))
+    pins = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in plan.committed.every())
+    patches = sum(len(item) for item in plan.carried.every().values())
+    return f"{stated.release.tag}: {patches} patches, {len(proving.names(run, plan.carried))} proofs, {pins}"
+
+
+def releases_page(workspace: Workspace) -> str:
+    """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
+    from astronomer_certified.certify import certificate
+    from astronomer_certified.report import release_page
+
+    def entry(stated: Manifest) -> release_page.Entry:
+        found = certificate.kept(workspace, stated.release)
+        stale = found is not None and not certificate.is_current(workspace, found)
+        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
+
+    return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

@@ -1,0 +1,104 @@
+"""A run -> its steps: which stages there are, and what each needs.
+
+fetch -> wheel (for each patched distribution)          ┐
+constraints -> certified wheel                          ├-> publish -> install, installers ┐
+constraints -> wheelhouse                               ┘                                  ├-> certificate
+wheels + constraints + wheelhouse -> prove                                                 ┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.version import Version
+
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.closure.constraints import Committed
+from astronomer_certified.effects import disk
+from astronomer_certified.patches.series import Carried
+from astronomer_certified.steps.runner import Step
+from astronomer_certified.workspace import Workspace
+
+from .run import Run, wheel_step_of
+from .stages import (
+    certified_wheel,
+    certifying,
+    fetching,
+    installing,
+    pinning,
+    proving,
+    publishing,
+    trying_installers,
+    wheel,
+    wheelhouse,
+)
+
+
+class Plan:
+    """The steps of one release. What it reads was written by humans; what its steps make goes to the workspace."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.carried = Carried(run.manifest.distributions)
+        self.committed = Committed(run.constraints_folder, run.manifest.pythons)
+
+    @property
+    def own_steps(self) -> tuple[str, ...]:
+        """The names of the steps that make the wheels of this release."""
+        return (*map(wheel_step_of, self.run.manifest.distributions), certified_wheel.NAME)
+
+    def wheel_steps(self, item: Distribution, locked: Path | None = None) -> tuple[Step, ...]:
+        """The steps that make one patched distribution; see `stages.wheel.step`."""
+        return fetching.step(self.run, item), wheel.step(self.run, item, self.carried, locked)
+
+    def making(self) -> tuple[Step, ...]:
+        """Every step up to the wheels."""
+        return (
+            pinning.step(self.run, self.carried, self.committed),
+            *(step for item in self.run.manifest.distributions for step in self.wheel_steps(item)),
+            certified_wheel.step(self.run, self.committed),
+            wheelhouse.step(self.run),
+        )
+
+    def verifying(self, *, every: bool = False) -> tuple[Step, ...]:
+        """The steps after the wheels are made; with `every`, those of a complete certificate."""
+        installs = installing.steps(self.run, self.committed, every=every)
+        installers = trying_installers.steps(self.run, self.committed) if every else ()
+        return (
+            publishing.step(self.run, self.carried, self.own_steps),
+            proving.step(self.run, self.carried, self.committed),
+            *installs,
+            *installers,
+            certifying.step(self.run, self.own_steps, _names(installs), _names(installers)),
+        )
+
+    def up_to(self, *names: str) -> list[Step]:
+        """The named steps and all that they need, in the plan's order."""
+        steps = {step.name: step for step in (*self.making(), *self.verifying())}
+        wanted: set[str] = set()
+        ahead = list(names)
+        while ahead:
+            name = ahead.pop()
+            if name not in wanted:
+                wanted.add(name)
+                ahead.extend(steps[name].needs)
+        return [step for step in steps.values() if step.name in wanted]
+
+    def chosen_proofs(self, names: Sequence[str], *, again: bool) -> list[Step]:
+        """The steps that run some proofs, by file name or CVE id, and all that these need. Raises `ProofError`."""
+        step = proving.chosen_step(self.run, self.carried, self.committed, names, again=again)
+        return [*self.up_to(*step.needs), step]
+
+
+def _names(steps: Sequence[Step]) -> list[str]:
+    return [step.name for step in steps]
+
+
+def join_index(workspace: Workspace, version: Version) -> None:
+    """A release counts among those that share the index, from before its wheelhouse is filled.
+
+    Of two releases that are made at the same time, the one that joins last sees the other and cares for both.
+    """
+    if not workspace.sharing(version).exists():
+        disk.write_atomic(workspace.sharing(version), b"")

@@ -1,0 +1,71 @@
+"""The receipts of all that was done -> the certificate of a release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from astronomer_certified.effects import disk
+from astronomer_certified.release.run import Run, wheel_step_of
+from astronomer_certified.steps.receipts import Made, Receipt
+from astronomer_certified.steps.runner import Done, Step
+
+if TYPE_CHECKING:
+    from astronomer_certified.certify.certificate import Certificate
+
+
+def step(run: Run, own_steps: Sequence[str], installs: Sequence[str], installers: Sequence[str]) -> Step:
+    """The record of what was verified: of the steps that made the wheels, the named installs and the proofs."""
+    target = run.workspace.certificate(run.release)
+    evidence = (*own_steps, "wheelhouse", *installs, *installers, "prove")
+
+    def inputs(done: Done) -> Mapping[str, str]:
+        return {name: disk.digest(_verified(done[name])) for name in evidence}
+
+    def do(done: Done) -> Made:
+        from astronomer_certified.certify import certificate  # here: a run that has nothing to do needs none of it
+
+        made = _certificate(run, done, installs, installers)
+        disk.write_atomic(target, certificate.rendered(made).encode())
+        return Made(outputs=[target], note=target.name)
+
+    return run.step("certificate", inputs, do, needs=["constraints", *evidence])
+
+
+def _verified(receipt: Receipt) -> str:
+    return json.dumps([receipt.record, [asdict(item) for item in receipt.not_done]], sort_keys=True, default=str)
+
+
+def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequence[str]) -> Certificate:
+    """What the receipts say, as one record; what was not done here has no record, and stands under `not_done`."""
+    from astronomer_certified.certify.certificate import (
+        FORMAT,
+        Certificate,
+        HashedFile,
+        Install,
+        Installers,
+        MadeWheel,
+        PatchedWheel,
+        Proofs,
+        parsed,
+    )
+
+    def all_of(kind: type[Any], names: Iterable[str]) -> tuple[Any, ...]:
+        return tuple(parsed(kind, done[name].record) for name in names if done[name].record)
+
+    source, proven = run.manifest.core.source, all_of(Proofs, ["prove"])
+    return Certificate(
+        format=FORMAT,
+        release=run.release.tag,
+        source=HashedFile(file=source.filename, sha256=source.sha256),
+        inputs={name: value for name, value in done["constraints"].inputs.items() if "/" in name},
+        patched_wheels=all_of(PatchedWheel, map(wheel_step_of, run.manifest.distributions)),
+        certified_wheel=parsed(MadeWheel, done["certified wheel"].record),
+        wheelhouse=tuple(parsed(MadeWheel, item) for item in done["wheelhouse"].record["wheels"]),
+        installs=all_of(Install, installs),
+        installers=all_of(Installers, installers),
+        proofs=proven[0] if proven else None,
+        not_done=tuple(item for receipt in done.values() for item in receipt.not_done),
+    )

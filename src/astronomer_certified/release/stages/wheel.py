@@ -1,0 +1,92 @@
+"""Verified source + series -> the wheel of a patched distribution, compared with upstream's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects import disk
+from astronomer_certified.patches import series
+from astronomer_certified.pythons import interpreters
+from astronomer_certified.release.run import Run, wheel_step_of
+from astronomer_certified.source import fetch
+from astronomer_certified.steps.receipts import Made
+from astronomer_certified.steps.runner import Done, Step
+
+from . import fetching
+
+
+def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | None = None) -> Step:
+    """The wheel of a patched distribution is made.
+
+    `locked` are other build requirements than the committed ones: those of constraints in the making.
+    """
+    requirements = locked or run.constraints_folder / "build-requirements.txt"
+    needs = [fetching.name_of(item)]
+    if item.kind.built and locked is None:
+        needs.append("constraints")
+
+    def inputs(done: Done) -> Mapping[str, str]:
+        written = [*sorted(item.folder.glob("*.patch")), *item.folder.glob("series")]
+        return {
+            "source": item.source.sha256,
+            "upstream wheel": item.upstream_wheel.sha256,
+            "version": str(item.release.patched),
+            "stamp, restore and build pythons": repr((item.stamp, item.restore, str(item.build_pythons))),
+            "SOURCE_DATE_EPOCH": str(item.epoch),
+            **({"build requirements": _pins(requirements)} if item.kind.built else {}),
+            **run.file_digests(written),
+        }
+
+    def do(done: Done) -> Made:
+        # In memory where there is room: thousands of small files that live for seconds.
+        with disk.scratch_folder(disk.memory_folder(run.dist), item.name) as scratch:
+            return _made(run, item, carried.of(item.name), requirements, scratch)
+
+    core = item.name == run.manifest.core.name
+    return run.step(
+        wheel_step_of(item),
+        inputs,
+        do,
+        needs=needs,
+        stage="core wheel" if core else wheel_step_of(item),
+        minor=not core,
+    )
+
+
+def _made(run: Run, item: Distribution, patches: tuple[series.Patch, ...], requirements: Path, scratch: Path) -> Made:
+    from astronomer_certified.build import wheels
+
+    tree = series.apply(item, fetch.fetch(item.source, run.workspace), patches, scratch / "tree")
+    toolchain = None
+    if item.kind.built:
+        interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}")
+        toolchain = wheels.Toolchain(interpreter=interpreter, requirements=requirements)
+    theirs = fetch.fetch(item.upstream_wheel, run.workspace)
+    places = wheels.Places(scratch=scratch, folder=run.dist, log=run.logs / f"build-{item.name}.log")
+    built = wheels.build(item, tree, theirs, toolchain, places)
+    run.only(built.wheel)
+    record = {
+        "distribution": item.name,
+        "file": built.wheel.filename,
+        "sha256": built.wheel.sha256,
+        "size": built.wheel.size,
+        "built_with": toolchain.interpreter.full_version if toolchain else "",
+        "patches": list(tree.applied),
+        "offsets": [str(offset) for offset in tree.offsets],
+        "restored": list(built.restored),
+        "wheel_diff": [asdict(difference) for difference in built.differences],
+    }
+    note = (
+        f"{built.wheel.filename}; {len(tree.applied)} patches; differs from upstream's wheel"
+        f" in {len(built.differences)} files, all explained"
+    ) + "".join(f"\n  offset: {offset}" for offset in tree.offsets)
+    return Made(outputs=[built.wheel.path], record=record, note=note)
+
+
+def _pins(requirements: Path) -> str:
+    """The digest of a requirements file without its comments."""
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    return disk.digest(*(line for line in lines if not line.startswith("#")))

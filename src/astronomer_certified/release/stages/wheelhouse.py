@@ -1,0 +1,82 @@
+"""The pins of all releases that share an index -> the wheels that upstream lacks, and those carried beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from astronomer_certified.artifacts import PinnedFile, UpstreamFile, WheelhouseItem
+from astronomer_certified.closure import constraints
+from astronomer_certified.errors import ConstraintsError
+from astronomer_certified.project import manifest
+from astronomer_certified.release.run import Run
+from astronomer_certified.source import fetch
+from astronomer_certified.steps import code
+from astronomer_certified.steps.receipts import Made
+from astronomer_certified.steps.runner import Done, Step
+
+NAME = "wheelhouse"
+
+# The Pythons on which the setuptools of constraints/toolchain.txt runs: it needs distutils.
+_TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
+
+
+def step(run: Run) -> Step:
+    """The wheelhouse of a release holds what its index needs of foreign projects, as far as this machine can."""
+    target = run.workspace.wheelhouse(run.release)
+    requirements = run.workspace.toolchain
+
+    def inputs(done: Done) -> Mapping[str, str]:
+        # Each files.json names the digest of all that its release resolves, its repairs among them.
+        own = run.constraints_folder / "files.json"
+        paths = [own, *_sharing(run).values(), requirements, run.workspace.recipes]
+        if missing := [path for path in paths if not path.is_file()]:
+            raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
+        return run.file_digests(paths)
+
+    def do(done: Done) -> Made:
+        from astronomer_certified.build import wheelhouse
+
+        era = wheelhouse.Era(
+            requirements=requirements,
+            pure_pythons=_TOOLCHAIN_PYTHONS,
+            recipes=manifest.load_recipes(run.workspace.recipes),
+            code=code.digest_of(wheelhouse.__name__),
+        )
+
+        def fetched(pinned: PinnedFile) -> UpstreamFile:
+            return fetch.fetch(pinned, run.workspace)
+
+        def told(count: int, total: int, title: str) -> None:
+            run.watcher.progress(NAME, f"{count}/{total} {title}")
+
+        workshop = wheelhouse.Workshop(
+            fetch=fetched, workspace=run.workspace, folder=target, logs=run.logs, jobs=run.jobs
+        )
+        house = wheelhouse.fill(items(run), era, workshop, told)
+        record = {"wheels": [{"file": w.filename, "sha256": w.sha256, "size": w.size} for w in house.wheels]}
+        note = f"{len(house.wheels)} wheels" + (f", {len(house.not_done)} not done" if house.not_done else "")
+        outputs = [wheel.path for wheel in house.wheels]
+        return Made(outputs=outputs, record=record, not_done=house.not_done, note=note)
+
+    return run.step(NAME, inputs, do, needs=["constraints"])
+
+
+def _sharing(run: Run) -> dict[Version, Path]:
+    """The releases that share the index, this one among them, with their files.json."""
+    versions = {run.release.upstream, *run.workspace.releases_sharing()}
+    files = {version: run.workspace.constraints(version) / "files.json" for version in sorted(versions)}
+    return {version: path for version, path in files.items() if path.is_file()}
+
+
+def items(run: Run) -> tuple[WheelhouseItem, ...]:
+    """The wheels of foreign projects that the index must hold for this release: to build, or to carry."""
+    sharing = _sharing(run)
+    repairs = {version: {item.name for item in manifest.load(run.workspace, version).repairs} for version in sharing}
+    files = {version: constraints.load_files(path.parent) for version, path in sharing.items()}
+    own = run.release.upstream
+    pinned = {item.source.project for item in files[own]} | repairs[own]
+    return constraints.wheelhouse_items(pinned, list(files.values()), set().union(*repairs.values()))

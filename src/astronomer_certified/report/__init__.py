@@ -1,0 +1,1 @@
+"""Manifests, certificates and advisories -> pages and notes for people."""

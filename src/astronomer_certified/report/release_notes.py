@@ -1,0 +1,63 @@
+"""A project's manifests, series, advisories, constraints, certificates -> what its index tells people of releases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from astronomer_certified.advisories import matrix
+from astronomer_certified.artifacts import Distribution, Manifest, Release
+from astronomer_certified.certify import certificate
+from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
+from astronomer_certified.patches import series
+from astronomer_certified.patches.series import Patch
+from astronomer_certified.project import manifest
+from astronomer_certified.workspace import Workspace
+
+
+def of(workspace: Workspace) -> Iterator[Note]:
+    """One note for each release that the project states, in the order of versions."""
+    carried = matrix.load(workspace)
+    for version in workspace.versions():
+        known = tuple(
+            Vulnerability(id=row.id, summary=row.summary, state=row.states[version]) for row in carried.rows if row.id
+        )
+        yield _note(workspace, manifest.load(workspace, version), known)
+
+
+def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ...]) -> Note:
+    release = stated.release
+    folder = workspace.constraints(release.upstream)
+    texts = {str(python): folder / f"constraints-{python}.txt" for python in stated.pythons}
+    return Note(
+        version=str(release.certified),
+        tag=release.tag,
+        upstream=str(release.upstream),
+        patched=str(release.patched),
+        pythons=tuple(map(str, stated.pythons)),
+        cutoff=stated.cutoff.strftime("%Y-%m-%d"),
+        fixes=tuple(_fix(item, patch) for item in stated.distributions for patch in series.read(item.folder)),
+        providers={str(name): str(pin) for name, pin in stated.providers.items()},
+        constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
+        certificate=_certificate(workspace, release),
+        vulnerabilities=known,
+    )
+
+
+def _certificate(workspace: Workspace, release: Release) -> str | None:
+    """Of the last run here; else the one that the project keeps, if it speaks of what is here now."""
+    made = workspace.certificate(release)
+    if made.is_file():
+        return made.read_text(encoding="utf-8")
+    found = certificate.kept(workspace, release)
+    current = found is not None and certificate.is_current(workspace, found)
+    return certificate.rendered(found) if found is not None and current else None
+
+
+def _fix(item: Distribution, patch: Patch) -> Fix:
+    fields = patch.fields
+    return Fix(
+        title=patch.subject if item.name == manifest.CORE else f"{item.name} {item.release.upstream}: {patch.subject}",
+        cves=patch.cves,
+        upstream=fields.get("Applied-Upstream", "").strip(),
+        proof=fields.get("Proof", "").strip(),
+    )

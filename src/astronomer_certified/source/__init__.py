@@ -1,0 +1,1 @@
+"""Pinned file names -> verified files and unpacked trees."""

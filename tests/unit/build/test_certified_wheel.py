@@ -1,0 +1,153 @@
+"""The wheel that users name: its metadata pins everything, in words that the pips of the era understand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from factories import EPOCH, constraints, manifest
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+from wheel.wheelfile import WheelFile
+
+from astronomer_certified.artifacts import Python
+from astronomer_certified.build import certified_wheel
+from astronomer_certified.formats import wheel_files
+
+CLOSURES = (
+    constraints(
+        "3.6",
+        {"flask": "1.1.4", "dataclasses": "0.8", "pandas": "1.1.5"},
+        celery={"celery": "4.4.7", "vine": "1.3.0"},
+        cncf_kubernetes={"kubernetes": "11.0.0", "pyyaml": "5.4.1"},
+    ),
+    constraints(
+        "3.7",
+        {"flask": "1.1.4", "pandas": "1.2.4"},
+        celery={"celery": "4.4.7", "vine": "1.3.0"},
+        cncf_kubernetes={"kubernetes": "11.0.0", "pyyaml": "5.4.1"},
+    ),
+    constraints(
+        "3.8",
+        {"flask": "1.1.4", "pandas": "1.2.4"},
+        celery={"celery": "4.4.7"},
+        cncf_kubernetes={"kubernetes": "11.0.0", "pyyaml": "5.4.1"},
+    ),
+)
+
+
+def metadata() -> Metadata:
+    return Metadata.from_email(certified_wheel.metadata(manifest(), CLOSURES), validate=True)
+
+
+def requirements(python: str, extra: str = "") -> set[str]:
+    """What an installer on that Python takes from the metadata for `astronomer-certified[EXTRA]`."""
+    environment = {"python_version": python, "python_full_version": f"{python}.9", "extra": extra}
+    return {
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in metadata().requires_dist or []
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+
+
+def lines(start: str) -> list[str]:
+    return [
+        line.removeprefix("Requires-Dist: ")
+        for line in certified_wheel.metadata(manifest(), CLOSURES).splitlines()
+        if line.startswith(f"Requires-Dist: {start}")
+    ]
+
+
+def test_the_metadata_is_valid_and_names_the_release() -> None:
+    made = metadata()
+    assert (made.name, str(made.version), made.metadata_version) == ("astronomer-certified", "2.1.0.post4", "2.1")
+    assert str(made.requires_python) == "<3.9,>=3.6"
+    assert made.description_content_type == "text/markdown"
+    assert "pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres]==2.1.0.*'" in str(
+        made.description
+    )
+
+
+def test_every_python_gets_exactly_its_own_closure() -> None:
+    core = {"apache-airflow==2.1.0+astro.4", "flask==1.1.4"}
+    assert requirements("3.6") == {*core, "dataclasses==0.8", "pandas==1.1.5"}
+    assert requirements("3.7") == {*core, "pandas==1.2.4"}
+    assert requirements("3.8") == {*core, "pandas==1.2.4"}
+
+
+def test_every_extra_adds_exactly_its_own_pins() -> None:
+    assert requirements("3.7", "celery") - requirements("3.7") == {"celery==4.4.7", "vine==1.3.0"}
+    assert requirements("3.8", "celery") - requirements("3.8") == {"celery==4.4.7"}
+
+
+def test_a_marker_is_there_only_where_the_pythons_differ() -> None:
+    assert lines("flask") == ["flask==1.1.4"]
+    assert lines("dataclasses") == ['dataclasses==0.8 ; python_version == "3.6"']
+    assert lines("pandas") == [
+        'pandas==1.1.5 ; python_version == "3.6"',
+        'pandas==1.2.4 ; python_version == "3.7" or python_version == "3.8"',
+    ]
+    assert (
+        lines("vine")[0] == 'vine==1.3.0 ; (python_version == "3.6" or python_version == "3.7") and extra == "celery"'
+    )
+    assert lines("celery")[0] == 'celery==4.4.7 ; extra == "celery"'
+
+
+@pytest.mark.parametrize("spelling", ["cncf.kubernetes", "cncf-kubernetes"])
+def test_a_dotted_extra_is_there_in_both_spellings(spelling: str) -> None:
+    assert f"Provides-Extra: {spelling}\n" in certified_wheel.metadata(manifest(), CLOSURES)
+    assert f'pyyaml==5.4.1 ; extra == "{spelling}"' in lines("pyyaml")
+
+
+def test_the_default_extra_is_the_union_of_what_the_image_has() -> None:
+    assert requirements("3.8", "default") - requirements("3.8") == {
+        "celery==4.4.7",
+        "kubernetes==11.0.0",
+        "pyyaml==5.4.1",
+    }
+    smaller = manifest(default_extras=frozenset({"celery"}))
+    assert set(certified_wheel.extras(smaller, CLOSURES)) == {"celery", "cncf.kubernetes", "default"}
+    assert certified_wheel.extras(smaller, CLOSURES)["default"][Python(3, 8)] == {"celery"}
+
+
+def test_no_requirement_is_without_an_exact_version() -> None:
+    for requirement in metadata().requires_dist or []:
+        assert [specifier.operator for specifier in requirement.specifier] == ["=="]
+        assert "*" not in str(requirement.specifier)
+        assert Requirement(str(requirement)).url is None
+
+
+def test_a_python_between_the_supported_ones_is_not_claimed() -> None:
+    gap = manifest(pythons=(Python(3, 6), Python(3, 8)))
+    made = Metadata.from_email(certified_wheel.metadata(gap, (CLOSURES[0], CLOSURES[2])), validate=True)
+    assert made.requires_python is not None
+    assert [
+        version for version in ("3.5.1", "3.6.9", "3.7.9", "3.8.20", "3.9.0") if version in made.requires_python
+    ] == [
+        "3.6.9",
+        "3.8.20",
+    ]
+
+
+# --- the file
+
+
+def test_the_wheel_carries_the_payload_the_constraints_and_the_release(tmp_path: Path) -> None:
+    files = {"constraints-3.8.txt": b"flask==1.1.4\n"}
+    made = certified_wheel.build(manifest(), CLOSURES, files, tmp_path)
+    assert made.filename == "astronomer_certified-2.1.0.post4-py3-none-any.whl"
+    members = wheel_files.read(made.path)
+    assert members["astronomer_certified/constraints/constraints-3.8.txt"].content == b"flask==1.1.4\n"
+    assert b'"tag": "2.1.0-4"' in members["astronomer_certified/release.json"].content
+    for path in certified_wheel.payload_files():
+        assert any(name.endswith(f"/{path.name}") for name in members), path
+    assert not any("__pycache__" in name for name in members)
+    with WheelFile(made.path) as archive:
+        assert all(archive.read(name) == member.content for name, member in members.items())
+
+
+def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
+    release = manifest()
+    made = [certified_wheel.build(release, CLOSURES, {}, tmp_path / name) for name in ("first", "second")]
+    assert made[0].path.read_bytes() == made[1].path.read_bytes()
+    assert release.core.epoch == EPOCH

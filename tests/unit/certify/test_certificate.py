@@ -1,0 +1,110 @@
+"""Kept certificates: they speak of what is here now, or are called stale; and what they say is all that is claimed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import ROOT
+from factories import certificate as made
+from packaging.version import Version
+
+from astronomer_certified.artifacts import Release
+from astronomer_certified.certify import certificate
+from astronomer_certified.certify.certificate import Certificate
+from astronomer_certified.errors import ManifestError
+from astronomer_certified.patches import series
+from astronomer_certified.project import manifest
+from astronomer_certified.workspace import Workspace
+
+RELEASE = Release(Version("2.1.0"), 1)
+HERE = Workspace.at(ROOT)
+KEPT = {
+    version: found
+    for version in HERE.versions()
+    if (found := certificate.kept(HERE, manifest.load(HERE, version).release)) is not None
+    and certificate.is_current(HERE, found)
+}
+
+
+def keep(root: Path, text: str) -> Workspace:
+    workspace = Workspace.at(root)
+    path = workspace.kept_certificate(RELEASE)
+    path.parent.mkdir()
+    path.write_text(text)
+    return workspace
+
+
+def test_a_certificate_is_current_as_long_as_its_files_are(tmp_path: Path) -> None:
+    (tmp_path / "series").write_text("0001-a.patch\n")
+    digest = hashlib.sha256(b"0001-a.patch\n").hexdigest()
+    workspace = keep(tmp_path, certificate.rendered(made(inputs={"series": digest})))
+    found = certificate.kept(workspace, RELEASE)
+
+    assert found is not None
+    assert certificate.is_current(workspace, found)
+    (tmp_path / "series").write_text("0002-b.patch\n")
+    assert not certificate.is_current(workspace, found)
+    (tmp_path / "series").unlink()
+    assert not certificate.is_current(workspace, found)
+
+
+def test_a_certificate_that_names_no_inputs_is_not_current(tmp_path: Path) -> None:
+    assert not certificate.is_current(Workspace.at(tmp_path), made())
+
+
+def test_what_is_written_is_read_again() -> None:
+    whole = KEPT[max(KEPT)]
+    assert certificate.parsed(Certificate, json.loads(certificate.rendered(whole))) == whole
+
+
+def test_the_schema_in_the_documentation_is_that_of_the_record() -> None:
+    hint = "make releases-page"
+    assert (ROOT / "docs" / "certificate.schema.json").read_text() == certificate.schema(), hint
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 1}, "a certificate of format 1, and this tool reads 2"),
+        ({"format": 3}, "a certificate of format 3, and this tool reads 2"),
+        ({"release": None}, "release"),
+        ({"surprise": 1}, "surprise"),
+        ({"wheelhouse": [{"file": "x.whl"}]}, r"wheelhouse\.0\.sha256"),
+    ],
+)
+def test_what_is_no_certificate_of_this_format_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    text = json.dumps({**json.loads(certificate.rendered(made())), **change})
+    with pytest.raises(ManifestError) as refused:
+        certificate.kept(keep(tmp_path, text), RELEASE)
+
+    assert re.search(said, str(refused.value))
+
+
+def test_a_release_without_a_certificate_has_none(tmp_path: Path) -> None:
+    assert certificate.kept(Workspace.at(tmp_path), RELEASE) is None
+
+
+def test_a_certificate_that_was_merged_by_hand_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"certificate-2\.1\.0-1\.json is not JSON"):
+        certificate.kept(keep(tmp_path, "<<<<<<< HEAD\n{"), RELEASE)
+
+
+@pytest.mark.parametrize("version", KEPT, ids=str)
+def test_a_kept_certificate_covers_every_python_every_proof_and_nothing_undone(version: Version) -> None:
+    stated, found = manifest.load(HERE, version), KEPT[version]
+    on_each = [target.requirement(stated.release) for target in stated.targets]
+
+    assert [install.requirement for install in found.installs] == on_each
+    assert [install.python.rpartition(".")[0] for install in found.installs[1:]] == [str(p) for p in stated.pythons]
+    assert {tried.python.rpartition(".")[0] for tried in found.installers} == {str(p) for p in stated.pythons}
+    assert found.not_done == ()
+    assert found.proofs is not None
+    proven = {proof.name: proof.fails_upstream for proof in found.proofs.results}
+    named = {name for item in stated.distributions for patch in series.read(item.folder) for name in patch.proofs}
+    assert proven.keys() == named
+    assert all(proven.values())

@@ -1,0 +1,134 @@
+"""Another index's files, here: what does not come stops nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from packaging.utils import NormalizedName
+from tiny_wheels import NAME, wheel, whole
+
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api.fallback import Fallback, Mode
+from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.proxy import UpstreamSilent
+from astronomer_certified.index.api.site import Answer
+from astronomer_certified.index.copies import mirror
+from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.store.store import Store, Upload
+
+TINY = NormalizedName("tiny")
+NEXT = NAME.replace("1.0", "1.1")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[tuple[Store, Server]]:
+    """Another index, with two releases of tiny; the older one's file is damaged."""
+    store = Store.open(tmp_path / "there")
+    metadata = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.1\n"
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.add(Upload(filename=NEXT), io.BytesIO(wheel(whole(folder="tiny-1.1.dist-info", metadata=metadata))))
+    store.file(NAME).write_bytes(bytes(len(wheel())))
+    with Server(store.root, fallback=False) as server:
+        yield store, server
+
+
+def test_everything_that_can_come_comes_and_the_rest_is_named(there: tuple[Store, Server], tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    source, server = there
+    copied: list[str] = []
+
+    def run() -> str:
+        with pytest.raises(PublishError) as caught:
+            copied.extend(
+                copy.filename
+                for copy in mirror.mirror(here, server.simple_url, [NormalizedName("nothing"), TINY])
+                if copy.new
+            )
+        return str(caught.value)
+
+    said = run()
+    assert copied == [NEXT]
+    assert "nothing: is not there" in said
+    assert f"{NAME}: 410" in said
+    record = here.project(TINY)
+    assert record is not None
+    assert [file.filename for file in record.files] == [NEXT]
+
+    for reason in ("no good", None, None):
+        source.change(TINY, lambda record, reason=reason: record.holding(replace(record.files[1], yanked=reason)))
+        run()
+        record = here.project(TINY)
+        assert record is not None
+        assert record.files[0].yanked == reason
+    lines = (here.records / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["deed"] for line in lines] == ["mirrored", "yanked", "yank undone"]
+
+
+JSON = "application/vnd.pypi.simple.v1+json"
+PAGE: dict[str, object] = {
+    "meta": {"api-version": "1.4"}, "name": "tiny", "files": [], "versions": [],
+    "project-status": {"status": "archived", "reason": "take large"},
+}  # fmt: skip
+
+
+@contextmanager
+def speaking(kind: str, body: str) -> Iterator[str]:
+    """An index that says the same of everything; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/plain", "tiny"), (JSON, json.dumps(PAGE | {"meta": {"api-version": "2.0"}})), (JSON, "{")],
+    ids=["plain text", "another version", "half a page"],
+)
+def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path, kind: str, body: str) -> None:
+    here = Store.open(tmp_path / "here")
+    with speaking(kind, body) as url:
+        with pytest.raises(PublishError, match=r"1 of what was asked of .* did not come"):
+            list(mirror.mirror(here, url, [TINY]))
+        with pytest.raises(UpstreamSilent):
+            Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
+
+
+def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    with speaking(JSON, json.dumps(PAGE)) as url:
+        upstream = Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept")
+        answers = [
+            upstream.answer("/simple/tiny/", query, {"accept": accept})
+            for query, accept in (("", "*/*"), (f"format={JSON}", "*/*"), ("", "image/png"))
+        ]
+    html, as_json, none = answers
+    assert isinstance(html, Answer)
+    assert isinstance(as_json, Answer)
+    assert isinstance(none, Answer)
+    assert b'name="pypi:project-status" content="archived"' in html.body
+    assert json.loads(as_json.body)["project-status"] == {"status": "archived", "reason": "take large"}
+    assert none.status == 406

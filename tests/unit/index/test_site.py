@@ -1,0 +1,112 @@
+"""What is read by installers, asked of `Site` itself: no server in between."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from tiny_wheels import NAME, wheel
+
+from astronomer_certified.index.api import negotiation, pages
+from astronomer_certified.index.api.fallback import Fallback, Mode
+from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.site import Address, Answer, Site
+from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.http import grammar
+from astronomer_certified.index.store import validation
+from astronomer_certified.index.store.store import Store, Upload
+from astronomer_certified.index.store.validation import Refused
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store.open(tmp_path / "store")
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    return store
+
+
+@pytest.fixture
+def site(store: Store) -> Site:
+    return Site(store, Fallback(), Address(public_url="http://index.example/team/"))
+
+
+def get(site: Site, target: str, **headers: str) -> Answer:
+    answer = site.answer(target, {name.replace("_", "-"): value for name, value in headers.items()})
+    assert answer is not None
+    return answer
+
+
+def status_of(site: Site, target: str, **headers: str) -> int:
+    return get(site, target, **headers).status
+
+
+@pytest.mark.parametrize("name", ["_under", "foo+bar", "x" * 241, "-x", "x-", "%00", ""])
+def test_what_can_be_no_name_of_a_project_has_no_page_and_no_file(
+    store: Store, site: Site, tmp_path: Path, name: str
+) -> None:
+    assert status_of(site, f"/simple/{name}/") in ((404,) if name else (301, 404))
+    assert People(store, site.address).answer(f"/project/{name}/", "") is None
+    upstream = Upstream(store, Fallback(mode=Mode.PROXY, url="http://127.0.0.1:9/"), tmp_path)
+    assert upstream.answer(f"/upstream/{name}/f.whl", "", {}) is None
+    for filename in (f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz"):
+        with pytest.raises(Refused):
+            validation.parse(filename)
+
+
+def test_the_root_below_a_path_is_where_its_links_are_right(site: Site) -> None:
+    moved = get(site, "/team")
+    assert (moved.status, dict(moved.headers)["Location"]) == (301, "team/")
+    assert dict(get(site, "/team/simple?format=x+y").headers)["Location"] == "simple/?format=x+y"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("text/html;q=0, */*", pages.JSON),
+        (f"text/html;q=0, {pages.JSON};q=0, */*", pages.HTML),
+        ("text/html;q=0, text/*", None),
+        ("*/*", pages.LEGACY),
+        ("application/*", pages.JSON),
+    ],
+)
+def test_a_form_that_is_refused_by_name_is_not_sent_for_a_wildcard(accept: str, expected: str | None) -> None:
+    assert negotiation.content_type(accept) == expected
+
+
+def test_conditions_on_a_file_are_looked_at(site: Site) -> None:
+    place = f"/packages/{NAME}"
+    whole = get(site, place)
+    headers = dict(whole.headers)
+    modified, etag = headers["Last-Modified"], headers["ETag"]
+
+    assert status_of(site, place, if_modified_since=modified) == 304
+    assert status_of(site, place, if_modified_since="Tue, 01 Jan 2019 00:00:00 GMT") == 200
+    assert status_of(site, place, if_modified_since="yesterday") == 200
+    assert status_of(site, place, if_modified_since=modified, if_none_match='"other"') == 200
+    assert status_of(site, place, if_match=etag) == 200
+    assert status_of(site, place, if_match=f'W/{etag}, "other"') == 412
+    assert get(site, place, range="Bytes=0-1").span == (0, 2)
+
+
+def test_a_head_has_no_range() -> None:
+    lines = b" / HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\n\r\n"
+    get_it, head = grammar.parse(b"GET" + lines), grammar.parse(b"HEAD" + lines)
+    assert get_it is not None
+    assert head is not None
+    assert ("range" in get_it.headers, "range" in head.headers) == (True, False)
+
+
+@pytest.mark.parametrize("place", [NAME, f"{NAME}.metadata"])
+@pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-"}, {"range": "bytes=3-4"}], ids=str)
+def test_a_small_file_that_was_changed_is_gone_however_it_is_asked_for(
+    store: Store, site: Site, place: str, headers: dict[str, str]
+) -> None:
+    path = store.metadata(NAME) if place != NAME else store.file(NAME)
+    whole = path.read_bytes()
+    assert get(site, f"/packages/{place}", **headers).status in (200, 206)
+
+    path.write_bytes(bytes(len(whole)))
+    assert get(site, f"/packages/{place}", **headers).status == 410
+    path.write_bytes(whole)
+    assert get(site, f"/packages/{place}", **headers).status in (200, 206)
