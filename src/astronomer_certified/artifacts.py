@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import abc
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import total_ordering
 from pathlib import Path
-from typing import ClassVar
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -86,24 +84,6 @@ class PinnedFile:
     sha256: str
 
 
-class SourceKind(abc.ABC):
-    """What kind of archive a patched distribution is made from; `source.kinds` has one object for each kind."""
-
-    name: ClassVar[str]
-    """The word for it in a manifest."""
-    built: ClassVar[bool]
-    """Whether a build backend makes the wheel of it. Then the manifest states what it is built with, where the version
-    stands in it, and upstream's own wheel to compare with."""
-
-    @abc.abstractmethod
-    def holds(self, filename: str) -> bool:
-        """Whether a file of that name may be of this kind."""
-
-    @abc.abstractmethod
-    def unpack(self, archive: Path, folder: Path) -> Path:
-        """The folder of the source, at or below `folder`. Raises `ArchiveError`."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """Where the upstream version stands in the source: `line` must occur exactly once in `file`."""
@@ -122,11 +102,11 @@ class Restore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """What a human states of one patched distribution (the core is one of them)."""
+    """What a human states of one patched distribution (the core is one of them); `kind` is a word of `source.kinds`."""
 
     name: NormalizedName
     release: Release
-    kind: SourceKind
+    kind: str
     source: PinnedFile
     upstream_wheel: PinnedFile
     uploaded: datetime

@@ -33,7 +33,6 @@ from astronomer_certified.artifacts import (
     UpstreamFile,
 )
 from astronomer_certified.certify.certificate import FORMAT, Certificate, HashedFile, MadeWheel, PatchedWheel, Proofs
-from astronomer_certified.source import kinds
 from astronomer_certified.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -207,7 +206,7 @@ def distribution(**changes: Any) -> Distribution:
     whole = Distribution(
         name=canonicalize_name("demo"),
         release=Release(Version("1.0"), 1),
-        kind=kinds.SDIST,
+        kind="sdist",
         source=nothing,
         upstream_wheel=replace(nothing, filename="demo-1.0-py3-none-any.whl"),
         uploaded=UPLOADED,

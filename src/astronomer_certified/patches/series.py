@@ -18,6 +18,7 @@ from . import diffs
 from astronomer_certified.artifacts import Distribution, Offset, PatchedTree, Stamp, UpstreamFile
 from .diffs import FileDiff, HunkRefused, MalformedDiff
 from astronomer_certified.effects.disk import atomic_folder
+from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.errors import SeriesError
 
 BACKUP = ".before-export"
@@ -207,7 +208,7 @@ def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch
     Raises `SeriesError` and leaves `target` as it was.
     """
     with atomic_folder(target) as beside:
-        inner = distribution.kind.unpack(source.path, beside).relative_to(beside)
+        inner = KINDS[distribution.kind].unpack(source.path, beside).relative_to(beside)
         offsets = apply_to_folder(
             beside / inner, patches, against=f"{distribution.name} {distribution.release.upstream}"
         )

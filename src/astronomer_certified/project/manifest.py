@@ -30,11 +30,10 @@ from astronomer_certified.artifacts import (
     Recipe,
     Release,
     Restore,
-    SourceKind,
     Stamp,
     Target,
 )
-from astronomer_certified.source import kinds
+from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.workspace import Workspace
 
 from . import toml_reader as toml
@@ -88,11 +87,10 @@ def _one_of(values: type[E]) -> Callable[[Any], E]:
     return parsed
 
 
-def _kind(value: Any) -> SourceKind:
-    known = kinds.KINDS.get(toml.text(value))
-    if known is None:
-        raise ValueError(f"must be one of {', '.join(kinds.KINDS)}, not {value!r}")
-    return known
+def _kind(value: Any) -> str:
+    if toml.text(value) not in KINDS:
+        raise ValueError(f"must be one of {', '.join(KINDS)}, not {value!r}")
+    return toml.text(value)
 
 
 def _named(filename: str) -> tuple[NormalizedName, Version]:
@@ -126,17 +124,17 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     if str(version) != folder.name and version != _NO_VERSION:
         top.problem("version", f"is {version}, but the folder is named {folder.name}")
     source = top.table("source")
-    kind = source.get("kind", _kind, default=kinds.SDIST)
+    kind = source.get("kind", _kind, default=next(iter(KINDS)))
     source_file = _file(source, name, version)
-    if source_file.filename and not kind.holds(source_file.filename):
-        source.problem("file", f"{source_file.filename!r} is not a {kind.name}")
+    if source_file.filename and not KINDS[kind].holds(source_file.filename):
+        source.problem("file", f"{source_file.filename!r} is not a {kind}")
     uploaded = source.get("uploaded", toml.moment, default=_NEVER)
     source.close()
     stamp = None
     upstream_wheel = source_file
     build_pythons = SpecifierSet()
     build_requires: tuple[Requirement, ...] = ()
-    if kind.built:
+    if KINDS[kind].built:
         wheel_table = top.table("upstream-wheel")
         upstream_wheel = _file(wheel_table, name, version)
         wheel_table.close()

@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from astronomer_certified.artifacts import Manifest, PinnedFile, Python, SourceKind, UpstreamFile
+from astronomer_certified.artifacts import Manifest, PinnedFile, Python, UpstreamFile
 from astronomer_certified.errors import CertifiedError, ManifestError, ResolutionError, UpstreamError, WheelDiffError
 from astronomer_certified.formats import archives, wheel_files
 from astronomer_certified.project.manifest import CORE, PROVIDER_PREFIXES
@@ -56,7 +56,7 @@ class _Findings:
     """What was found out of an upstream version, and the questions that came up on the way."""
 
     version: Version
-    kind: SourceKind
+    kind: str
     source: IndexFile
     wheel: IndexFile
     uploaded: datetime
@@ -108,7 +108,7 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
     if not wheels:
         raise UpstreamError(f"{CORE} {version} has no wheel on the upstream index to compare with")
     wheel = wheels[0]
-    kind, source = next((kind, file) for kind in KINDS.values() for file in listed if kind.holds(file.filename))
+    kind, source = next((name, file) for name in KINDS for file in listed if KINDS[name].holds(file.filename))
     members = wheel_files.read(fetch(_pinned(wheel)).path)
     raw = parse_email(members[f"{wheel_files.dist_info(members)}/METADATA"].content)[0]
     found = _Findings(
@@ -122,7 +122,7 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
         )
     if any(file.yanked for file in listed):
         found.decisions.append("upstream yanked this version: find out why")
-    if kind.built:
+    if KINDS[kind].built:
         path = fetch(_pinned(source)).path
         found.sources, names = _read_sdist(path)
         found.build_requires = archives.build_requires(path)
@@ -218,7 +218,7 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
         f"# As {template.release.upstream} has them.\ndefault-extras = {_array(default)}",
         _source_section(found),
     ]
-    if found.kind.built:
+    if KINDS[found.kind].built:
         sections += _sdist_sections(found)
     sections += [
         "[providers]\n" + "\n".join(f'{_key(name)} = "{pinned}"' for name, pinned in providers.items()),
@@ -231,7 +231,7 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
 
 def _source_section(found: _Findings) -> str:
     lines = [
-        "[source]", f'kind = "{found.kind.name}"',
+        "[source]", f'kind = "{found.kind}"',
         f'file = "{found.source.filename}"', f'sha256 = "{found.source.sha256}"',
         f"uploaded = {found.uploaded:%Y-%m-%dT%H:%M:%SZ}",
     ]  # fmt: skip

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar, Protocol
 
-from astronomer_certified.artifacts import SourceKind
 from astronomer_certified.formats import archives
 
 
-class Sdist(SourceKind):
+class SourceKind(Protocol):
+    """What kind of archive a patched distribution is made from."""
+
+    name: ClassVar[str]
+    """The word for it in a manifest."""
+    built: ClassVar[bool]
+    """Whether a build backend makes the wheel of it. Then the manifest states what it is built with, where the version
+    stands in it, and upstream's own wheel to compare with."""
+
+    def holds(self, filename: str) -> bool:
+        """Whether a file of that name may be of this kind."""
+
+    def unpack(self, archive: Path, folder: Path) -> Path:
+        """The folder of the source, at or below `folder`. Raises `ArchiveError`."""
+
+
+class Sdist:
     """A source distribution (PEP 625), which its own backend builds."""
 
-    name = "sdist"
-    built = True
+    name: ClassVar[str] = "sdist"
+    built: ClassVar[bool] = True
 
     def holds(self, filename: str) -> bool:
         """Whether it is named like one: NAME-VERSION.tar.gz, or a zip of old times."""
@@ -24,11 +40,11 @@ class Sdist(SourceKind):
         return archives.unpack_sdist(archive, folder)
 
 
-class PublishedWheel(SourceKind):
+class PublishedWheel:
     """A wheel (PEP 427) of which upstream published no sdist: nothing is built, its version is stamped anew."""
 
-    name = "wheel"
-    built = False
+    name: ClassVar[str] = "wheel"
+    built: ClassVar[bool] = False
 
     def holds(self, filename: str) -> bool:
         """Whether it is named like one."""
@@ -39,8 +55,7 @@ class PublishedWheel(SourceKind):
         return archives.unpack_wheel(archive, folder)
 
 
-SDIST: SourceKind = Sdist()
-WHEEL: SourceKind = PublishedWheel()
+_KINDS: tuple[SourceKind, ...] = (Sdist(), PublishedWheel())
 
-KINDS: Mapping[str, SourceKind] = {kind.name: kind for kind in (SDIST, WHEEL)}
+KINDS: Mapping[str, SourceKind] = {kind.name: kind for kind in _KINDS}
 """By the word that a manifest has for each. Where an upstream version has several, the first is the better source."""

@@ -66,9 +66,9 @@ class Modules:
             start = self._absolute(module, match[1])
             yield from self._packages(start, itself=True)
             for item in _COMMENT.sub("", match[2]).strip("()").split(","):
-                name = f"{start}.{item.split(' as ')[0].strip()}"
-                if self._text(name) is not None:
-                    yield name
+                name = item.split(" as ")[0].strip()
+                if name.isidentifier() and self._text(f"{start}.{name}") is not None:
+                    yield f"{start}.{name}"
 
     def _packages(self, module: str, *, itself: bool = False) -> Iterator[str]:
         """The packages around a module, whose `__init__.py` run before it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import ArchiveError
+from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.workspace import Workspace
 
 from .fastimport import Commit, Person, stream
@@ -55,7 +56,7 @@ def _import(distribution: Distribution, archive: Path, folder: Path) -> str:
         disk.scratch_folder(disk.memory_folder(folder.parent), "source") as scratch,
         disk.atomic_folder(folder) as beside,
     ):
-        tree = distribution.kind.unpack(archive, scratch)
+        tree = KINDS[distribution.kind].unpack(archive, scratch)
         files = {}
         for path in sorted(tree.rglob("*")):
             if path.is_file():

@@ -62,10 +62,9 @@ def test_a_backend_that_wants_the_network_does_not_get_it(tmp_path: Path, heard:
     write_tree(source, {"pyproject.toml": PYPROJECT.encode(), "greedy.py": GREEDY.format(url=url).encode()})
     (tmp_path / "scratch").mkdir()
 
+    places = backends.Places(scratch=tmp_path / "scratch", log=tmp_path / "log")
     with pytest.raises(BuildError, match="Connection refused"):
-        backends.build_wheel_in(
-            environment_of(tmp_path / "environment"), source, tmp_path / "scratch", 0, tmp_path / "log"
-        )
+        backends.build_wheel_in(environment_of(tmp_path / "environment"), source, 0, places)
 
     assert paths == []
 

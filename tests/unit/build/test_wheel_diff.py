@@ -12,7 +12,6 @@ from astronomer_certified.artifacts import Difference, Distribution, PatchedTree
 from astronomer_certified.build.wheel_diff import compare
 from astronomer_certified.errors import WheelDiffError
 from astronomer_certified.formats.wheel_files import Member
-from astronomer_certified.source import kinds
 
 THEIR_INFO, OUR_INFO = "demo-1.0.dist-info", "demo-1.0+astro.1.dist-info"
 METADATA = """\
@@ -124,7 +123,7 @@ def test_metadata_may_change_when_the_series_touches_where_it_comes_from(tmp_pat
 
 def test_metadata_of_a_repaired_wheel_may_change_when_the_series_names_it(tmp_path: Path) -> None:
     changes = {f"{OUR_INFO}/METADATA": STAMPED.replace("flask (<2.0)", "flask (<3.0)")}
-    repaired = distribution(kind=kinds.WHEEL, stamp=None)
+    repaired = distribution(kind="wheel", stamp=None)
     assert differences(tmp_path, changes, f"{THEIR_INFO}/METADATA", of=repaired)[0].reason == "series and version stamp"
 
 

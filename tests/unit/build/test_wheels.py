@@ -14,7 +14,6 @@ from astronomer_certified.build import wheels
 from astronomer_certified.errors import BuildError, WheelDiffError
 from astronomer_certified.formats import wheel_files
 from astronomer_certified.patches import series as series_stage
-from astronomer_certified.source import kinds
 
 INFO = "demo-1.0.dist-info"
 METADATA = (
@@ -35,13 +34,16 @@ def built(tmp_path: Path, *restore: Restore, metadata: str = METADATA, diff: str
     stated = stated_of(source, *restore)
     patches = series_stage.read(series(tmp_path / "patches", {"a.patch": patch(diff)}))
     tree = series_stage.apply(stated, upstream_file(source), patches, tmp_path / "tree")
-    scratch, log = tmp_path / "scratch", tmp_path / "log"
-    return wheels.build(stated, tree, upstream_file(source), None, scratch, tmp_path / "dist", log)
+    return wheels.build(stated, tree, upstream_file(source), None, places(tmp_path))
+
+
+def places(tmp_path: Path) -> wheels.Places:
+    return wheels.Places(scratch=tmp_path / "scratch", folder=tmp_path / "dist", log=tmp_path / "log")
 
 
 def stated_of(source: Path, *restore: Restore) -> Distribution:
     file = pinned(source)
-    return distribution(kind=kinds.WHEEL, stamp=None, source=file, upstream_wheel=file, restore=restore)
+    return distribution(kind="wheel", stamp=None, source=file, upstream_wheel=file, restore=restore)
 
 
 def test_a_repaired_wheel_has_its_new_version_in_name_folder_and_metadata(tmp_path: Path) -> None:
@@ -96,6 +98,6 @@ def test_a_wheel_that_differs_by_more_than_its_series_is_not_written(tmp_path: P
     tree = series_stage.apply(stated, upstream_file(source), (), tmp_path / "tree")
     (tree.path / "demo" / "evil.py").write_text("evil\n")
     with pytest.raises(WheelDiffError) as caught:
-        wheels.build(stated, tree, upstream_file(source), None, tmp_path, tmp_path / "dist", tmp_path / "log")
+        wheels.build(stated, tree, upstream_file(source), None, places(tmp_path))
     assert caught.value.details == ("added: demo/evil.py",)
     assert not (tmp_path / "dist").exists()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from factories import FIELDS, diff_of, distribution, patch, sdist, series, tree, upstream_file, wheel, write_tree
 
-from astronomer_certified.source import kinds
 from astronomer_certified.artifacts import Stamp
 from astronomer_certified.errors import SeriesError
 from astronomer_certified.patches import series as stage
@@ -127,7 +126,7 @@ def test_no_series_at_all_is_the_source_with_another_version(source: Path, folde
 def test_a_wheel_is_a_source_as_well(folder: Path, tmp_path: Path) -> None:
     source = wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo/jobs.py": JOBS})
     patches = stage.read(series(folder, {"a.patch": patch(FIX)}))
-    repaired = distribution(kind=kinds.WHEEL, stamp=None)
+    repaired = distribution(kind="wheel", stamp=None)
     made = stage.apply(repaired, upstream_file(source), patches, tmp_path / "tree")
     assert made.path == tmp_path / "tree"
     assert (made.path / "demo/jobs.py").read_text() == JOBS.replace("line 3", "LINE 3")

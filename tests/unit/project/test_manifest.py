@@ -13,7 +13,6 @@ from packaging.version import Version
 from astronomer_certified.artifacts import Manifest, Python
 from astronomer_certified.errors import ManifestError
 from astronomer_certified.project import manifest
-from astronomer_certified.source import kinds
 from astronomer_certified.workspace import Workspace
 
 RELEASE = """\
@@ -122,7 +121,7 @@ def test_a_release_is_read_whole(workspace: Workspace) -> None:
     assert release.cutoff == datetime(2021, 5, 28, tzinfo=UTC)
     assert release.core.uploaded == datetime(2021, 5, 21, 12, 48, 9, tzinfo=UTC)
     assert release.core.epoch == 1621601289
-    assert release.core.kind is kinds.SDIST
+    assert release.core.kind == "sdist"
     assert release.core.stamp is not None
     assert release.core.stamp.line == "version = '2.1.0'"
     assert release.core.upstream_wheel.filename == "apache_airflow-2.1.0-py3-none-any.whl"

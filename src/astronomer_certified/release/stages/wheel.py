@@ -12,6 +12,7 @@ from astronomer_certified.patches import series
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run, wheel_step_of
 from astronomer_certified.source import fetch
+from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Done, Step
 
@@ -25,7 +26,7 @@ def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | N
     """
     requirements = locked or run.constraints_folder / "build-requirements.txt"
     needs = [fetching.name_of(item)]
-    if item.kind.built and locked is None:
+    if KINDS[item.kind].built and locked is None:
         needs.append("constraints")
 
     def inputs(done: Done) -> Mapping[str, str]:
@@ -36,7 +37,7 @@ def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | N
             "version": str(item.release.patched),
             "stamp, restore and build pythons": repr((item.stamp, item.restore, str(item.build_pythons))),
             "SOURCE_DATE_EPOCH": str(item.epoch),
-            **({"build requirements": _pins(requirements)} if item.kind.built else {}),
+            **({"build requirements": _pins(requirements)} if KINDS[item.kind].built else {}),
             **run.file_digests(written),
         }
 
@@ -61,7 +62,7 @@ def _made(run: Run, item: Distribution, patches: tuple[series.Patch, ...], requi
 
     tree = series.apply(item, fetch.fetch(item.source, run.workspace), patches, scratch / "tree")
     toolchain = None
-    if item.kind.built:
+    if KINDS[item.kind].built:
         interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}")
         toolchain = wheels.Toolchain(interpreter=interpreter, requirements=requirements)
     theirs = fetch.fetch(item.upstream_wheel, run.workspace)
