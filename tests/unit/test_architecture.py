@@ -35,7 +35,6 @@ DOORS = {
         "effects.disk": "the lock of a release, of a download, of a patch folder",
         "index.store.store": "processes that publish and serve agree on one winner",
         "index.store.audit": "one line is one write, whoever else writes",
-        "index.auth.credentials": "two processes make one login",
         "index.copies.export": "two exports into one folder",
     },
     "requests": {
@@ -56,13 +55,10 @@ DOORS = {
 }
 CLOSED = ("httpx", "ftplib", "smtplib", "xmlrpc", "aiohttp", "multiprocessing", "ctypes")
 RENAMES = {
+    "index.store.store": "tries once, with an empty file, whether the file system has hard links",
     "effects.disk": "a file or folder appears whole: written beside, fsynced, renamed",
-    "index.store.store": "a published file appears by link(2), which refuses a name that is taken",
     "index.copies.export": "files are linked from export to export; the whole is switched by one rename of a link",
     "index.api.metrics": "counts for the other workers: read as a whole, and worth no fsync",
-    "index.auth.credentials": "the password file is renamed while its own lock is held",
-    "source.fetch": "a download becomes the cached file after its digest was checked",
-    "formats.wheel_files": "a wheel becomes the published one in one step",
     "workbench.patch_folder": "a backup goes in one step, before its files do",
 }
 # assert for what the code itself guarantees: one is fine, a habit is not.

@@ -78,25 +78,35 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def put(made: Path, target: Path, *, mode: int = 0o644, mtime_ns: int | None = None) -> None:
+    """The finished file `made` is `target` now, durably: this is the one way in which a file gets its final name.
+
+    Both must be on one file system. With `mtime_ns` it has that modification time, in nanoseconds since 1970.
+    """
+    with made.open("rb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        if mtime_ns is not None:
+            os.utime(stream.fileno(), ns=(mtime_ns, mtime_ns))
+        os.fsync(stream.fileno())
+    made.replace(target)
+    _fsync_folder(target.parent)
+
+
 @contextlib.contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """A temporary path that becomes `target`, durable and whole, when the block ends without an error."""
     beside = temporary_beside(target)
     try:
         with naming(target):
             yield beside
-        with beside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        beside.chmod(0o644)
-        beside.replace(target)
-        _fsync_folder(target.parent)
+        put(beside, target, mode=mode)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def write_atomic(target: Path, content: bytes) -> None:
-    """`target` holds exactly `content`; a reader never sees less."""
-    with atomic_file(target) as beside:
+def write_atomic(target: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """`target` holds exactly `content`; a reader never sees less, and nobody whom `mode` keeps out sees any of it."""
+    with atomic_file(target, mode=mode) as beside:
         beside.write_bytes(content)
 
 

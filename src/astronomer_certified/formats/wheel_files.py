@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import zipfile
 import zlib
@@ -14,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from astronomer_certified.artifacts import Wheel
-from astronomer_certified.effects.disk import scratch_folder, sha256_of
+from astronomer_certified.effects.disk import put, scratch_folder, sha256_of
 from astronomer_certified.errors import ArchiveError
 
 # 1980-01-01, the first day that a zip can hold.
@@ -112,10 +111,7 @@ def _dated_wheel(path: Path, epoch: int) -> zipfile.ZipFile:
 
 def place(made: Path, target: Path) -> Wheel:
     """The wheel `made`, moved to `target` in one step. Both must be on one file system."""
-    with made.open("rb") as stream:
-        os.fsync(stream.fileno())
-    made.chmod(0o644)
-    made.replace(target)
+    put(made, target)
     return wheel_at(target)
 
 

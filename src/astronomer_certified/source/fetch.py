@@ -5,12 +5,11 @@ Every byte is checked against the repository's sha256 before anybody reads it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from astronomer_certified.artifacts import PinnedFile, UpstreamFile
-from astronomer_certified.effects.disk import lock, naming, sha256_of
+from astronomer_certified.effects.disk import lock, naming, put, sha256_of
 from astronomer_certified.errors import DigestMismatch, UpstreamError
 from astronomer_certified.workspace import Workspace
 
@@ -63,9 +62,7 @@ def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
     if actual != pinned.sha256:
         part.unlink()
         raise _mismatch(pinned, actual, "downloaded")
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    part.replace(target)
+    put(part, target)
 
 
 def _fetch_whole(url: str, part: Path, progress: Progress) -> str:

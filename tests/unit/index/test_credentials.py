@@ -36,7 +36,7 @@ def test_first_use_makes_a_random_password_that_only_its_owner_can_read(
     assert secret.read_text() == f"{credentials.password}\n"
     assert htpasswd.read_text().startswith("certified:$2b$")
     assert credentials.password not in htpasswd.read_text()
-    assert {path.name for path in htpasswd.parent.iterdir()} == {"htpasswd", "secret"}
+    assert {path.name for path in htpasswd.parent.iterdir()} == {"htpasswd", "secret", ".htpasswd.lock"}
 
 
 def test_the_next_use_gives_the_same_login_and_changes_no_file(made: tuple[Path, Path, Credentials]) -> None:

@@ -6,18 +6,15 @@ Both files are made on first use and never changed after that; people edit the h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
-import os
 import secrets
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astronomer_certified.effects.disk import lock, write_atomic
+from astronomer_certified.effects.disk import lock, sweep, write_atomic
 from astronomer_certified.errors import PublishError
 
 _BCRYPT_BYTES = 72
@@ -42,21 +39,10 @@ def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") ->
     agree on one. PublishError when the two files contradict each other, or one of them cannot be written.
     """
     try:
-        for path in (secret, htpasswd):
-            _sweep(path)
-        # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
-        others = not secret.exists() and htpasswd.exists()
-        if others and user in user_names(htpasswd):
-            raise PublishError(
-                f"{htpasswd} has {user}, but {secret} has no password to upload with",
-                hint=f"write the password of {user} into {secret} (mode 0600), or remove {htpasswd}",
-            )
-        _create_once(secret, f"{secrets.token_urlsafe(32)}\n", mode=0o600)
-        credentials = Credentials(user=user, password=secret.read_text(encoding="utf-8").strip())
-        if not htpasswd.exists():
-            _create_once(htpasswd, f"{user}:{_hash(credentials.password)}\n", mode=0o640)
-        elif others:
-            set_password(htpasswd, user, credentials.password, "bcrypt")
+        with _alone(htpasswd):
+            for path in (secret, htpasswd):
+                sweep(path.parent, path.name)
+            credentials = _made(htpasswd, secret, user)
     except OSError as err:
         raise PublishError(
             "the login of the index cannot be kept",
@@ -68,6 +54,24 @@ def ensure_credentials(htpasswd: Path, secret: Path, user: str = "certified") ->
             f"{htpasswd} does not let {user} in with the password in {secret}",
             hint=f"set it anew: htpasswd -B -i {htpasswd} {user} < {secret}",
         )
+    return credentials
+
+
+def _made(htpasswd: Path, secret: Path, user: str) -> Credentials:
+    """The login, which both files have now. Only for who works alone."""
+    new = not htpasswd.exists()
+    if not secret.exists():
+        if user in user_names(htpasswd):
+            raise PublishError(
+                f"{htpasswd} has {user}, but {secret} has no password to upload with",
+                hint=f"write the password of {user} into {secret} (mode 0600), or remove {htpasswd}",
+            )
+        # In this order: whoever sees an htpasswd file of ours sees the secret too, which was made before it.
+        write_atomic(secret, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
+        new = True
+    credentials = Credentials(user=user, password=secret.read_text(encoding="utf-8").strip())
+    if new:
+        _rewrite(htpasswd, [*_lines(htpasswd), f"{user}:{_hash(credentials.password)}"])
     return credentials
 
 
@@ -162,6 +166,11 @@ def _dummy_hash(scheme: str) -> str:
     return _hash(secrets.token_urlsafe(16), scheme)
 
 
+def _alone(htpasswd: Path) -> contextlib.AbstractContextManager[None]:
+    """A block in which no other process changes the file or the secret beside it."""
+    return lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None)
+
+
 def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
     """The user may upload with this password. PublishError for a name or password that htpasswd cannot hold."""
     if "\0" in password or len(password) > _LONGEST:
@@ -170,14 +179,14 @@ def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
         raise PublishError(f"{user!r} cannot be the name of a user", hint="no colon, no line break, not __token__")
     if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
         raise PublishError(f"bcrypt takes no password of more than {_BCRYPT_BYTES} bytes", hint="--scheme argon2")
-    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+    with _alone(htpasswd):
         lines = [line for line in _lines(htpasswd) if line.partition(":")[0] != user]
         _rewrite(htpasswd, [*lines, f"{user}:{_hash(password, scheme)}"])
 
 
 def remove_user(htpasswd: Path, user: str) -> None:
     """The user may no longer upload. PublishError when there is none of that name."""
-    with lock(htpasswd.with_name(f".{htpasswd.name}.lock"), lambda holder: None):
+    with _alone(htpasswd):
         lines = _lines(htpasswd)
         left = [line for line in lines if line.partition(":")[0] != user]
         if len(left) == len(lines):
@@ -199,39 +208,8 @@ def _lines(htpasswd: Path) -> list[str]:
 
 
 def _rewrite(htpasswd: Path, lines: list[str]) -> None:
-    write_atomic(htpasswd, "".join(f"{line}\n" for line in lines).encode())
-    htpasswd.chmod(0o640)
+    write_atomic(htpasswd, "".join(f"{line}\n" for line in lines).encode(), mode=0o640)
 
 
 def _hash(password: str, scheme: str = "bcrypt") -> str:
     return str(_schemes().handler(scheme).hash(password))
-
-
-def _create_once(path: Path, text: str, *, mode: int) -> None:
-    """`path` exists, whole: with `text`, or with what another process was quicker to put there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            break
-        os.close(descriptor)  # Another process swept it between its making and its locking.
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(partial)
-        finally:
-            Path(partial).unlink(missing_ok=True)
-
-
-def _sweep(path: Path) -> None:
-    """What killed processes left of the making of `path` is gone; what is being made stays."""
-    for partial in path.parent.glob(f".{path.name}.????????"):
-        with contextlib.suppress(OSError), partial.open("rb") as file:
-            # Its writer holds this lock while it lives; the kernel drops it even after kill -9.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial.unlink(missing_ok=True)

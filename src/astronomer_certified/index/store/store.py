@@ -31,6 +31,7 @@ from typing import BinaryIO, Self
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from astronomer_certified.effects.disk import put
 from astronomer_certified.errors import PublishError
 
 from . import validation
@@ -200,8 +201,7 @@ class Store:
         else:
             fresh = _describe(upload, claimed, contents, received, path.stat().st_size, time.time())
         # What lies there without a record, or damaged, is no published file: nobody was ever given it.
-        path.replace(self.file(claimed.filename))
-        _sync_folder(self.root)
+        put(path, self.file(claimed.filename))
         try:
             self._keep(record, fresh, contents, upload)
         except OSError:
@@ -240,11 +240,8 @@ class Store:
         """`target` holds exactly `content`, durably; a reader never sees less."""
         with self.partial() as (file, path):
             file.write(content)
-            _settle(file)
-            if mtime_ns is not None:
-                os.utime(path, ns=(mtime_ns, mtime_ns))
-            path.replace(target)
-            _sync_folder(target.parent)
+            file.flush()
+            put(path, target, mtime_ns=mtime_ns)
 
     def _is_whole(self, claimed: Distribution, received: str) -> bool:
         record = self.project(claimed.project)
@@ -339,22 +336,8 @@ def _copy(stream: BinaryIO, file: BinaryIO, upload: Upload) -> str:
             raise Refused(f"{upload.filename} is larger than the {upload.limit} bytes that are taken here")
         digest.update(chunk)
         file.write(chunk)
-    _settle(file)
-    return digest.hexdigest()
-
-
-def _settle(file: BinaryIO) -> None:
     file.flush()
-    os.fchmod(file.fileno(), 0o644)  # mkstemp's 0600 would keep a web server that mirrors the folder out.
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return digest.hexdigest()
 
 
 def _taken(filename: str, published: str, received: str) -> NameTaken:
