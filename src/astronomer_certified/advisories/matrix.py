@@ -13,19 +13,25 @@ from astronomer_certified.patches.series import Patch
 from astronomer_certified.project import catalogue, manifest
 from astronomer_certified.workspace import Workspace
 
-from . import records
+from . import records, status
+from .status import UNKNOWN, Statement, VulnerabilityStatus
 
-APPLIED, IN_UPSTREAM, NOT_AFFECTED, MISSING, UNKNOWN = "applied", "in upstream", "not affected", "missing", "unknown"
-_SIGNS = {APPLIED: "yes", IN_UPSTREAM: "up", NOT_AFFECTED: ".", MISSING: "NO", UNKNOWN: "-"}
+_SIGNS = {
+    VulnerabilityStatus.FIXED: "yes",
+    VulnerabilityStatus.IN_UPSTREAM: "up",
+    VulnerabilityStatus.NOT_AFFECTED: ".",
+    VulnerabilityStatus.AFFECTED: "NO",
+    VulnerabilityStatus.UNKNOWN: "?",
+}
 _LEGEND = (
-    "yes: our patch is applied; up: upstream's source has the fix; .: not affected; NO: affected and not fixed;"
-    " -: no record says whether it is needed"
+    "yes: our patch is applied; up: upstream's source has the fix; .: not affected, the record says why;"
+    " NO: affected and not fixed; ?: unknown, nobody looked"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One vulnerability, or one patch without any; its state by version, and the patches and proofs that fix it."""
+    """One vulnerability, or one patch without any: what each version says of it, and what fixes it."""
 
     id: str
     summary: str
@@ -33,11 +39,12 @@ class Row:
     changes: tuple[str, ...]
     patches: tuple[str, ...]
     proofs: tuple[str, ...]
-    states: Mapping[Version, str]
+    aliases: tuple[str, ...] = ()
+    statements: Mapping[Version, Statement]
 
-    def count(self, *states: str) -> int:
-        """For how many versions one of these is the state."""
-        return sum(state in states for state in self.states.values())
+    def count(self, *wanted: VulnerabilityStatus) -> int:
+        """For how many versions one of these is the status."""
+        return sum(statement.status in wanted for statement in self.statements.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +55,13 @@ class Matrix:
     rows: tuple[Row, ...]
 
     def chosen(self, name: str) -> Matrix:
-        """Only the rows of one CVE id or patch; of all vulnerabilities for `all`."""
+        """Only the rows of one id, alias or patch; of all vulnerabilities for `all`."""
         rows = [
             row
             for row in self.rows
-            if name.upper() == row.id or name in row.patches or (name == "all" and _is_advisory(row))
+            if name.upper() in map(str.upper, (row.id, *row.aliases))
+            or name in row.patches
+            or (name == "all" and _is_advisory(row))
         ]
         return Matrix(versions=self.versions, rows=tuple(rows))
 
@@ -86,7 +95,8 @@ def _row_of(item: records.Advisory, versions: Sequence[Version], carried: Mappin
         changes=item.changes,
         patches=_once(patch.slug for patch in found),
         proofs=_proofs(found, item.id),
-        states={version: APPLIED if fixing[version] else item.state(version) for version in versions},
+        aliases=item.aliases,
+        statements={version: status.of(item, version, carried.get(version, ())) for version in versions},
     )
 
 
@@ -102,7 +112,9 @@ def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Versio
         changes=_once(reference.strip() for reference in references),
         patches=(slug,),
         proofs=_proofs(found),
-        states={version: APPLIED if by_version[version] else UNKNOWN for version in versions},
+        statements={
+            version: status.fixed(by_version[version]) if by_version[version] else UNKNOWN for version in versions
+        },
     )
 
 
@@ -130,10 +142,12 @@ def counts(matrix: Matrix) -> str:
         ("ten most important", [row for row in matrix.rows if row.rank]),
         ("all records", [row for row in matrix.rows if _is_advisory(row)]),
     ):
-        fixed = sum(row.count(APPLIED) for row in rows)
-        affected = sum(row.count(APPLIED, MISSING) for row in rows)
+        fixed = sum(row.count(VulnerabilityStatus.FIXED) for row in rows)
+        affected = sum(statement.status.is_hit for row in rows for statement in row.statements.values())
         pairs = f"{fixed} of {affected} affected pairs of version and vulnerability are fixed"
-        lines.append(f"{title}: {pairs} ({len(rows)} records)")
+        unknown = sum(row.count(VulnerabilityStatus.UNKNOWN) for row in rows)
+        more = f"; of {unknown} pairs nothing is known" if unknown else ""
+        lines.append(f"{title}: {pairs} ({len(rows)} records){more}")
     return "\n".join(lines)
 
 
@@ -147,7 +161,13 @@ def values(matrix: Matrix) -> list[dict[str, Any]]:
             "changes": list(row.changes),
             "patches": list(row.patches),
             "proofs": list(row.proofs),
-            "states": {str(version): state for version, state in row.states.items()},
+            "states": {str(version): statement.status for version, statement in row.statements.items()},
+            "reasons": {str(version): statement.reason for version, statement in row.statements.items()},
+            "evidence": {
+                str(version): list(statement.evidence)
+                for version, statement in row.statements.items()
+                if statement.evidence
+            },
         }
         for row in matrix.rows
     ]
@@ -159,7 +179,7 @@ def table(matrix: Matrix) -> str:
     cells = [
         [
             row.id or "no CVE",
-            *(_SIGNS[row.states[version]] for version in matrix.versions),
+            *(_SIGNS[row.statements[version].status] for version in matrix.versions),
             ", ".join(row.patches) or f"({row.summary})",
             ", ".join(row.changes),
             ", ".join(proof.split(":")[0] for proof in row.proofs),
@@ -194,7 +214,7 @@ def page(matrix: Matrix) -> str:
         cells = [
             f"{row.id}{rank}",
             row.summary,
-            *(_SIGNS[row.states[version]] for version in matrix.versions),
+            *(_SIGNS[row.statements[version].status] for version in matrix.versions),
             ", ".join(row.patches),
             ", ".join(row.changes),
             ", ".join(row.proofs),

@@ -6,7 +6,7 @@ Shaped after OSV. Which release fixes it is not in there: the CVE fields of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,58 @@ _ID = re.compile(rf"{CVE.pattern}|AIRFLOW-\d+")
 _CHANGE = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 
 
+_EVIDENCE = re.compile(
+    r"(?:(?P<version>\d[\w.]*): )?(?:no (?P<absent>[\w./-]+)|(?P<path>[\w./-]+):(?:(?P<line>\d+)| no (?P<lacks>.+)))"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a look into a source shows, in one of three forms: `no PATH`, `PATH:LINE`, `PATH: no WORDS`.
+
+    It is true of every version that it stands beside, or of one: `2.0.0: PATH:LINE`.
+    """
+
+    text: str
+    version: Version | None
+    path: str
+    line: int | None
+    lacks: str
+
+    @classmethod
+    def parse(cls, text: str) -> Evidence:
+        """The evidence that a text states. Raises ValueError for what has none of the forms."""
+        match = _EVIDENCE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not evidence: {text!r}; say 'no PATH', 'PATH:LINE' or 'PATH: no WORDS'")
+        return cls(
+            text=text,
+            version=Version(match["version"]) if match["version"] else None,
+            path=match["absent"] or match["path"],
+            line=int(match["line"]) if match["line"] else None,
+            lacks=match["lacks"] or "",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAffected:
+    """Why some versions are not affected, and what in their sources shows it."""
+
+    why: str
+    evidence: tuple[Evidence, ...]
+
+    def evidence_of(self, version: Version) -> tuple[str, ...]:
+        """What is true of one of the versions."""
+        return tuple(item.text for item in self.evidence if item.version in (None, version))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
-    """One vulnerability. `versions` are the affected ones, `rank` its place among the ten most important."""
+    """One vulnerability. `versions` are the affected ones, `rank` its place among the ten most important.
+
+    `not_affected` has the versions that somebody looked at and found sound, `left_open` those that stay affected for a
+    reason. Of any other version that is older than the fix upstream, nothing is known.
+    """
 
     id: str
     aliases: tuple[str, ...]
@@ -35,7 +84,8 @@ class Advisory:
     fixed_in: tuple[Version, ...]
     changes: tuple[str, ...]
     versions: frozenset[Version]
-    where: tuple[str, ...]
+    not_affected: Mapping[Version, NotAffected]
+    left_open: Mapping[Version, str]
 
     def fixed_by(self, patch: Patch) -> bool:
         """Whether a patch says that it fixes this: by CVE id or, where there is none, by the change upstream."""
@@ -43,12 +93,6 @@ class Advisory:
             return self.id in patch.cves
         said = " ".join(patch.fields.get(name, "") for name in ("Bug", "Applied-Upstream", "Origin"))
         return any(change in re.findall(_CHANGE, said) for change in self.changes)
-
-    def state(self, version: Version) -> str:
-        """What holds for a version without any patch: `missing`, `in upstream` or `not affected`."""
-        if version in self.versions:
-            return "missing"
-        return "in upstream" if any(fixed <= version for fixed in self.fixed_in) else "not affected"
 
 
 def load(workspace: Workspace) -> tuple[Advisory, ...]:
@@ -62,7 +106,7 @@ def _read(path: Path) -> Advisory:
     name = top.get("id", _matching(_ID, "an id like CVE-2021-38540 or AIRFLOW-14570"), default="")
     if name and name != path.stem:
         top.problem("id", f"is {name}, but the file is called {path.name}")
-    affected = list(_affected(top))
+    affected = _affected(top)
     advisory = Advisory(
         id=name,
         aliases=top.each("aliases", toml.text, optional=True),
@@ -71,8 +115,9 @@ def _read(path: Path) -> Advisory:
         rank=top.get("rank", toml.positive, default=None, optional=True),
         fixed_in=top.each("fixed-in", _version),
         changes=top.each("changes", _matching(_CHANGE, "a change like apache/airflow#14570")),
-        versions=frozenset(version for versions, _ in affected for version in versions),
-        where=tuple(file for _, files in affected for file in files),
+        versions=affected,
+        not_affected=_not_affected(top, affected),
+        left_open=_left_open(top, affected),
     )
     if not affected:
         top.problem("affected", "missing")
@@ -84,10 +129,49 @@ def _read(path: Path) -> Advisory:
     return advisory
 
 
-def _affected(top: toml.Table) -> Iterator[tuple[tuple[Version, ...], tuple[str, ...]]]:
+def _affected(top: toml.Table) -> frozenset[Version]:
+    versions: set[Version] = set()
     for table in top.tables("affected"):
         table.get("package", _normal_name, default="")
-        yield table.each("versions", _version, filled=True), table.each("where", toml.inner_path, optional=True)
+        versions.update(table.each("versions", _version, filled=True))
+        table.each("where", toml.inner_path, optional=True)  # for who writes the patch
+    return frozenset(versions)
+
+
+def _not_affected(top: toml.Table, affected: frozenset[Version]) -> dict[Version, NotAffected]:
+    found: dict[Version, NotAffected] = {}
+    for table in top.tables("not-affected"):
+        table.get("package", _normal_name, default="")
+        versions = table.each("versions", _version, filled=True)
+        reasoned = NotAffected(
+            why=table.get("why", toml.text, default=""),
+            evidence=table.each("evidence", _evidence, filled=True),
+        )
+        for version in versions:
+            if version in affected or version in found:
+                table.problem("versions", f"{version} stands elsewhere, too")
+            if not reasoned.evidence_of(version):
+                table.problem("evidence", f"there is none for {version}")
+            found[version] = reasoned
+        for item in reasoned.evidence:
+            if item.version not in (None, *versions):
+                table.problem("evidence", f"{item.text!r}: {item.version} is not one of these versions")
+    return found
+
+
+def _left_open(top: toml.Table, affected: frozenset[Version]) -> dict[Version, str]:
+    found = {}
+    for table in top.tables("left-open"):
+        why = table.get("why", toml.text, default="")
+        for version in table.each("versions", _version, filled=True):
+            if version not in affected:
+                table.problem("versions", f"{version} is not among the affected ones")
+            found[version] = why
+    return found
+
+
+def _evidence(value: Any) -> Evidence:
+    return Evidence.parse(toml.text(value))
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Any], str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packaging.version import Version
+
 from astronomer_certified.advisories import matrix
 from astronomer_certified.artifacts import Distribution, Manifest, Release
 from astronomer_certified.certify import certificate
@@ -18,10 +20,13 @@ def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
     carried = matrix.load(workspace)
     for version in workspace.versions():
-        known = tuple(
-            Vulnerability(id=row.id, summary=row.summary, state=row.states[version]) for row in carried.rows if row.id
-        )
+        known = tuple(_vulnerability(row, version) for row in carried.rows if row.id)
         yield _note(workspace, manifest.load(workspace, version), known)
+
+
+def _vulnerability(row: matrix.Row, version: Version) -> Vulnerability:
+    statement = row.statements[version]
+    return Vulnerability(id=row.id, summary=row.summary, state=statement.status, reason=statement.reason)
 
 
 def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ...]) -> Note:
@@ -39,6 +44,7 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
         providers={str(name): str(pin) for name, pin in stated.providers.items()},
         constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
         certificate=_certificate(workspace, release),
+        requirement=stated.target.requirement(release),
         vulnerabilities=known,
     )
 

@@ -18,7 +18,7 @@ from astronomer_certified.project import catalogue
 from astronomer_certified.project.manifest import CORE
 from astronomer_certified.workspace import Workspace
 
-from . import messages, sources
+from . import evidence, messages, sources
 from .repository import CommitTree
 
 _REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(#\d+|@[0-9a-f]{7,})|https?://\S+|\b\d+\.\d+\.\d+\b|\bnone: \S")
@@ -76,6 +76,8 @@ def _of_series(
     for patch in patches:
         yield from (f"{patch.name}: {problem}" for problem in _of_patch(whole, patch))
     yield from _application(whole)
+    if distribution.name == CORE:
+        yield from evidence.problems(known, distribution.release.upstream, source)
 
 
 def _of_patch(whole: _Series, patch: Patch) -> Iterator[str]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from factories import ROOT, patch, series, write_tree
+from packaging.version import Version
 
 from astronomer_certified.advisories import matrix, records
+from astronomer_certified.advisories.status import Statement, VulnerabilityStatus
 from astronomer_certified.commands import main
 from astronomer_certified.errors import ManifestError
 from astronomer_certified.workspace import Workspace
@@ -49,17 +51,17 @@ def place(tmp_path: Path) -> Workspace:
 
 def cells(place: Workspace) -> dict[str, dict[str, str]]:
     return {
-        row.id or row.patches[0]: {str(version): state for version, state in row.states.items()}
+        row.id or row.patches[0]: {str(version): str(said.status) for version, said in row.statements.items()}
         for row in matrix.load(place).rows
     }
 
 
-def test_each_version_is_applied_upstream_not_affected_or_missing(place: Workspace) -> None:
-    assert cells(place)["CVE-2021-0001"] == {"2.0.0": "missing", "2.0.1": "missing", "2.0.2": "in upstream"}
+def test_each_version_is_fixed_affected_or_in_upstream(place: Workspace) -> None:
+    assert cells(place)["CVE-2021-0001"] == {"2.0.0": "affected", "2.0.1": "affected", "2.0.2": "in upstream"}
 
     series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0001")})
 
-    assert cells(place)["CVE-2021-0001"]["2.0.0"] == "applied"
+    assert cells(place)["CVE-2021-0001"]["2.0.0"] == "fixed"
     assert matrix.counts(matrix.load(place)).splitlines()[0] == (
         "ten most important: 1 of 2 affected pairs of version and vulnerability are fixed (1 records)"
     )
@@ -67,32 +69,85 @@ def test_each_version_is_applied_upstream_not_affected_or_missing(place: Workspa
 
 def test_a_patch_without_a_vulnerability_has_a_row_of_its_own(place: Workspace) -> None:
     series(place.root / "patches/2.0.2", {"0003-fix.patch": patch(DIFF)})
-    assert cells(place)["fix"] == {"2.0.0": "unknown", "2.0.1": "unknown", "2.0.2": "applied"}
+    assert cells(place)["fix"] == {"2.0.0": "unknown", "2.0.1": "unknown", "2.0.2": "fixed"}
 
 
 def test_a_release_carries_the_patches_of_its_repairs(place: Workspace) -> None:
     text = RECORD.replace("CVE-2021-0001", "CVE-2021-0002").replace('"apache-airflow"', '"celery"')
     write_tree(place.root, {"advisories/CVE-2021-0002.toml": text})
-    assert cells(place)["CVE-2021-0002"]["2.0.0"] == "missing"
+    assert cells(place)["CVE-2021-0002"]["2.0.0"] == "affected"
 
     folder = place.root / "patches/celery/4.4.7"
     for path in folder.glob("*.patch"):
         path.unlink()
     series(folder, {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0002")})
 
-    assert cells(place)["CVE-2021-0002"] == {"2.0.0": "applied", "2.0.1": "missing", "2.0.2": "applied"}
+    assert cells(place)["CVE-2021-0002"] == {"2.0.0": "fixed", "2.0.1": "affected", "2.0.2": "fixed"}
 
 
 def test_a_record_without_a_cve_is_fixed_by_who_names_its_change(place: Workspace) -> None:
     text = RECORD.replace("CVE-2021-0001", "AIRFLOW-1")
     write_tree(place.root, {"advisories/AIRFLOW-1.toml": text})
     series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, Bug="demo/demo#1")})
-    assert cells(place)["AIRFLOW-1"]["2.0.0"] == "applied"
+    assert cells(place)["AIRFLOW-1"]["2.0.0"] == "fixed"
     series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, Bug="demo/demo#12")})
-    assert cells(place)["AIRFLOW-1"]["2.0.0"] == "missing"
+    assert cells(place)["AIRFLOW-1"]["2.0.0"] == "affected"
+
+
+SOUND = """
+[[not-affected]]
+package = "apache-airflow"
+versions = ["2.0.2", "2.1.0"]
+why = "There is no such page."
+evidence = ["no demo/page.py", "2.1.0: demo/jobs.py:12", "2.0.2: demo/jobs.py: no page()"]
+"""
+OPEN = """
+[[left-open]]
+versions = ["2.0.1"]
+why = "A fix would need another library."
+"""
+
+
+def said(place: Workspace, version: str) -> Statement:
+    [row] = [row for row in matrix.load(place).rows if row.id == "CVE-2021-0001"]
+    return row.statements[Version(version)]
+
+
+def test_a_version_that_no_record_speaks_of_is_unknown_not_safe(place: Workspace) -> None:
+    write_tree(
+        place.root, {"advisories/CVE-2021-0001.toml": RECORD.replace('fixed-in = ["2.0.2"]', 'fixed-in = ["9"]')}
+    )
+
+    assert said(place, "2.0.2").status is VulnerabilityStatus.UNKNOWN
+    assert "of 1 pairs nothing is known" in matrix.counts(matrix.load(place))
+    assert "| ? |" in matrix.page(matrix.load(place))
+
+
+def test_every_status_has_its_reason(place: Workspace) -> None:
+    assert said(place, "2.0.2") == Statement(status=VulnerabilityStatus.IN_UPSTREAM, reason="since 2.0.2")
+    assert said(place, "2.0.1") == Statement(status=VulnerabilityStatus.AFFECTED, reason="no patch yet")
+
+    write_tree(place.root, {"advisories/CVE-2021-0001.toml": RECORD.replace("2.0.2", "3.0") + SOUND + OPEN})
+    series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, CVE="CVE-2021-0001")})
+
+    assert said(place, "2.0.1").reason == "A fix would need another library."
+    assert said(place, "2.0.0") == Statement(status=VulnerabilityStatus.FIXED, reason="fix", evidence=("test_demo.py",))
+    assert said(place, "2.0.2") == Statement(
+        status=VulnerabilityStatus.NOT_AFFECTED,
+        reason="There is no such page.",
+        evidence=("no demo/page.py", "2.0.2: demo/jobs.py: no page()"),
+    )
+
+
+def test_a_record_is_found_by_its_other_names(place: Workspace) -> None:
+    assert [row.id for row in matrix.load(place).chosen("ghsa-AAAA-bbbb-cccc").rows] == ["CVE-2021-0001"]
 
 
 BROKEN = {
+    "affected and not": ('versions = ["2.0.0", "2.0.1"]', 'versions = ["2.0.0", "2.1.0"]', "2.1.0 stands elsewhere"),
+    "no evidence": ('evidence = ["no demo/page.py", ', 'evidence = ["it is so", ', "not evidence: 'it is so'"),
+    "evidence of another": ('"2.1.0: demo', '"2.3.0: demo', "2.3.0 is not one of these versions"),
+    "open but not affected": ('["2.0.1"]\nwhy', '["2.2.0"]\nwhy', "2.2.0 is not among the affected ones"),
     "an unknown key": ("severity", "severty", "unknown key, did you mean 'severity'?"),
     "another id": ('"CVE-2021-0001"', '"CVE-2021-0002"', "the file is called CVE-2021-0001.toml"),
     "no id": ('"CVE-2021-0001"', '"2021"', "not an id like CVE-2021-38540"),
@@ -108,7 +163,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_record_that_is_broken_is_refused_with_the_line(place: Workspace, case: str) -> None:
     old, new, words = BROKEN[case]
-    write_tree(place.root, {"advisories/CVE-2021-0001.toml": RECORD.replace(old, new, 1)})
+    write_tree(place.root, {"advisories/CVE-2021-0001.toml": (RECORD + SOUND + OPEN).replace(old, new, 1)})
     with pytest.raises(ManifestError) as refused:
         records.load(place)
     assert words in str(refused.value)

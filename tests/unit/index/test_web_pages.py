@@ -29,9 +29,10 @@ NOTE = Note(
     providers={"apache-airflow-providers-http": "1.1.0"},
     constraints={"3.8": "amqp==2.6.1\n"},
     certificate=None,
+    requirement="astronomer-certified[celery,postgres]==2.1.0.*",
     vulnerabilities=(
-        Vulnerability(id="CVE-2021-38540", summary="Imports <anybody>.", state="applied"),
-        Vulnerability(id="CVE-2022-41672", summary="A session goes on.", state="missing"),
+        Vulnerability(id="CVE-2021-38540", summary="Imports <anybody>.", state="fixed", reason="ask-<first>"),
+        Vulnerability(id="CVE-2022-41672", summary="A session goes on.", state="affected"),
         Vulnerability(id="CVE-2020-17526", summary="One key.", state="in upstream"),
     ),
 )
@@ -120,7 +121,9 @@ def test_a_release_says_what_it_does_not_fix(site: tuple[Store, People]) -> None
     assert answer is not None
     text = checked(answer.body)
     assert "Its patches fix 1 of 2 known vulnerabilities." in text
-    assert 'Imports &lt;anybody&gt;.</span></td><td><span class="good">fixed</span></td>' in text
+    assert (
+        'Imports &lt;anybody&gt;.</span></td><td><span class="good" title="ask-&lt;first&gt;">fixed</span></td>' in text
+    )
     assert 'A session goes on.</span></td><td><span class="warn">not fixed</span></td>' in text
     assert "CVE-2020-17526" not in text, "concerns no release that is here"
 

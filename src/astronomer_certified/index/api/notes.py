@@ -27,11 +27,12 @@ class Fix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vulnerability:
-    """What a release makes of a known vulnerability; `state` is the carry matrix's word for it."""
+    """What a release says of a known vulnerability: one of the five words of `VulnerabilityStatus`, and the reason."""
 
     id: str
     summary: str
     state: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Note:
     """The text for each Python."""
     certificate: str | None
     """Its JSON, when the release was certified."""
+    requirement: str = ""
+    """What a user types, with the extras of the install that is tried first."""
     vulnerabilities: tuple[Vulnerability, ...] = ()
     """All that are known of any release, the most important first."""
 

@@ -6,7 +6,7 @@ _STYLE, with a contrast of at least 4.5 to 1 (WCAG AA), which a test computes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import parse_qs, quote
 
@@ -19,7 +19,7 @@ from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import project_name
 
 from . import notes
-from .notes import Note
+from .notes import Note, Vulnerability
 from .site import Address, Answer, stamp_of
 
 CERTIFIED = canonicalize_name("astronomer-certified")
@@ -145,7 +145,8 @@ class People:
         newest = _newest(record)
         if newest is None:
             return '<p class="warn">There is no final release that is not yanked.</p>'
-        return self._install(_install_line(newest))
+        known = notes.read(self._store) if record.name == CERTIFIED else {}
+        return self._install(_install_line(newest, known))
 
     def _install(self, requirement: str) -> str:
         return (
@@ -186,11 +187,11 @@ def _newest(record: ProjectRecord) -> FileRecord | None:
     return next((file for file in final if file.yanked is None), None)
 
 
-def _install_line(newest: FileRecord) -> str:
-    name = newest.filename.partition("-")[0].replace("_", "-")
-    if name == CERTIFIED:
-        return f"'{name}[celery,postgres]=={newest.version.partition('.post')[0]}.*'"
-    return f"{name}=={newest.version}"
+def _install_line(newest: FileRecord, known: Mapping[str, Note]) -> str:
+    """What to type for a file: the certified wheel's project says with which extras it was tried."""
+    if (note := known.get(newest.version)) is not None and note.requirement:
+        return f"'{note.requirement}'"
+    return f"{newest.filename.partition('-')[0].replace('_', '-')}=={newest.version}"
 
 
 def _status(record: ProjectRecord) -> str:
@@ -225,26 +226,37 @@ def _yanked(reason: str) -> str:
     return f'<span class="warn">yanked: {escape(reason or "no reason given")}</span>'
 
 
-_STATES = {"applied": '<span class="good">fixed</span>', "missing": '<span class="warn">not fixed</span>'}
+# The words of the statuses that a reader must not overlook; `quiet` are the others.
+_FIXED, _AFFECTED, _UNKNOWN = "fixed", "affected", "unknown"
+_COLOURED = {_FIXED: "good", _AFFECTED: "warn", _UNKNOWN: "warn"}
+_SHOWN_AS = {_AFFECTED: "not fixed"}
 
 
 def _cves(shown: Sequence[Note]) -> str:
     """Which release fixes what, and what none does: known vulnerabilities that concern a release which is here."""
     summaries = {item.id: item.summary for note in shown for item in note.vulnerabilities}
-    states = {(note.tag, item.id): item.state for note in shown for item in note.vulnerabilities}
+    said = {(note.tag, item.id): item for note in shown for item in note.vulnerabilities}
     rows = []
     for known, summary in summaries.items():
-        found = [states.get((note.tag, known), "unknown") for note in shown]
-        if {"applied", "missing"} & {*found}:
+        found = [said.get((note.tag, known)) for note in shown]
+        if any(item is None or item.state in _COLOURED for item in found):
             title = f'{_whole(known)}<br><span class="quiet">{escape(summary)}</span>'
-            rows.append((title, *(_STATES.get(state) or f'<span class="quiet">{state}</span>' for state in found)))
+            rows.append((title, *map(_state, found)))
     if not rows:
         return ""
     legend = (
         "<p>Fixed: by a patch of ours, with a proof. In upstream: this version of Airflow has the fix itself."
-        " Not fixed: know before you rely on it.</p>"
+        " Not affected: somebody looked, and the record says what shows it."
+        " Not fixed: know before you rely on it. Unknown: nobody looked, so it may be affected.</p>"
     )
     return f"<h2>Vulnerabilities</h2>{legend}" + _table(("", *(note.tag for note in shown)), rows)
+
+
+def _state(item: Vulnerability | None) -> str:
+    """What a release says of one vulnerability; its reason shows where a pointer rests."""
+    state, reason = (item.state, item.reason) if item is not None else (_UNKNOWN, "")
+    title = f' title="{escape(reason)}"' if reason else ""
+    return f'<span class="{_COLOURED.get(state, "quiet")}"{title}>{escape(_SHOWN_AS.get(state, state))}</span>'
 
 
 def _release(note: Note) -> str:
@@ -282,8 +294,11 @@ def _summary(note: Note) -> str:
 def _balance(note: Note) -> str:
     """How many of the known vulnerabilities that concern a release it fixes; empty where none is known."""
     states = [item.state for item in note.vulnerabilities]
-    fixed, missing = states.count("applied"), states.count("missing")
-    return f"{fixed} of {fixed + missing} known vulnerabilities" if fixed + missing else ""
+    fixed, affected, unknown = (states.count(word) for word in (_FIXED, _AFFECTED, _UNKNOWN))
+    if not fixed + affected + unknown:
+        return ""
+    balance = f"{fixed} of {fixed + affected} known vulnerabilities"
+    return f"{balance}, and {unknown} nobody looked for" if unknown else balance
 
 
 def _files(record: ProjectRecord, *, heading: bool) -> str:

@@ -1,0 +1,68 @@
+"""What a release says of one known vulnerability: one status, and why."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from astronomer_certified.patches.series import Patch
+
+from .records import Advisory
+
+
+class VulnerabilityStatus(enum.StrEnum):
+    """The five words. Unknown is what nobody looked at: it is never taken for "not affected"."""
+
+    FIXED = "fixed"
+    IN_UPSTREAM = "in upstream"
+    NOT_AFFECTED = "not affected"
+    AFFECTED = "affected"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether upstream's version has the vulnerability, whatever became of it here."""
+        return self in (VulnerabilityStatus.FIXED, VulnerabilityStatus.AFFECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A status and its reason: the patches that fix it and their proofs, the upstream version that did, why a version
+    is not affected and the lines of its source that show it, or why it is affected still."""
+
+    status: VulnerabilityStatus
+    reason: str
+    evidence: tuple[str, ...] = ()
+
+
+UNKNOWN = Statement(status=VulnerabilityStatus.UNKNOWN, reason="no record speaks of this version")
+
+
+def of(record: Advisory, version: Version, patches: Sequence[Patch]) -> Statement:
+    """What a release of an upstream version, which carries these patches, says of a vulnerability."""
+    fixing = [patch for patch in patches if record.fixed_by(patch)]
+    if fixing:
+        return fixed(fixing)
+    if version in record.versions:
+        reason = record.left_open.get(version, "no patch yet")
+        return Statement(status=VulnerabilityStatus.AFFECTED, reason=reason)
+    if (reasoned := record.not_affected.get(version)) is not None:
+        return Statement(
+            status=VulnerabilityStatus.NOT_AFFECTED, reason=reasoned.why, evidence=reasoned.evidence_of(version)
+        )
+    if since := [known for known in record.fixed_in if known <= version]:
+        return Statement(status=VulnerabilityStatus.IN_UPSTREAM, reason=f"since {min(since)}")
+    return UNKNOWN
+
+
+def fixed(patches: Sequence[Patch]) -> Statement:
+    """What a release says that carries patches which fix something."""
+    proofs = dict.fromkeys(proof for patch in patches for proof in patch.proofs or (patch.fields["Proof"].strip(),))
+    return Statement(
+        status=VulnerabilityStatus.FIXED,
+        reason=", ".join(dict.fromkeys(patch.slug for patch in patches)),
+        evidence=tuple(proofs),
+    )
