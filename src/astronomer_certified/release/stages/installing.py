@@ -44,7 +44,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str, stage: str)
 
     def do(done: Done) -> Made:
         pinned = committed.of(target.python)
-        lack = lacking.for_install(title, target, run.manifest, pinned, done["wheelhouse"])
+        lack = lacking.for_install(lacking.thing(title, "install"), target, run.manifest, pinned, done["wheelhouse"])
         if lack is not None:
             return Made(not_done=[lack], note=f"not done: {lack.why}")
         return _installed(run, target, name, committed.known() | {output.sha256 for output in done["publish"].outputs})

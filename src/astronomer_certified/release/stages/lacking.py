@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from astronomer_certified.artifacts import Constraints, Manifest, NotDone, Target
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.steps.receipts import Receipt
 
 
+def thing(what: str, kind: str) -> NotDone:
+    """Something that may turn out not to be done: what it is, and the noun for several of its kind."""
+    return NotDone(what=what, why="", how="", kind=kind)
+
+
 def for_install(
-    title: str, target: Target, manifest: Manifest, constraints: Constraints, wheelhouse: Receipt
+    what: NotDone, target: Target, manifest: Manifest, constraints: Constraints, wheelhouse: Receipt
 ) -> NotDone | None:
-    """Why an install cannot be done here: no such Python, or a wheel of it is not done. None when it can."""
+    """`what` with the reason why it cannot be done here, which installs a target; None when it can.
+
+    Either there is no such Python, or a wheel that it needs is not done.
+    """
     if interpreters.find(target.python) is None:
-        return interpreters.not_there(target.python, title, "install")
+        return interpreters.not_there(target.python, what.what, what.kind)
     wanted = constraints.wanted_by(manifest, target)
     for item in wheelhouse.not_done:
         if item.python == str(target.python) and item.project in wanted:
             why = f"it needs the {item.what}, which is not done"
-            return NotDone(what=title, why=why, how=item.how, kind="install", python=item.python)
+            return replace(what, why=why, how=item.how, python=item.python)
     return None

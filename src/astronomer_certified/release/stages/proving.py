@@ -64,7 +64,9 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
             return Made(record={"python": "", "results": []}, note="no patch names a proof")
         title = f"proofs on Python {python}"
         pinned = committed.of(python)
-        lack = lacking.for_install(title, run.manifest.target, run.manifest, pinned, done["wheelhouse"])
+        lack = lacking.for_install(
+            lacking.thing(title, "proof run"), run.manifest.target, run.manifest, pinned, done["wheelhouse"]
+        )
         if lack is not None:
             return Made(not_done=[lack], note=f"not done: {lack.why}")
         return _Proving(run, carried, committed, done).prove(wanted)

@@ -41,7 +41,9 @@ def _step(run: Run, committed: Committed, target: Target, name: str) -> Step:
 
     def do(done: Done) -> Made:
         pinned = committed.of(target.python)
-        lack = lacking.for_install(title, target, run.manifest, pinned, done["wheelhouse"])
+        lack = lacking.for_install(
+            lacking.thing(title, "installer trial"), target, run.manifest, pinned, done["wheelhouse"]
+        )
         if lack is not None:
             return Made(not_done=[lack], note=f"not done: {lack.why}")
         return _tried(run, target, name)
