@@ -23,7 +23,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import Distribution, Python
 from astronomer_certified.effects.processes import clean_environment
 from astronomer_certified.formats import archives
-from astronomer_certified.patches import series
+from astronomer_certified.patches import application, series
 from astronomer_certified.project import manifest
 from astronomer_certified.pythons import environments, interpreters
 from astronomer_certified.source import fetch
@@ -77,7 +77,7 @@ def core_wheel(folder: Path, item: Distribution, workspace: Workspace) -> None:
     project = project_copy(folder / "project")
     source = fetch.fetch(item.source, workspace).path
     patches = series.read(item.folder)
-    tree = series.apply(item, fetch.fetch(item.source, workspace), patches, folder / "tree").path
+    tree = application.apply(item, fetch.fetch(item.source, workspace), patches, folder / "tree").path
     builder = interpreters.require(Python(3, 12), "the benchmark's peers")
     peers = folder / "peers"
     environments.create(peers, builder)
@@ -151,7 +151,7 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
         (queue / f"{number:04}.patch").write_text(head + "".join(diff))
     (queue / "series").write_text("".join(f"{number:04}.patch\n" for number in range(len(modules))))
     script = "import sys; from pathlib import Path; from astronomer_certified import series\n"
-    script += "series.apply_to_folder(Path(sys.argv[1]), series.read(Path(sys.argv[2])), against='the tree')"
+    script += "application.apply_to_folder(Path(sys.argv[1]), series.read(Path(sys.argv[2])), against='the tree')"
 
     def fresh() -> Path:
         work = folder / "tree30"
@@ -167,7 +167,7 @@ def thirty_patches(folder: Path, item: Distribution, workspace: Workspace) -> No
 
     show(
         f"A series of {SERIES} patches (a whole process each)",
-        interleaved({"series.apply": ours, "quilt push -a": quilt}),
+        interleaved({"application.apply": ours, "quilt push -a": quilt}),
     )
 
 

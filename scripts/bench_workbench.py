@@ -57,7 +57,7 @@ def series(top: Path, folder: Path) -> list[str]:
 
 def git(folder: Path, *words: str) -> None:
     env = {**os.environ, **IDENTITY}
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=env)  # noqa: S607
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=env)
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
             sys.exit(f"the benchmark's peers are not here: apt-get install quilt git-buildpackage (no {program})")
     item = manifest.load(Workspace.at(ROOT), Version("2.1.0")).core
     # In memory: a thousand files are written in each turn, and a disk that others use decides who wins.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as name:
         folder = Path(name)
         archive = fetch.fetch(item.source, Workspace.at(ROOT)).path

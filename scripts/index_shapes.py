@@ -33,7 +33,7 @@ def make(root: Path, files: int) -> Store:
     for number in range(projects):
         names.append(_fill(store, f"project-{number:05}", [f"1.{minor}" for minor in range(FILES_OF_A_PROJECT)]))
     names.append(_fill(store, "many-files", [f"1.{minor}" for minor in range(FILES_OF_THE_LARGE_PROJECT)]))
-    names.append(_fill(store, "large-file", ["1.0"], random.Random(5).randbytes(LARGE_WHEEL)))  # noqa: S311
+    names.append(_fill(store, "large-file", ["1.0"], random.Random(5).randbytes(LARGE_WHEEL)))
     store.write(store.names_file, "".join(f"{name}\n" for name in names).encode())
     return store
 

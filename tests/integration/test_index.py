@@ -55,19 +55,6 @@ def test_publishing_again_uploads_only_what_is_new(index_folder: IndexFolder, in
     assert [f.uploaded for f in publish([old, new], index.url, index_folder.credentials, run=run)] == [False, False]
 
 
-def test_a_dry_run_names_what_would_be_uploaded_and_uploads_nothing(
-    index_folder: IndexFolder, index: Server, tmp_path: Path
-) -> None:
-    old = make_wheel(tmp_path, version="1.0")
-    publish([old], index.url, index_folder.credentials, run=run)
-    new = make_wheel(tmp_path, version="1.1")
-
-    planned = publish([old, new], index.url, index_folder.credentials, run=run, dry_run=True)
-
-    assert [(file.filename, file.uploaded) for file in planned] == [(new.name, False)]
-    assert index_folder.published() == {old.name}
-
-
 def test_publishing_other_bytes_under_a_published_name_names_the_file_and_both_hashes(
     index_folder: IndexFolder, index: Server, tmp_path: Path
 ) -> None:

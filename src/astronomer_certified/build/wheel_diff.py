@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
 
@@ -19,6 +20,20 @@ _METADATA = ".dist-info/METADATA"
 _SHOWN = 30
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """Our wheel's members and upstream's, both under neutral names, and the files that patches touched in the tree."""
+
+    distribution: Distribution
+    touched: Mapping[str, Path]
+    ours: Mapping[str, Member]
+    theirs: Mapping[str, Member]
+
+    def change(self, path: str) -> str:
+        """How a path differs: added, missing or changed."""
+        return "added" if path not in self.theirs else "missing" if path not in self.ours else "changed"
+
+
 def compare(
     distribution: Distribution, tree: PatchedTree, ours: Mapping[str, Member], theirs: Mapping[str, Member]
 ) -> tuple[Difference, ...]:
@@ -27,6 +42,7 @@ def compare(
     ours = _neutral(ours, our_info)
     theirs = _neutral(theirs, their_info)
     touched = {path.replace(their_info, ".dist-info"): tree.path / path for path in tree.touched}
+    pair = _Pair(distribution=distribution, touched=touched, ours=ours, theirs=theirs)
     found: list[Difference] = []
     unexplained: list[str] = []
     version = _version(ours)
@@ -35,12 +51,11 @@ def compare(
     for path in sorted(ours.keys() | theirs.keys()):
         if ours.get(path) == theirs.get(path) or (path == _METADATA and unstamped):
             continue
-        change = "added" if path not in theirs else "missing" if path not in ours else "changed"
-        reason = _reason(path, change, distribution, touched, ours, theirs)
+        reason = _reason(pair, path)
         if reason is None:
-            unexplained.append(f"{change}: {path}{_how(ours.get(path), theirs.get(path))}")
+            unexplained.append(f"{pair.change(path)}: {path}{_how(ours.get(path), theirs.get(path))}")
         else:
-            found.append(Difference(path=path, change=change, reason=reason))
+            found.append(Difference(path=path, change=pair.change(path), reason=reason))
     if unexplained:
         raise WheelDiffError(
             f"{distribution.name} {distribution.release.patched}: it differs from upstream's by more than its series",
@@ -60,35 +75,36 @@ def _neutral(members: Mapping[str, Member], info: str) -> dict[str, Member]:
     return {path.removeprefix(stem) if path.startswith(versioned) else path: member for path, member in members.items()}
 
 
-def _reason(
-    path: str,
-    change: str,
-    distribution: Distribution,
-    touched: Mapping[str, Path],
-    ours: Mapping[str, Member],
-    theirs: Mapping[str, Member],
-) -> str | None:
-    if path in touched and path != _METADATA:
-        lost = change == "missing" and touched[path].is_file()
+def _reason(pair: _Pair, path: str) -> str | None:
+    """What explains a difference; None when nothing does."""
+    change = pair.change(path)
+    if path in pair.touched and path != _METADATA:
+        lost = change == "missing" and pair.touched[path].is_file()
         return None if lost else "series"
     if change != "changed":
         return None
-    mine, upstreams = ours[path].content, theirs[path].content
+    mine, upstreams = pair.ours[path].content, pair.theirs[path].content
     if path == _METADATA:
-        allowed = touched.keys() & (METADATA_SOURCES | {path})
-        if _metadata_differs_by_version_only(mine, upstreams, distribution):
-            return "series and version stamp" if allowed else "version stamp"
-        return "series and version stamp" if allowed else None
-    if path == ".dist-info/WHEEL" and _without_generator(mine) == _without_generator(upstreams):
+        return _reason_of_metadata(pair, mine, upstreams)
+    regenerated = {".dist-info/WHEEL": _without_generator, ".dist-info/entry_points.txt": _filled_lines}.get(path)
+    if regenerated is not None and regenerated(mine) == regenerated(upstreams):
         return "regenerated: another version of the build backend"
-    if path == ".dist-info/entry_points.txt" and _filled_lines(mine) == _filled_lines(upstreams):
-        return "regenerated: another version of the build backend"
-    if distribution.stamp is not None and path == distribution.stamp.file:
-        old, new = str(distribution.release.upstream), str(distribution.release.patched)
-        stamped = distribution.stamp.line.replace(old, new)
-        if mine.decode().replace(stamped, distribution.stamp.line, 1) == upstreams.decode():
-            return "version stamp"
-    return None
+    return "version stamp" if _is_stamped(pair.distribution, path, mine, upstreams) else None
+
+
+def _reason_of_metadata(pair: _Pair, mine: bytes, upstreams: bytes) -> str | None:
+    if pair.touched.keys() & (METADATA_SOURCES | {_METADATA}):
+        return "series and version stamp"
+    return "version stamp" if _metadata_differs_by_version_only(mine, upstreams, pair.distribution) else None
+
+
+def _is_stamped(distribution: Distribution, path: str, mine: bytes, upstreams: bytes) -> bool:
+    """Whether a file differs in nothing but the line that holds the version."""
+    stamp = distribution.stamp
+    if stamp is None or path != stamp.file:
+        return False
+    stamped = stamp.line.replace(str(distribution.release.upstream), str(distribution.release.patched))
+    return mine.decode().replace(stamped, stamp.line, 1) == upstreams.decode()
 
 
 def _version(members: Mapping[str, Member]) -> str | None:

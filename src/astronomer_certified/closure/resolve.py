@@ -159,12 +159,10 @@ def _pin(line: str, python: Python) -> tuple[NormalizedName, Version] | None:
 
 def _resolved(name: NormalizedName, version: Version, page: Sequence[IndexFile], until: datetime) -> ResolvedPin:
     """The pin with all its files on the index, those that came after the cutoff too: installers take them as well."""
-    listed = [
-        file
-        for file in page
-        if file.version is not None and file.sha256 is not None and _parsed(file.version) == version
-        if file.uploaded is None or file.uploaded <= until
-    ]
+    of_version = [file for file in page if file.version is not None and _parsed(file.version) == version]
+    in_time = [file for file in of_version if file.uploaded is None or file.uploaded <= until]
+    # What has no sha256 on the page could never be checked.
+    listed = [file for file in in_time if file.sha256 is not None]
     pinned = {
         file.filename: PinnedFile(project=name, filename=file.filename, sha256=str(file.sha256)) for file in listed
     }

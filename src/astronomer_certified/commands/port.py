@@ -83,31 +83,49 @@ def _row(ported: Ported) -> str:
 
 
 def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
+    """What became of each patch in each version, as it becomes known."""
     known = catalogue.everything(workspace)
     targets = [catalogue.named(workspace, title) for title in args.targets]
     if args.name is None:
-        if not (args.all and targets):
-            raise UsageError("name a patch, or say --all --to VERSION for all patches")
-        for target in targets:
-            for origin in _all_patches(args, workspace, known, target):
-                yield _attempted(args, workspace, origin, target)
+        yield from _all_ported(args, workspace, known, targets)
         return
     having = _having(args, workspace, known)
     line = [item for item in known if item.name == having[0].distribution.name]
-    for target in targets:
-        _refuse_another(having[0].distribution, target)
-    if args.all:
-        targets += [item for item in line if item not in (*targets, *(origin.distribution for origin in having))]
-    if not targets:
-        raise UsageError("say where to: --to VERSION, or --all")
+    wanted = _targets(targets, line, having, everywhere=args.all)
     # From the nearest version that has it, which may be one that was ported to a moment ago.
-    for target in sorted(targets, key=lambda item: _distance(line, item, having)):
+    for target in sorted(wanted, key=lambda item: _distance(line, item, having)):
         origin = min(having, key=lambda item: abs(_at(line, item.distribution) - _at(line, target)))
         ported = _attempted(args, workspace, origin, target)
         yield ported
-        if ported.path is not None and ported.fate in port.WRITTEN and args.origin is None:
-            again = port.origin_of(target, origin.patch.slug)
-            having += [again] if again is not None else []
+        written = ported.path is not None and ported.fate in port.WRITTEN
+        if written and args.origin is None and (again := port.origin_of(target, origin.patch.slug)) is not None:
+            having.append(again)
+
+
+def _all_ported(
+    args: argparse.Namespace, workspace: Workspace, known: Sequence[Distribution], targets: Sequence[Distribution]
+) -> Iterator[Ported]:
+    """What became of all patches of another version in each target."""
+    if not (args.all and targets):
+        raise UsageError("name a patch, or say --all --to VERSION for all patches")
+    for target in targets:
+        for origin in _all_patches(args, workspace, known, target):
+            yield _attempted(args, workspace, origin, target)
+
+
+def _targets(
+    named: Sequence[Distribution], line: Sequence[Distribution], having: Sequence[Origin], *, everywhere: bool
+) -> list[Distribution]:
+    """The versions that a patch is ported to: the named ones and, if `everywhere`, all that do not have it."""
+    for target in named:
+        _refuse_another(having[0].distribution, target)
+    found = list(named)
+    if everywhere:
+        has_it = [origin.distribution for origin in having]
+        found += [item for item in line if item not in found and item not in has_it]
+    if not found:
+        raise UsageError("say where to: --to VERSION, or --all")
+    return found
 
 
 def _refuse_another(origin: Distribution, target: Distribution) -> None:

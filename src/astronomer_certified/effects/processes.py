@@ -51,7 +51,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return environment | extra
 
 
-def run(
+def run(  # noqa: PLR0913  what one may say of a process; all but the first by name
     argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,

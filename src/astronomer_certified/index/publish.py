@@ -92,13 +92,11 @@ def publish(
     *,
     run: Run,
     foreign: bool = False,
-    dry_run: bool = False,
 ) -> tuple[PublishedFile, ...]:
     """The published files, in the order of `files`, once the index at the root `url` serves all of them.
 
     What is not there yet is checked with `twine check --strict` and uploaded in one go. `foreign` files are other
-    people's: how their descriptions render is not for us to judge, and the index checks the rest. With `dry_run`
-    nothing is uploaded, and only the files that would be come back.
+    people's: how their descriptions render is not for us to judge, and the index checks the rest.
     PublishError when the index has other bytes under a name, cannot be reached or does not let us in.
     """
     import requests  # Here and not above: it costs 0.1 s, which a run with nothing to publish need not pay.
@@ -111,8 +109,6 @@ def publish(
         missing = _missing(candidates, _served(session, root, candidates))
         if missing and not foreign:
             _check(missing, run=run)
-        if dry_run:
-            return tuple(candidate.file for candidate in missing)
         if missing:
             old = [candidate for candidate in missing if foreign and not _known_to_twine(candidate)]
             for candidate in old:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NO_NEWLINE = b"\\ No newline at end of file"
@@ -159,68 +159,102 @@ def _git_names(line: bytes, number: int) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def _file(lines: _Lines) -> FileDiff:
-    number = lines.at + 1
-    first = lines.take()
+@dataclass(slots=True)
+class _Extended:
+    """What git's lines before `---` say of a file; `number` is the first line of its diff, from 1."""
+
+    number: int
+    first: bytes = b""
+    created: bool = False
+    deleted: bool = False
     new_mode: int | None = None
-    created = deleted = False
-    renamed: dict[str, str] = {}
-    old: str | None = None
-    new: str | None = None
-    if first.startswith((b"diff --git ", b"Index: ")):
-        while (line := lines.peek()) is not None and not line.startswith((b"--- ", b"diff --git ", b"Index: ")):
-            if not _HEADER.match(line) and not _is_mail_footer(lines):
-                raise MalformedDiff(f"line {lines.at + 1}: not a line of a diff's header: {line[:60]!r}")
-            word, _, rest = lines.take().rstrip(b"\n").partition(b" mode ")
-            if word == b"new file":
-                created, new_mode = True, _mode(rest, lines.at)
-            elif word == b"new":
-                new_mode = _mode(rest, lines.at)
-            elif word == b"deleted file":
-                deleted = True
-            elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ")):
-                # The name itself may hold " from " or " to ".
-                verb, side, name = line.rstrip(b"\n").split(b" ", 2)
-                renamed[side.decode()] = checked_path(_unquoted(name).decode("utf-8", "surrogateescape"), lines.at)
-                if verb == b"copy":
-                    raise MalformedDiff(f"line {lines.at}: copies are not supported; add the file as new")
-            elif line.startswith((b"GIT binary patch", b"Binary files ")):
-                raise MalformedDiff(f"line {lines.at}: binary change, which no reviewer can read")
-        if new_mode is not None and new_mode not in (0o100644, 0o100755):
-            raise MalformedDiff(f"line {number}: mode {new_mode:o} is neither a plain nor an executable file")
-    else:
-        lines.at -= 1
-    line = lines.peek()
-    if line is not None and line.startswith(b"--- "):
-        old = _name(lines.take()[4:], lines.at)
-        line = lines.peek()
-        if line is None or not line.startswith(b"+++ "):
-            raise MalformedDiff(f"line {lines.at}: '---' without a '+++' line after it")
-        new = _name(lines.take()[4:], lines.at)
-        if old is not None and new is not None and old != new and not renamed:
-            raise MalformedDiff(f"line {lines.at}: names {old!r} and {new!r}, but no rename")
-    elif renamed:
-        old, new = renamed.get("from"), renamed.get("to")
-        if old is None or new is None:
-            raise MalformedDiff(f"line {number}: half a rename")
-    else:
-        old, new = _git_names(first, number)
-        if created:
-            old = None
-        if deleted:
-            new = None
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the file changes even without a hunk."""
+        return self.created or self.deleted or bool(self.renamed) or self.new_mode is not None
+
+
+def _file(lines: _Lines) -> FileDiff:
+    extended = _extended(lines)
+    old, new = _names(lines, extended)
     if old is None and new is None:
-        raise MalformedDiff(f"line {number}: a diff from nothing to nothing")
+        raise MalformedDiff(f"line {extended.number}: a diff from nothing to nothing")
     hunks = []
     while (line := lines.peek()) is not None and line.startswith(b"@@ "):
         hunks.append(_hunk(lines))
+    _skip_to_next_file(lines)
+    if not hunks and not extended.says_something:
+        raise MalformedDiff(f"line {extended.number}: a diff without a hunk changes nothing")
+    return FileDiff(old=old, new=new, hunks=tuple(hunks), new_mode=extended.new_mode)
+
+
+def _extended(lines: _Lines) -> _Extended:
+    found = _Extended(number=lines.at + 1)
+    line = lines.peek() or b""
+    if not line.startswith((b"diff --git ", b"Index: ")):
+        return found
+    found.first = lines.take()
+    while (line := lines.peek() or b"") and not line.startswith((b"--- ", b"diff --git ", b"Index: ")):
+        if not _HEADER.match(line) and not _is_mail_footer(lines):
+            raise MalformedDiff(f"line {lines.at + 1}: not a line of a diff's header: {line[:60]!r}")
+        lines.take()
+        _note(found, line.rstrip(b"\n"), lines.at)
+    if found.new_mode not in (None, 0o100644, 0o100755):
+        raise MalformedDiff(f"line {found.number}: mode {found.new_mode:o} is neither a plain nor an executable file")
+    return found
+
+
+def _note(found: _Extended, line: bytes, number: int) -> None:
+    """What one line of the extended header says is noted. Raises `MalformedDiff` for what no reviewer can read."""
+    word, _, rest = line.partition(b" mode ")
+    if word in (b"new file", b"new"):
+        found.created = found.created or word == b"new file"
+        found.new_mode = _mode(rest, number)
+    elif word == b"deleted file":
+        found.deleted = True
+    elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ")):
+        # The name itself may hold " from " or " to ".
+        verb, side, name = line.split(b" ", 2)
+        found.renamed[side.decode()] = checked_path(_unquoted(name).decode("utf-8", "surrogateescape"), number)
+        if verb == b"copy":
+            raise MalformedDiff(f"line {number}: copies are not supported; add the file as new")
+    elif line.startswith((b"GIT binary patch", b"Binary files ")):
+        raise MalformedDiff(f"line {number}: binary change, which no reviewer can read")
+
+
+def _names(lines: _Lines, extended: _Extended) -> tuple[str | None, str | None]:
+    """The paths before and after; None on the side where there is no file."""
+    line = lines.peek() or b""
+    if line.startswith(b"--- "):
+        return _stated_names(lines, extended)
+    if extended.renamed:
+        old, new = extended.renamed.get("from"), extended.renamed.get("to")
+        if old is None or new is None:
+            raise MalformedDiff(f"line {extended.number}: half a rename")
+        return old, new
+    name, _ = _git_names(extended.first, extended.number)
+    return None if extended.created else name, None if extended.deleted else name
+
+
+def _stated_names(lines: _Lines, extended: _Extended) -> tuple[str | None, str | None]:
+    """The paths of the `---` and `+++` lines."""
+    old = _name(lines.take()[4:], lines.at)
+    if not (lines.peek() or b"").startswith(b"+++ "):
+        raise MalformedDiff(f"line {lines.at}: '---' without a '+++' line after it")
+    new = _name(lines.take()[4:], lines.at)
+    if None not in (old, new) and old != new and not extended.renamed:
+        raise MalformedDiff(f"line {lines.at}: names {old!r} and {new!r}, but no rename")
+    return old, new
+
+
+def _skip_to_next_file(lines: _Lines) -> None:
+    """What stands between two diffs is passed over; only blank lines and the end of a mail may."""
     while (line := lines.peek()) is not None and not _starts_file(lines, line):
         if line.strip() and not _is_mail_footer(lines):
             raise MalformedDiff(f"line {lines.at + 1}: text that belongs to no hunk: {line[:60]!r}")
         lines.take()
-    if not hunks and not (created or deleted or renamed or new_mode is not None):
-        raise MalformedDiff(f"line {number}: a diff without a hunk changes nothing")
-    return FileDiff(old=old, new=new, hunks=tuple(hunks), new_mode=new_mode)
 
 
 def _mode(word: bytes, number: int) -> int:
@@ -234,54 +268,67 @@ def _is_mail_footer(lines: _Lines) -> bool:
     return b"-- \n" in lines.lines[max(0, lines.at - 2) : lines.at + 1]
 
 
+@dataclass(slots=True)
+class _HunkLines:
+    """The lines of a hunk as they are read, and how much context stands before and after its changes."""
+
+    old: list[bytes] = field(default_factory=list)
+    new: list[bytes] = field(default_factory=list)
+    leading: int = 0
+    trailing: int = 0
+    changed: bool = False
+
+    def add(self, line: bytes, number: int) -> None:
+        """One line of the patch. Raises `MalformedDiff` for what is neither context, removal nor addition."""
+        # Some editors strip the blank of an empty context line.
+        is_context, body = line.startswith((b" ", b"\n")), line[1:] or line
+        self.changed = self.changed or not is_context
+        self.leading += not self.changed
+        self.trailing = self.trailing + 1 if is_context else 0
+        sides = self._sides(line[:1])
+        if not sides:
+            if line.startswith(_NO_NEWLINE):
+                raise MalformedDiff(f"line {number}: stray {_NO_NEWLINE.decode()!r}")
+            raise MalformedDiff(f"line {number}: neither context, removal nor addition: {line[:60]!r}")
+        for side in sides:
+            side.append(body)
+
+    def end_without_newline(self, line: bytes) -> None:
+        """The line that was added last has no newline at its end."""
+        for side in self._sides(line[:1].strip(b"\n")):
+            side[-1] = side[-1].removesuffix(b"\n")
+
+    def _sides(self, sign: bytes) -> tuple[list[bytes], ...]:
+        return {b" ": (self.old, self.new), b"\n": (self.old, self.new), b"-": (self.old,), b"+": (self.new,)}.get(sign, ())
+
+
 def _hunk(lines: _Lines) -> Hunk:
     number = lines.at + 1
     match = _HUNK.match(lines.take())
     if match is None:
         raise MalformedDiff(f"line {number}: not a hunk header")
-    old_start = int(match.group(1))
-    old_count = int(match.group(2) or 1)
-    new_count = int(match.group(4) or 1)
-    old: list[bytes] = []
-    new: list[bytes] = []
-    leading = trailing = 0
-    changed = False
-    while len(old) < old_count or len(new) < new_count:
-        line = lines.peek()
-        if line is None:
+    old_count, new_count = int(match.group(2) or 1), int(match.group(4) or 1)
+    read = _HunkLines()
+    while len(read.old) < old_count or len(read.new) < new_count:
+        if lines.peek() is None:
             raise MalformedDiff(f"line {number}: the hunk ends before its {old_count} old and {new_count} new lines")
-        lines.take()
+        line = lines.take()
         if not line.endswith(b"\n"):
             raise MalformedDiff(f"line {lines.at}: the patch ends in the middle of a line")
-        # Some editors strip the blank of an empty context line.
-        is_context, body = line.startswith((b" ", b"\n")), line[1:] or line
-        changed = changed or not is_context
-        leading += not changed
-        trailing = trailing + 1 if is_context else 0
-        if is_context:
-            old.append(body)
-            new.append(body)
-        elif line.startswith(b"-"):
-            old.append(body)
-        elif line.startswith(b"+"):
-            new.append(body)
-        elif line.startswith(_NO_NEWLINE):
-            raise MalformedDiff(f"line {lines.at}: stray {_NO_NEWLINE.decode()!r}")
-        else:
-            raise MalformedDiff(f"line {lines.at}: neither context, removal nor addition: {line[:60]!r}")
-        following = lines.peek()
-        if following is not None and following.startswith(b"\\ "):
+        read.add(line, lines.at)
+        if (lines.peek() or b"").startswith(b"\\ "):
             lines.take()
-            for side, sign in ((old, b" -"), (new, b" +")):
-                if line[:1] in sign:
-                    side[-1] = side[-1].removesuffix(b"\n")
-    if len(old) != old_count or len(new) != new_count:
+            read.end_without_newline(line)
+    if (len(read.old), len(read.new)) != (old_count, new_count):
         raise MalformedDiff(
-            f"line {number}: the hunk has {len(old)} old and {len(new)} new lines, not as its header says"
+            f"line {number}: the hunk has {len(read.old)} old and {len(read.new)} new lines, not as its header says"
         )
-    if any(not line.endswith(b"\n") for line in (*old[:-1], *new[:-1])):
+    if any(not line.endswith(b"\n") for line in (*read.old[:-1], *read.new[:-1])):
         raise MalformedDiff(f"line {number}: a line without a newline that is not the last")
-    return Hunk(old_start=old_start, old=tuple(old), new=tuple(new), leading=leading, trailing=trailing)
+    return Hunk(
+        old_start=int(match.group(1)), old=tuple(read.old), new=tuple(read.new),
+        leading=read.leading, trailing=read.trailing,
+    )  # fmt: skip
 
 
 def apply(content: Sequence[bytes], hunks: Sequence[Hunk]) -> tuple[list[bytes], list[tuple[int, int, int]]]:

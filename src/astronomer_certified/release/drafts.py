@@ -23,6 +23,7 @@ from packaging.version import InvalidVersion, Version
 from astronomer_certified.artifacts import Manifest, PinnedFile, Python, UpstreamFile
 from astronomer_certified.errors import CertifiedError, ManifestError, ResolutionError, UpstreamError, WheelDiffError
 from astronomer_certified.formats import archives, wheel_files
+from astronomer_certified.formats.wheel_files import Member
 from astronomer_certified.project.manifest import CORE, PROVIDER_PREFIXES
 from astronomer_certified.source.index_client import IndexFile, Pages
 from astronomer_certified.source.kinds import KINDS
@@ -97,13 +98,8 @@ def draft(
 
 
 def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], UpstreamFile]) -> _Findings:
-    listed = [file for file in pages.of([CORE])[CORE] if _parsed(file.version) == version]
-    if not listed:
-        known = sorted({parsed for file in pages.of([CORE])[CORE] if (parsed := _parsed(file.version))})
-        near = [str(other) for other in known if other.release[:2] == version.release[:2]]
-        raise UpstreamError(
-            f"the upstream index has no {CORE} {version}", details=[f"of that line it has {', '.join(near) or 'none'}"]
-        )
+    """What upstream's files say of a version. Raises `UpstreamError` when there is no wheel of it."""
+    listed = _listed(version, pages)
     wheels = [file for file in listed if file.filename.endswith("-none-any.whl")]
     if not wheels:
         raise UpstreamError(f"{CORE} {version} has no wheel on the upstream index to compare with")
@@ -123,12 +119,29 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
     if any(file.yanked for file in listed):
         found.decisions.append("upstream yanked this version: find out why")
     if KINDS[kind].built:
-        path = fetch(_pinned(source)).path
-        found.sources, names = _read_sdist(path)
-        found.build_requires = archives.build_requires(path)
-        in_wheel = {name for name in members if ".dist-info/" not in name and ".data/" not in name}
-        found.missing = tuple(sorted(name for name in in_wheel if not {root + name for root in ("", "src/")} & names))
+        _look_into(found, fetch(_pinned(source)).path, members)
     return found
+
+
+def _listed(version: Version, pages: Pages) -> list[IndexFile]:
+    """Upstream's files of a version. Raises `UpstreamError` that names near versions when there are none."""
+    every = pages.of([CORE])[CORE]
+    listed = [file for file in every if _parsed(file.version) == version]
+    if not listed:
+        known = sorted({parsed for file in every if (parsed := _parsed(file.version))})
+        near = [str(other) for other in known if other.release[:2] == version.release[:2]]
+        raise UpstreamError(
+            f"the upstream index has no {CORE} {version}", details=[f"of that line it has {', '.join(near) or 'none'}"]
+        )
+    return listed
+
+
+def _look_into(found: _Findings, sdist: Path, members: Mapping[str, Member]) -> None:
+    """What a source says of its build is found, and which files of upstream's wheel it lacks."""
+    found.sources, names = _read_sdist(sdist)
+    found.build_requires = archives.build_requires(sdist)
+    in_wheel = [name for name in members if ".dist-info/" not in name and ".data/" not in name]
+    found.missing = tuple(sorted(name for name in in_wheel if name not in names and f"src/{name}" not in names))
 
 
 def _read_sdist(path: Path) -> tuple[dict[str, str], set[str]]:

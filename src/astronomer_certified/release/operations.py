@@ -238,7 +238,13 @@ def _timings(
     steps: Mapping[str, Step], seconds: Mapping[str, float | None], failed: str | None = None
 ) -> tuple[Timing, ...]:
     return tuple(
-        Timing(stage=step.stage, python=step.python, minor=step.minor, seconds=seconds.get(name), failed=name == failed)
+        Timing(
+            stage=step.shown.stage,
+            python=step.shown.python,
+            minor=step.shown.minor,
+            seconds=seconds.get(name),
+            failed=name == failed,
+        )
         for name, step in steps.items()
         if name in seconds or name == failed
     )

@@ -10,7 +10,7 @@ from astronomer_certified.effects import disk
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.steps import code
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step, Watcher
+from astronomer_certified.steps.runner import Done, Shown, Step, Watcher
 from astronomer_certified.workspace import Workspace
 
 Inputs = Callable[[Done], Mapping[str, str]]
@@ -30,13 +30,10 @@ class Run:
         self.dist = workspace.release_dist(stated.release)
         self.logs = workspace.logs(stated.release)
 
-    def step(
-        self, name: str, inputs: Inputs, do: Do, *, needs: Sequence[str] = (), stage: str = "", python: str = "",
-        minor: bool = False,
-    ) -> Step:  # fmt: skip
+    def step(self, name: str, inputs: Inputs, do: Do, needs: Sequence[str] = (), shown: Shown | None = None) -> Step:
         """The step that `do` carries out; it is stale when the code of the module of `do` changed, at any depth.
 
-        `stage`, by default its name, is its column in the table of several releases, `python` the row.
+        `shown` is its place in the table of several releases, by default a column of its name.
         """
 
         def whole(done: Done) -> Mapping[str, str]:
@@ -45,9 +42,13 @@ class Run:
             return {**here, **inputs(done)}
 
         return Step(
-            name=name, stage=stage or name, python=python, minor=minor, needs=tuple(needs), inputs=whole, do=do,
+            name=name,
+            shown=shown or Shown(stage=name),
+            needs=tuple(needs),
+            inputs=whole,
+            do=do,
             receipt=self.workspace.receipt(self.release, name),
-        )  # fmt: skip
+        )
 
     def file_digests(self, paths: Sequence[Path]) -> dict[str, str]:
         """The sha256 of files of the project by their path in it, as certificates show them."""

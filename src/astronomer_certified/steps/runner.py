@@ -19,16 +19,23 @@ Done = Mapping[str, Receipt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step. `inputs` gives digests by name and may read the receipts of what it needs; `do` gives what it made.
+class Shown:
+    """The place of a step in a table of several releases: its column, and its row, that of a Python or of all.
 
-    `stage` and `python` say where a table of several releases shows it; a `minor` one is shown there only if it failed.
+    A `minor` one is shown there only if it failed.
     """
 
-    name: str
     stage: str = ""
     python: str = ""
     minor: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step. `inputs` gives digests by name and may read the receipts of what it needs; `do` gives what it made."""
+
+    name: str
+    shown: Shown = Shown()
     needs: tuple[str, ...] = ()
     inputs: Callable[[Done], Mapping[str, str]]
     do: Callable[[Done], Made]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from astronomer_certified.artifacts import Offset
 from astronomer_certified.errors import SeriesError
-from astronomer_certified.patches.series import Overlay, Patch
+from astronomer_certified.patches.application import Overlay
+from astronomer_certified.patches.series import Patch
 
 from . import messages
 from .fastimport import Changes, Commit, stream

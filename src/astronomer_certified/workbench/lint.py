@@ -12,8 +12,9 @@ from astronomer_certified.advisories.records import Advisory
 from astronomer_certified.artifacts import METADATA_SOURCES, Distribution
 from astronomer_certified.errors import SeriesError
 from astronomer_certified.patches import series
+from astronomer_certified.patches.application import Overlay
 from astronomer_certified.patches.diffs import FileDiff
-from astronomer_certified.patches.series import Overlay, Patch
+from astronomer_certified.patches.series import Patch
 from astronomer_certified.project import catalogue
 from astronomer_certified.project.manifest import CORE
 from astronomer_certified.workspace import Workspace

@@ -82,6 +82,19 @@ class Ported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """Where a patch is carried to: the distribution, its source as a commit, and the patches that it has."""
+
+    distribution: Distribution
+    source: Source
+    patches: tuple[Patch, ...]
+
+    @property
+    def title(self) -> str:
+        return catalogue.title(self.distribution)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Merge:
     """The outcome of a merge before anything is written: the tree it gives, and which files conflict."""
 
@@ -122,11 +135,12 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     with disk.scratch_folder(disk.memory_folder(workspace.root / "build"), "port") as scratch:
         repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
         repository.create("port", bare=True)
-        merge = _merge(repository, origin, from_source, target, to_source, there)
+        to = _Target(distribution=target, source=to_source, patches=there)
+        merge = _merge(repository, origin, from_source, to)
         report = replace(report, fate=merge.fate, note=_notes(merge.note, patch, there))
         if dry or merge.fate not in WRITTEN:
             return report
-        return replace(report, path=_write(repository, merge, patch, target, to_source, there))
+        return replace(report, path=_write(repository, merge, patch, to))
 
 
 def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
@@ -135,23 +149,22 @@ def _notes(note: str, patch: Patch, there: tuple[Patch, ...]) -> str:
     return "; ".join(filter(None, [note, f"depends on {', '.join(lacking)}: port that first" if lacking else ""]))
 
 
-def _merge(
-    repository: Repository, origin: Origin, from_source: Source, target: Distribution, to_source: Source,
-    there: tuple[Patch, ...],
-) -> _Merge:  # fmt: skip
+def _merge(repository: Repository, origin: Origin, from_source: Source, target: _Target) -> _Merge:
+    """What a merge gives, before anything is written. Raises `SeriesError` for a series that does not apply."""
     before, after = _change(repository, origin, from_source)
-    title = catalogue.title(target)
-    tip = history.write(repository, to_source.commit, there, against=title, ref="refs/heads/target").tip
+    commit, there = target.source.commit, target.patches
+    tip = history.write(repository, commit, there, against=target.title, ref="refs/heads/target").tip
     status, tree, conflicts = _three_way(repository, before, after, tip)
     if status == 0 and tree == repository.text("rev-parse", f"{tip}^{{tree}}"):
         return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note="the source has it already")
-    exact = _exact(repository, origin.patch, target, to_source, there) if not origin.moves else None
+    exact = _exact(repository, origin.patch, target) if not origin.moves else None
     if exact is not None:
         fate = Fate.OFFSET if exact.offsets else Fate.CLEAN
         return _Merge(fate=fate, tip=tip, tree=exact.tip, note=f"{len(exact.offsets)} hunks" if exact.offsets else "")
     if status == 0:
         return _Merge(fate=Fate.MERGED, tip=tip, tree=tree, note="the context differs: read what was merged")
-    return _conflict(repository, origin, target, tip, tree, conflicts)
+    fate, note = _conflict(repository, origin, target.distribution, tip, conflicts)
+    return _Merge(fate=fate, tip=tip, tree=tree, note=note)
 
 
 def _change(repository: Repository, origin: Origin, from_source: Source) -> tuple[str, str]:
@@ -186,21 +199,20 @@ def _three_way(repository: Repository, before: str, after: str, ours: str) -> tu
     return status, tree, sorted(set(names))
 
 
-def _exact(
-    repository: Repository, patch: Patch, target: Distribution, to_source: Source, there: tuple[Patch, ...]
-) -> history.History | None:
+def _exact(repository: Repository, patch: Patch, target: _Target) -> history.History | None:
     """The target's series with the patch as it is, and the offsets of its hunks; None when it does not apply."""
-    title = catalogue.title(target)
+    patches = (*target.patches, patch)
     try:
-        made = history.write(repository, to_source.commit, (*there, patch), against=title, ref="refs/heads/exact")
+        made = history.write(repository, target.source.commit, patches, against=target.title, ref="refs/heads/exact")
     except SeriesError:
         return None
     return replace(made, offsets=tuple(offset for offset in made.offsets if offset.patch == patch.name))
 
 
 def _conflict(
-    repository: Repository, origin: Origin, target: Distribution, tip: str, tree: str, conflicts: list[str]
-) -> _Merge:
+    repository: Repository, origin: Origin, target: Distribution, tip: str, conflicts: list[str]
+) -> tuple[Fate, str]:
+    """What a conflict means: a change of files that are not there, one that upstream has, or work for a human."""
     present = repository.entries(tip)
     patch = origin.patch
     changed = [file.old for file in patch.files if file.old is not None]
@@ -208,12 +220,11 @@ def _conflict(
         changed = [re.sub(f"^{re.escape(old)}/", f"{new}/", path) for path in changed]
     missing = [path for path in changed if path not in present]
     if changed and missing == changed:
-        return _Merge(fate=Fate.NOT_APPLICABLE, tip=tip, tree=tree, note=f"no {', '.join(missing)}")
+        return Fate.NOT_APPLICABLE, f"no {', '.join(missing)}"
     since = _upstream_since(patch, target)
     if since is not None:
-        note = f"its header says upstream has it since {since}"
-        return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note=note)
-    return _Merge(fate=Fate.CONFLICT, tip=tip, tree=tree, note=f"in {', '.join(conflicts)}")
+        return Fate.NOT_NEEDED, f"its header says upstream has it since {since}"
+    return Fate.CONFLICT, f"in {', '.join(conflicts)}"
 
 
 def _upstream_since(patch: Patch, target: Distribution) -> Version | None:
@@ -228,19 +239,17 @@ def _upstream_since(patch: Patch, target: Distribution) -> Version | None:
     return None
 
 
-def _write(
-    repository: Repository, merge: _Merge, patch: Patch, target: Distribution, to_source: Source,
-    there: tuple[Patch, ...],
-) -> Path:  # fmt: skip
+def _write(repository: Repository, merge: _Merge, patch: Patch, target: _Target) -> Path:
     """The patch file in the target's folder, at the end of its series."""
+    folder, there = target.distribution.folder, target.patches
     fields = {**patch.fields, "Last-Update": f"{datetime.now(UTC):%Y-%m-%d}"}
     content = export.render(fields, history.diff(repository, merge.tip, merge.tree))
     name = export.next_name([other.name for other in there], patch.slug)
-    new = series.parse(target.folder / name, content)
-    export.verify(repository, to_source.commit, merge.tree, [*there, new], against=catalogue.title(target))
-    old = {other.name: (target.folder / other.name).read_bytes() for other in there}
-    export.replace_series(target, {**old, name: content})
-    return target.folder / name
+    new = series.parse(folder / name, content)
+    export.verify(repository, target.source.commit, merge.tree, [*there, new], against=target.title)
+    old = {other.name: (folder / other.name).read_bytes() for other in there}
+    export.replace_series(target.distribution, {**old, name: content})
+    return folder / name
 
 
 def _leave_conflict(

@@ -147,7 +147,7 @@ class Repository:
 
 
 class CommitTree:
-    """The tree of a commit as `series.Tree`; only the wanted files can be read, all at once."""
+    """The tree of a commit as `application.Tree`; only the wanted files can be read, all at once."""
 
     def __init__(self, repository: Repository, commit: str, wanted: Iterable[str]) -> None:
         self.entries = repository.entries(commit)

@@ -13,6 +13,7 @@ from astronomer_certified.artifacts import Distribution, Restore
 from astronomer_certified.build import wheels
 from astronomer_certified.errors import BuildError, WheelDiffError
 from astronomer_certified.formats import wheel_files
+from astronomer_certified.patches import application
 from astronomer_certified.patches import series as series_stage
 
 INFO = "demo-1.0.dist-info"
@@ -33,7 +34,7 @@ def built(tmp_path: Path, *restore: Restore, metadata: str = METADATA, diff: str
     source = wheel(tmp_path / "demo-1.0-py2.py3-none-any.whl", files)
     stated = stated_of(source, *restore)
     patches = series_stage.read(series(tmp_path / "patches", {"a.patch": patch(diff)}))
-    tree = series_stage.apply(stated, upstream_file(source), patches, tmp_path / "tree")
+    tree = application.apply(stated, upstream_file(source), patches, tmp_path / "tree")
     return wheels.build(stated, tree, upstream_file(source), None, places(tmp_path))
 
 
@@ -95,7 +96,7 @@ def test_a_file_that_is_empty_may_be_restored(tmp_path: Path) -> None:
 def test_a_wheel_that_differs_by_more_than_its_series_is_not_written(tmp_path: Path) -> None:
     source = wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo/jobs.py": "a\n", f"{INFO}/METADATA": METADATA})
     stated = stated_of(source)
-    tree = series_stage.apply(stated, upstream_file(source), (), tmp_path / "tree")
+    tree = application.apply(stated, upstream_file(source), (), tmp_path / "tree")
     (tree.path / "demo" / "evil.py").write_text("evil\n")
     with pytest.raises(WheelDiffError) as caught:
         wheels.build(stated, tree, upstream_file(source), None, places(tmp_path))

@@ -11,6 +11,7 @@ from factories import FIELDS, diff_of, distribution, patch, sdist, series, tree,
 
 from astronomer_certified.artifacts import Stamp
 from astronomer_certified.errors import SeriesError
+from astronomer_certified.patches import application
 from astronomer_certified.patches import series as stage
 
 SETUP = "from setuptools import setup\nversion = '1.0'\nsetup(name='demo', version=version)\n"
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def applied(source: Path, folder: Path, patches: dict[str, bytes]) -> dict[str, bytes]:
     """The tree that a series makes of a source."""
     target = source.parent / "tree"
-    made = stage.apply(distribution(), upstream_file(source), stage.read(series(folder, patches)), target)
+    made = application.apply(distribution(), upstream_file(source), stage.read(series(folder, patches)), target)
     return tree(made.path)
 
 
@@ -44,7 +45,7 @@ def refusal(
     source = sdist(source, {**FILES, **(files or {})})
     target = write_tree(source.parent / "work" / "tree", {"demo-1.0/from-before": "stays\n"})
     with pytest.raises(SeriesError) as caught:
-        stage.apply(distribution(), upstream_file(source), stage.read(series(folder, patches)), target)
+        application.apply(distribution(), upstream_file(source), stage.read(series(folder, patches)), target)
     assert tree(source.parent / "work") == {"tree/demo-1.0/from-before": b"stays\n"}
     assert [path.name for path in (source.parent / "work").iterdir()] == ["tree"]
     return str(caught.value)
@@ -59,7 +60,7 @@ def test_a_series_is_applied_in_order_and_the_version_is_stamped(source: Path, f
         "--- a/demo/jobs.py\n+++ b/demo/jobs.py\n@@ -2,3 +2,4 @@\n line 2\n-LINE 3\n+Line 3\n+Line 3a\n line 4\n"
     )
     patches = stage.read(series(folder, {"z-first.patch": first, "a-second.patch": second}))
-    made = stage.apply(distribution(), upstream_file(source), patches, tmp_path / "tree")
+    made = application.apply(distribution(), upstream_file(source), patches, tmp_path / "tree")
     assert made.applied == ("z-first.patch", "a-second.patch")
     assert made.touched == frozenset({"demo/jobs.py"})
     assert made.offsets == ()
@@ -111,7 +112,7 @@ def test_a_crlf_file_stays_one(source: Path, folder: Path, tmp_path: Path) -> No
 
 def test_an_offset_is_reported(source: Path, folder: Path, tmp_path: Path) -> None:
     sdist(source, {**FILES, "demo/jobs.py": "new\nnew\n" + JOBS})
-    made = stage.apply(
+    made = application.apply(
         distribution(), upstream_file(source), stage.read(series(folder, {"a.patch": patch(FIX)})), tmp_path / "tree"
     )
     assert [str(offset) for offset in made.offsets] == ["a.patch: demo/jobs.py, hunk 1 applies at line 4, not 2"]
@@ -127,7 +128,7 @@ def test_a_wheel_is_a_source_as_well(folder: Path, tmp_path: Path) -> None:
     source = wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo/jobs.py": JOBS})
     patches = stage.read(series(folder, {"a.patch": patch(FIX)}))
     repaired = distribution(kind="wheel", stamp=None)
-    made = stage.apply(repaired, upstream_file(source), patches, tmp_path / "tree")
+    made = application.apply(repaired, upstream_file(source), patches, tmp_path / "tree")
     assert made.path == tmp_path / "tree"
     assert (made.path / "demo/jobs.py").read_text() == JOBS.replace("line 3", "LINE 3")
 
@@ -240,7 +241,7 @@ def test_a_version_that_cannot_be_stamped_once_is_refused(source: Path, folder: 
 def test_a_stamp_in_a_file_that_is_not_there_is_refused(source: Path, folder: Path, tmp_path: Path) -> None:
     elsewhere = distribution(stamp=Stamp(file="demo/version.py", line="version = '1.0'"))
     with pytest.raises(SeriesError, match="cannot be stamped"):
-        stage.apply(elsewhere, upstream_file(source), (), tmp_path / "tree")
+        application.apply(elsewhere, upstream_file(source), (), tmp_path / "tree")
     assert not (tmp_path / "tree").exists()
 
 

@@ -104,6 +104,22 @@ class Pages:
         return body, etag
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """A file that is to be sent: where it lies, what it must be (its size where it is known), and whose it is.
+
+    The answer holds as long as the modification time of `depends` is `stamp`, in nanoseconds since 1970.
+    """
+
+    path: Path
+    sha256: str
+    size: int | None
+    file: FileRecord
+    route: str
+    depends: Path
+    stamp: int
+
+
 class Site:
     """The index as its clients see it. One for each thread that answers: it keeps pages without a lock."""
 
@@ -229,7 +245,9 @@ class Site:
             path, etag, size = self._store.metadata(filename), file.metadata_sha256, None
         else:
             path, etag, size = self._store.file(filename), file.sha256, file.size
-        return self._send(path, etag, size, file, headers, "metadata" if metadata else "file", depends, stamp)
+        route = "metadata" if metadata else "file"
+        sent = _Sent(path=path, sha256=etag, size=size, file=file, route=route, depends=depends, stamp=stamp)
+        return self._send(sent, headers)
 
     def _provenance(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
         filename = unquote(rest)
@@ -242,23 +260,24 @@ class Site:
         if file is None or file.provenance_sha256 is None:
             return _text(404, f"{filename} was published without provenance.")
         depends = self._store.record_file(claimed.project)
-        path = self._store.provenance(filename)
-        return self._send(path, file.provenance_sha256, None, file, headers, "provenance", depends, stamp)
+        sent = _Sent(
+            path=self._store.provenance(filename), sha256=file.provenance_sha256, size=None, file=file,
+            route="provenance", depends=depends, stamp=stamp,
+        )  # fmt: skip
+        return self._send(sent, headers)
 
-    def _send(
-        self, path: Path, sha256: str, size: int | None, file: FileRecord, headers: Mapping[str, str],
-        route: str, depends: Path, stamp: int,
-    ) -> Answer:  # fmt: skip
-        there = self._size(path, sha256)
-        if there is None or there != (size if size is not None else there):
+    def _send(self, sent: _Sent, headers: Mapping[str, str]) -> Answer:
+        path, route, depends, stamp = sent.path, sent.route, sent.depends, sent.stamp
+        there = self._size(path, sent.sha256)
+        if there is None or sent.size not in (None, there):
             # Changed, cut short or gone behind our back. `certified index verify` says more.
             return _text(410, f"{path.name} is damaged here and withheld.", route)
-        etag = f'"{sha256}"'
+        etag = f'"{sent.sha256}"'
         kind = {"metadata": "text/plain; charset=utf-8", "provenance": "application/vnd.pypi.integrity.v1+json"}
         base = (
             ("Content-Type", kind.get(route, "application/octet-stream")),
             ("ETag", etag),
-            ("Last-Modified", _http_date(file.uploaded)),
+            ("Last-Modified", _http_date(sent.file.uploaded)),
             ("Cache-Control", _FILE_POLICY),
             ("Accept-Ranges", "bytes"),
             ("X-Content-Type-Options", "nosniff"),

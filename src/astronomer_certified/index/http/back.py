@@ -58,7 +58,7 @@ _NO_WATERMARK = 1 << 60
 class Back:
     """Run `run` in a thread of its own; `take` gives it a connection, from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  goes with the server that is kept elsewhere
         self, store: Store, site: Site, upstream: Upstream | None, logins: Logins, counters: Counters, log: Log,
         options: Options, listening: socket.socket,
     ) -> None:  # fmt: skip

@@ -62,7 +62,7 @@ class _Connection:
 class Front:
     """Answers on `listening` until `stop`. Run `run` in a thread of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  goes with the server that is kept elsewhere
         self, listening: socket.socket, site: Site, hand_over: HandOver, counters: Counters, log: Log, *, limit: int,
         trusted: str | None = None,
     ) -> None:  # fmt: skip

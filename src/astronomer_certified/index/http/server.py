@@ -54,7 +54,7 @@ class Server:
     the port cannot be had.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  goes with the server that is kept elsewhere
         self,
         store: Path,
         *,

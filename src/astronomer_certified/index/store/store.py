@@ -161,7 +161,7 @@ class Store:
                 return False
             _refuse_other_spelling(record, claimed)
             upload = Upload(filename=filename, uploader="adopted")
-            fresh = _describe(upload, claimed, contents, received, stat.st_size, stat.st_mtime)
+            fresh = _describe(upload, claimed, contents, received, stat)
             self._keep(record, fresh, contents, upload)
         return True
 
@@ -199,7 +199,7 @@ class Store:
             # The right bytes of a file that was found damaged: it is whole again, as old and as yanked as it was.
             fresh = replace(known, withheld=None)
         else:
-            fresh = _describe(upload, claimed, contents, received, path.stat().st_size, time.time())
+            fresh = _describe(upload, claimed, contents, received, path.stat())
         # What lies there without a record, or damaged, is no published file: nobody was ever given it.
         put(path, self.file(claimed.filename))
         try:
@@ -310,15 +310,16 @@ def whole(path: Path, sha256: str) -> bool:
 
 
 def _describe(
-    upload: Upload, claimed: Distribution, contents: Contents, sha256: str, size: int, when: float
+    upload: Upload, claimed: Distribution, contents: Contents, sha256: str, there: os.stat_result
 ) -> FileRecord:
+    """The record of a file that was written a moment ago, or lies there already."""
     is_wheel = claimed.wheel is not None
     return FileRecord(
         filename=claimed.filename,
         version=str(claimed.version),
         sha256=sha256,
-        size=size,
-        uploaded=timestamp(when),
+        size=there.st_size,
+        uploaded=timestamp(there.st_mtime),
         uploader=upload.uploader,
         requires_python=contents.requires_python,
         # An sdist's may say other things once it is built (PEP 643), so only a wheel's is promised.

@@ -8,7 +8,7 @@ from astronomer_certified.artifacts import Distribution
 from astronomer_certified.release.run import Run
 from astronomer_certified.source import fetch
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 
 def name_of(item: Distribution) -> str:
@@ -27,4 +27,4 @@ def step(run: Run, item: Distribution) -> Step:
         fetched = [fetch.fetch(pinned, run.workspace) for pinned in files]
         return Made(outputs=[file.path for file in fetched], note=", ".join(file.path.name for file in fetched))
 
-    return run.step(name_of(item), inputs, do, minor=True)
+    return run.step(name_of(item), inputs, do, shown=Shown(stage=name_of(item), minor=True))

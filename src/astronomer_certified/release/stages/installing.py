@@ -13,7 +13,7 @@ from astronomer_certified.effects import disk
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 from . import lacking
 
@@ -50,7 +50,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str, stage: str)
         return _installed(run, target, name, committed.known() | {output.sha256 for output in done["publish"].outputs})
 
     needs = ["publish", "constraints", "wheelhouse"]
-    return run.step(name, inputs, do, needs=needs, stage=stage, python=str(target.python))
+    return run.step(name, inputs, do, needs, Shown(stage=stage, python=str(target.python)))
 
 
 def _installed(run: Run, target: Target, name: str, allowed: frozenset[str]) -> Made:

@@ -21,7 +21,7 @@ from astronomer_certified.release.run import Run, made_wheel, wheel_step_of
 from astronomer_certified.source import fetch
 from astronomer_certified.steps import code
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 from . import lacking
 
@@ -91,7 +91,7 @@ def chosen_step(run: Run, carried: Carried, committed: Committed, asked: Sequenc
     def do(done: Done) -> Made:
         return _Proving(run, carried, committed, done).prove(chosen, again=again)
 
-    return run.step("prove chosen", inputs, do, needs=step(run, carried, committed).needs, stage=NAME)
+    return run.step("prove chosen", inputs, do, needs=step(run, carried, committed).needs, shown=Shown(stage=NAME))
 
 
 def _locks(run: Run) -> tuple[Path, Path]:

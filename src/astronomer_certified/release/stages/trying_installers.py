@@ -13,7 +13,7 @@ from astronomer_certified.errors import InstallError
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 from . import lacking
 
@@ -49,7 +49,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str) -> Step:
         return _tried(run, target, name)
 
     needs = ["publish", "constraints", "wheelhouse"]
-    return run.step(name, inputs, do, needs=needs, stage="installers", python=str(target.python))
+    return run.step(name, inputs, do, needs, Shown(stage="installers", python=str(target.python)))
 
 
 def _tried(run: Run, target: Target, name: str) -> Made:

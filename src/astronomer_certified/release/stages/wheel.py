@@ -8,13 +8,13 @@ from pathlib import Path
 
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.effects import disk
-from astronomer_certified.patches import series
+from astronomer_certified.patches import application, series
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run, wheel_step_of
 from astronomer_certified.source import fetch
 from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 from . import fetching
 
@@ -47,20 +47,14 @@ def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | N
             return _made(run, item, carried.of(item.name), requirements, scratch)
 
     core = item.name == run.manifest.core.name
-    return run.step(
-        wheel_step_of(item),
-        inputs,
-        do,
-        needs=needs,
-        stage="core wheel" if core else wheel_step_of(item),
-        minor=not core,
-    )
+    name = wheel_step_of(item)
+    return run.step(name, inputs, do, needs, Shown(stage="core wheel" if core else name, minor=not core))
 
 
 def _made(run: Run, item: Distribution, patches: tuple[series.Patch, ...], requirements: Path, scratch: Path) -> Made:
     from astronomer_certified.build import wheels
 
-    tree = series.apply(item, fetch.fetch(item.source, run.workspace), patches, scratch / "tree")
+    tree = application.apply(item, fetch.fetch(item.source, run.workspace), patches, scratch / "tree")
     toolchain = None
     if KINDS[item.kind].built:
         interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}")
