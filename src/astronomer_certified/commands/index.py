@@ -84,6 +84,7 @@ def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser
 
 
 def serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """What one may say of a server: for `certified index serve`, and for `certified serve`, which is the same."""
     parser.set_defaults(act=_serve)
     add = parser.add_argument
     add("--index", type=Path, metavar="DIR", help="the index (default: the project's, or CERTIFIED_INDEX_DIR)")

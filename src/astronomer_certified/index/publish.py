@@ -43,17 +43,23 @@ class Finished(Protocol):
     """What `run` must return, whatever the status: subprocess.CompletedProcess[str] is one."""
 
     @property
-    def returncode(self) -> int: ...
+    def returncode(self) -> int:
+        """The exit status."""
+
     @property
-    def stdout(self) -> str: ...
+    def stdout(self) -> str:
+        """What it printed."""
+
     @property
-    def stderr(self) -> str: ...
+    def stderr(self) -> str:
+        """What it said of its work."""
 
 
 class Run(Protocol):
     """How twine is started: with exactly this environment, output captured; the status is ours to judge."""
 
-    def __call__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> Finished: ...
+    def __call__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> Finished:
+        """The finished process, whatever its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

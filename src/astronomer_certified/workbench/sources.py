@@ -32,6 +32,7 @@ class Source:
 
     @property
     def objects(self) -> Path:
+        """The folder of its objects, for repositories that borrow them."""
         return self.repository.git_folder / "objects"
 
 

@@ -63,6 +63,7 @@ class Answer:
 
     @property
     def length(self) -> int:
+        """Bytes of the body that is sent."""
         return self.span[1] - self.span[0] if self.file is not None else len(self.body)
 
 
@@ -77,6 +78,7 @@ class Address:
 
     @property
     def prefix(self) -> str:
+        """The path below which the index is served, without the slash at its end; empty at the root of a host."""
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
@@ -359,6 +361,7 @@ def encodings() -> tuple[str, ...]:
 
 
 def compress(body: bytes, encoding: str) -> bytes:
+    """The body in that coding: `zstd` or `gzip` (RFC 9110, 8.4.1)."""
     # Pages are compressed once for each state and sent often; a list of 20,000 names changes with each new one.
     large = len(body) > 200_000
     if encoding == "zstd":

@@ -98,6 +98,7 @@ class Htpasswd:
             )
 
     def __call__(self, user: str, password: str) -> bool:
+        """Whether the login is right now. Raises `PublishError` when the file cannot be read."""
         stamp = self._read_stamp()
         login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(login, key=self._pepper).digest()
@@ -195,6 +196,7 @@ def remove_user(htpasswd: Path, user: str) -> None:
 
 
 def user_names(htpasswd: Path) -> list[str]:
+    """The users of an htpasswd file, in its order; none without a file. Raises `PublishError`."""
     return [line.partition(":")[0] for line in _lines(htpasswd)]
 
 

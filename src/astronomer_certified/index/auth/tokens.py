@@ -37,10 +37,12 @@ class Token:
     sha256: str
 
     def covers(self, project: NormalizedName) -> bool:
+        """Whether the token is for that project."""
         return any(fnmatchcase(project, pattern) for pattern in self.projects)
 
     @property
     def expired(self) -> bool:
+        """Whether its end has passed."""
         return self.expires is not None and self.expires < time.time()
 
 

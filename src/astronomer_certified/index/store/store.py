@@ -92,15 +92,19 @@ class Store:
     # --- where things are
 
     def file(self, filename: str) -> Path:
+        """Where a file of that name is, or would be, published."""
         return self.root / filename
 
     def metadata(self, filename: str) -> Path:
+        """Where the METADATA of a wheel lies (PEP 658)."""
         return self.records / "metadata" / filename
 
     def provenance(self, filename: str) -> Path:
+        """Where the provenance object of a file lies (PEP 740)."""
         return self.records / "provenance" / filename
 
     def record_file(self, project: NormalizedName) -> Path:
+        """Where the record of a project lies."""
         return self.records / "projects" / f"{project}.json"
 
     # --- reading
@@ -119,6 +123,7 @@ class Store:
         return sorted(NormalizedName(name) for name in set(self.names_file.read_text(encoding="utf-8").split()))
 
     def projects(self) -> Iterator[ProjectRecord]:
+        """The record of every project. Raises `PublishError` for one that cannot be read."""
         for name in self.names():
             if (record := self.project(name)) is not None:
                 yield record

@@ -73,6 +73,7 @@ class Distribution:
 
     @property
     def identity(self) -> tuple[object, ...]:
+        """What two spellings of one file have in common."""
         return self.project, self.version, self.wheel
 
 
