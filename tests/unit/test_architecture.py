@@ -233,9 +233,20 @@ def test_every_module_says_what_it_is(module: str) -> None:
     assert ast.get_docstring(parsed(module))
 
 
+@pytest.mark.parametrize("module", modules())
+def test_constants_are_explained_above_them(module: str) -> None:
+    """In one way everywhere: a comment. A string below, as some tools read it, is for fields of a record."""
+    below = [
+        node.lineno
+        for node in parsed(module).body[1:]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    assert below == []
+
+
 def test_there_is_no_module_for_what_has_no_name() -> None:
     assert {module.split(".")[-1] for module in modules()}.isdisjoint(
-        {"utils", "util", "helpers", "common", "misc", "base"}
+        {"utils", "util", "helpers", "common", "misc", "base", "people", "kept", "meanwhile"}
     )
 
 

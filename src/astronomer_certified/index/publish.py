@@ -25,16 +25,16 @@ from astronomer_certified.index.store import validation
 if TYPE_CHECKING:
     import requests
 
+# Seconds to connect, and between two packets.
 _TIMEOUT = (10, 60)
-"""Seconds to connect, and between two packets."""
 
+# What an index says of a project that it does not have; a redirect leads to its fallback.
 _NOT_HERE = (301, 302, 303, 307, 308, 404)
-"""What an index says of a project that it does not have; a redirect leads to its fallback."""
 
+# What a person may have exported for uploads of their own; certificates stay.
 _TWINE_OWN = frozenset(
     f"TWINE_{key}" for key in ("USERNAME", "PASSWORD", "REPOSITORY", "REPOSITORY_URL", "NON_INTERACTIVE")
 )
-"""What a person may have exported for uploads of their own; certificates stay."""
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 

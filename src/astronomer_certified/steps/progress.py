@@ -39,7 +39,7 @@ class Quiet:
         """Nothing more will come."""
 
 
-class Named(Quiet):
+class Prefixed(Quiet):
     """Passes everything on under a name: of one release among several."""
 
     def __init__(self, watcher: Watcher, name: str) -> None:
@@ -67,8 +67,8 @@ class Named(Quiet):
         self._watcher.failed(f"{self._name} {name}", error)
 
 
-class Heard(Named):
-    """As `Named`, and remembers what it heard.
+class Recorder(Prefixed):
+    """As `Prefixed`, and remembers what it was told.
 
     `steps` are those that were planned, by name; `seconds` what each took, None when there was nothing to do.
     """

@@ -29,19 +29,19 @@ from . import negotiation, pages
 from .fallback import Fallback, Mode
 from .pages import HTML, JSON, Places
 
+# Keep it, but ask each time whether it is still the same: one 304 without a body.
 _PAGE_POLICY = "no-cache"
-"""Keep it, but ask each time whether it is still the same: one 304 without a body."""
 
 _FILE_POLICY = "public, max-age=31536000, immutable"
 
+# Bytes. Below it, compression saves no packet.
 _COMPRESSED_FROM = 500
-"""Bytes. Below it, compression saves no packet."""
 
 _PAGES_KEPT = 64 << 20
 _SOUND_KEPT = 20_000
 
+# Bytes of a file up to which it is read, and compared with its hash, before it is sent.
 SMALL = 64 << 10
-"""Bytes of a file up to which it is read, and compared with its hash, before it is sent."""
 
 _Headers = tuple[tuple[str, str], ...]
 

@@ -17,11 +17,11 @@ from typing import Any
 from astronomer_certified.effects.disk import lock, sweep, write_atomic
 from astronomer_certified.errors import PublishError
 
+# bcrypt sees no more of a password; its library refuses longer ones.
 _BCRYPT_BYTES = 72
-"""bcrypt sees no more of a password; its library refuses longer ones."""
 
+# Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work.
 _LONGEST = 1000
-"""Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

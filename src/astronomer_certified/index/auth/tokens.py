@@ -20,8 +20,8 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects.disk import lock, write_atomic
 from astronomer_certified.errors import PublishError
 
+# What a client gives as the user name, as everywhere.
 USER = "__token__"
-"""What a client gives as the user name, as everywhere."""
 
 _MARK = "ac-"
 

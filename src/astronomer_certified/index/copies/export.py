@@ -30,7 +30,7 @@ from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api import pages
 from astronomer_certified.index.api.pages import Places
 from astronomer_certified.index.api.site import Address, stamp_of
-from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, whole
@@ -230,7 +230,7 @@ class _Export:
 
     def _for_people(self, tree: Path) -> None:
         """What is on one page there is on one page here; there is no search, which needs a server."""
-        people = People(self._store, Address(public_url=self._public))
+        people = WebPages(self._store, Address(public_url=self._public))
         (tree / "index.html").write_bytes(people.front(static=True))
         for record in self._shown:
             folder = tree / "project" / record.name

@@ -24,11 +24,11 @@ from astronomer_certified.errors import CertifiedError
 from astronomer_certified.index.api import metrics
 from astronomer_certified.index.api.access import Log
 from astronomer_certified.index.api.metrics import Counters
-from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.provenance import provenance_object
 from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
 from astronomer_certified.index.api.site import Answer, Site
-from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Refusal
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit
@@ -52,13 +52,13 @@ sys.meta_path[:] = [hook for hook in sys.meta_path if not type(hook).__module__.
 _LONGEST_REASON = 1000
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
 
+# Requests that may wait for upstream at once; more are asked to come back. Other threads answer what is here.
 AT_UPSTREAM = 16
-"""Requests that may wait for upstream at once; more are asked to come back. Other threads answer what is here."""
 
 _TURN_SECONDS = 1
 
+# What the system says when nothing more can be written.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""What the system says when nothing more can be written."""
 
 # pypiserver makes an application by importing its module anew; two threads at it would share one.
 _building = threading.Lock()
@@ -76,8 +76,8 @@ class Parts:
     log: Log
     metrics_folder: Any = None
     max_upload: int | None = None
-    upstream: Upstream | None = None
-    people: People
+    upstream: Passthrough | None = None
+    people: WebPages
 
 
 class Application:
@@ -359,7 +359,7 @@ def _no_space(err: OSError, what: str) -> Exception:
     return refusal if err.errno in FULL else err
 
 
-def _refuse_foreign_form(claimed: validation.Distribution, fields: Any) -> None:
+def _refuse_foreign_form(claimed: validation.ClaimedFile, fields: Any) -> None:
     """twine and uv say which project and version they mean; a form that means another one is a mistake."""
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version

@@ -29,9 +29,9 @@ from waitress.task import ErrorTask, WSGITask
 from astronomer_certified.errors import CertifiedError
 from astronomer_certified.index.api.access import Log
 from astronomer_certified.index.api.metrics import Counters
-from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.site import Site
-from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
 from astronomer_certified.index.store.store import Store
 
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from .options import Options
 
 _THREADS = 8
+# Seconds until a body must have come, or be coming at `_SLOWEST` bytes a second.
 _PATIENCE = 30.0
-"""Seconds until a body must have come, or be coming at `_SLOWEST` bytes a second."""
 
 _SLOWEST = 2000
 _LOOK_EVERY = 5
+# Logins that may wait to be checked: 20 s of wrong passwords.
 _AT_THE_DOOR = 100
-"""Logins that may wait to be checked: 20 s of wrong passwords."""
 
 _LOOK_AT_STOP = 0.02
 _NO_WATERMARK = 1 << 60
@@ -59,14 +59,14 @@ class Back:
     """Run `run` in a thread of its own; `take` gives it a connection, from any thread."""
 
     def __init__(  # noqa: PLR0913  goes with the server that is kept elsewhere
-        self, store: Store, site: Site, upstream: Upstream | None, logins: Logins, counters: Counters, log: Log,
+        self, store: Store, site: Site, upstream: Passthrough | None, logins: Logins, counters: Counters, log: Log,
         options: Options, listening: socket.socket,
     ) -> None:  # fmt: skip
         application = Application(
             Parts(
                 store=store, site=site, counters=counters, log=log,
                 metrics_folder=options.metrics_folder, max_upload=options.max_upload, upstream=upstream,
-                people=People(store, site.address),
+                people=WebPages(store, site.address),
             )
         )  # fmt: skip
         self._channels: dict[int, Any] = {}
@@ -165,8 +165,8 @@ class Back:
 
 
 _NO_LOGIN = "no login"
+# Whose request it is, why nobody knows, None for a wrong login, or _NO_LOGIN.
 _Found = Login | CertifiedError | str | None
-"""Whose request it is, why nobody knows, None for a wrong login, or _NO_LOGIN."""
 
 
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
 _HEAD_LIMIT = 16 << 10
+# twine sends one for each requirement, and certified wheels have thousands.
 _PARTS = 100_000
-"""twine sends one for each requirement, and certified wheels have thousands."""
 
 _CHUNK = 4 << 20
 

@@ -30,16 +30,16 @@ from . import grammar
 from .grammar import Request
 from .response_cache import KeptAnswers
 
+# Bytes of a request up to its body. pip sends 700, with a token 2,000.
 HEAD_LIMIT = 16 << 10
-"""Bytes of a request up to its body. pip sends 700, with a token 2,000."""
 
 _HEAD_SECONDS = 10
 _IDLE_SECONDS = 65
 _STALLED_SECONDS = 60
 _RECV = 64 << 10
 _SENDFILE = 1 << 20
+# Bytes up to which it costs less to copy a body behind its head than to send two pieces.
 _COPIED = 16 << 10
-"""Bytes up to which it costs less to copy a body behind its head than to send two pieces."""
 
 _ACCEPT_AT_ONCE = 16
 

@@ -19,7 +19,7 @@ from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.access import Log
 from astronomer_certified.index.api.fallback import Fallback, Mode, patterns
 from astronomer_certified.index.api.metrics import Counters
-from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.site import Address, Site
 from astronomer_certified.index.auth.logins import Logins
 from astronomer_certified.index.store import integrity
@@ -29,18 +29,18 @@ from astronomer_certified.index.store.store import Store
 from .front import Front
 from .options import Options
 
+# The distributions that must come from us or not at all, whatever the fallback has under their names.
 PROTECTED = ("astronomer-certified", "apache-airflow")
-"""The distributions that must come from us or not at all, whatever the fallback has under their names."""
 
 _BACKLOG = 1024
 
 _DEFAULTS = Options()
 
+# Seconds for what is under way when the server is told to end.
 PATIENCE = 20.0
-"""Seconds for what is under way when the server is told to end."""
 
+# Seconds for it when others answer already: a large file may take that long.
 DRAINING = 3600.0
-"""Seconds for it when others answer already: a large file may take that long."""
 
 _LOOK = 0.2
 
@@ -122,7 +122,7 @@ class Server:
         counters = Counters(self._options.metrics_folder)
         address = Address(public_url=self._options.public_url or url_of(self._socket), accel=self._options.accel)
         fallback = self._resolved()
-        upstream = Upstream(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
+        upstream = Passthrough(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
         self._back = Back(
             store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
         )

@@ -29,8 +29,8 @@ from astronomer_certified.index.store.store import Store
 from .options import Options
 from .server import PATIENCE, Server, listen, serve_forever, url_of
 
+# Seconds until a worker that does not end is killed.
 _PATIENCE = PATIENCE + 10
-"""Seconds until a worker that does not end is killed."""
 
 _READY = "ready"
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}

@@ -18,8 +18,8 @@ from packaging.version import Version
 
 from astronomer_certified.errors import PublishError
 
+# The version of these files. A record of a later one is refused rather than misread.
 _FORMAT = 1
-"""The version of these files. A record of a later one is refused rather than misread."""
 
 
 class Status(StrEnum):

@@ -36,11 +36,11 @@ from astronomer_certified.errors import PublishError
 
 from . import validation
 from .records import FileRecord, ProjectRecord, timestamp
-from .validation import Contents, Distribution, Refused
+from .validation import ClaimedFile, Contents, Refused
 
 _CHUNK = 1 << 20
+# Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
-"""Projects share this many locks, so that uploads to different ones seldom wait for each other."""
 
 
 class NameTaken(Refused):
@@ -185,7 +185,7 @@ class Store:
                 self._write_record(changed)
             return changed
 
-    def _publish(self, upload: Upload, claimed: Distribution, contents: Contents, path: Path, received: str) -> bool:
+    def _publish(self, upload: Upload, claimed: ClaimedFile, contents: Contents, path: Path, received: str) -> bool:
         """The verified file at `path` gets its name and its record; the project's lock is held."""
         record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
         known = record.find(claimed.filename)
@@ -248,7 +248,7 @@ class Store:
             file.flush()
             put(path, target, mtime_ns=mtime_ns)
 
-    def _is_whole(self, claimed: Distribution, received: str) -> bool:
+    def _is_whole(self, claimed: ClaimedFile, received: str) -> bool:
         record = self.project(claimed.project)
         known = record.find(claimed.filename) if record else None
         if known is not None and known.sha256 != received:
@@ -315,7 +315,7 @@ def whole(path: Path, sha256: str) -> bool:
 
 
 def _describe(
-    upload: Upload, claimed: Distribution, contents: Contents, sha256: str, there: os.stat_result
+    upload: Upload, claimed: ClaimedFile, contents: Contents, sha256: str, there: os.stat_result
 ) -> FileRecord:
     """The record of a file that was written a moment ago, or lies there already."""
     is_wheel = claimed.wheel is not None
@@ -354,7 +354,7 @@ def _taken(filename: str, published: str, received: str) -> NameTaken:
     )
 
 
-def _refuse_other_spelling(record: ProjectRecord, claimed: Distribution) -> None:
+def _refuse_other_spelling(record: ProjectRecord, claimed: ClaimedFile) -> None:
     for known in record.files:
         if Version(known.version) != claimed.version or known.filename == claimed.filename:
             continue
