@@ -1,6 +1,6 @@
 """Request line and headers -> answer, for everything that is read by installers. Reads the store; writes nothing.
 
-Both the fast front and the WSGI application answer from here, so they cannot disagree. An answer says on which file
+An answer says on which file
 of the store it depends: whoever keeps it looks at that file's time before giving it again, and so several processes
 serve one store without telling each other anything.
 """
@@ -60,6 +60,8 @@ class Answer:
     stamp: int = 0
     """The modification time that `depends` had, in nanoseconds; 0 when it was not there."""
     route: str = "other"
+    reason: str = ""
+    """Why, in one line of ASCII: for the status line, where clients show nothing else. Empty: the usual phrase."""
 
     @property
     def length(self) -> int:
