@@ -16,7 +16,7 @@ from index_fixtures import IndexFolder, make_wheel, multipart, pip_download, pos
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.auth.credentials import Credentials, ensure_credentials
-from astronomer_certified.index.http.server import Server, listen, serve_forever
+from astronomer_certified.index.http.server import Server, listen
 from astronomer_certified.index.publish import PublishedFile, publish
 
 # --- publishing ---

@@ -27,8 +27,6 @@ DOORS = {
     "socket": {
         "effects.processes": "finds a free port",
         "index.http.server": "listens",
-        "index.http.front": "accepts and answers",
-        "index.http.back": "takes connections over",
         "index.http.workers": "shares one listening socket",
     },
     "fcntl": {
@@ -47,10 +45,18 @@ DOORS = {
     "urllib3": {"source.index_client": "says how often a request is tried again"},
     # urllib.parse takes addresses apart and opens nothing.
     "urllib.request": {"certify.checks": "asks the webserver that it started for /health"},
-    "http": {
-        "index.http.app": "http.HTTPStatus: the names of the numbers, no socket",
-        "index.http.front": "http.HTTPStatus",
-        "index.http.grammar": "http.HTTPStatus",
+    # http.HTTPStatus, the names of the numbers: no socket.
+    "http.client": {},
+    "http.server": {},
+    "uvicorn": {
+        "index.http.connection": "limits on who stays connected",
+        "index.http.server": "runs the application",
+    },
+    "asyncio": {
+        "index.http.app": "answers many at once",
+        "index.http.connection": "transports",
+        "index.http.server": "the event loop",
+        "index.http.uploads": "bodies come piece by piece",
     },
 }
 CLOSED = ("httpx", "ftplib", "smtplib", "xmlrpc", "aiohttp", "multiprocessing", "ctypes")
@@ -207,7 +213,8 @@ def test_what_was_raised_on_purpose_is_caught_only_where_it_is_meant() -> None:
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
         and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
     }
-    assert found == {"commands.main"}
+    # A fault in one answer of the index is that answer's: it is logged, and the next one is answered.
+    assert found == {"commands.main", "index.http.app"}
 
 
 def test_asserts_are_few() -> None:

@@ -13,7 +13,6 @@ from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.site import Address, Answer, Site
 from astronomer_certified.index.api.web_pages import WebPages
-from astronomer_certified.index.http import grammar
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.store import Store, Upload
 from astronomer_certified.index.store.validation import Refused
@@ -87,14 +86,6 @@ def test_conditions_on_a_file_are_looked_at(site: Site) -> None:
     assert status_of(site, place, if_match=etag) == 200
     assert status_of(site, place, if_match=f'W/{etag}, "other"') == 412
     assert get(site, place, range="Bytes=0-1").span == (0, 2)
-
-
-def test_a_head_has_no_range() -> None:
-    lines = b" / HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\n\r\n"
-    get_it, head = grammar.parse(b"GET" + lines), grammar.parse(b"HEAD" + lines)
-    assert get_it is not None
-    assert head is not None
-    assert ("range" in get_it.headers, "range" in head.headers) == (True, False)
 
 
 @pytest.mark.parametrize("place", [NAME, f"{NAME}.metadata"])

@@ -23,7 +23,6 @@ from packaging.utils import NormalizedName
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, whole
-from astronomer_certified.index.store.validation import Refused
 
 from . import negotiation, pages
 from .fallback import Fallback, Mode
@@ -232,15 +231,11 @@ class Site:
         name = unquote(rest)
         metadata = name.endswith(".metadata")
         filename = name.removesuffix(".metadata")
-        try:
-            claimed = validation.parse(filename)
-        except Refused:
-            return _text(404, "There is no such file.", "file")
-        record, stamp = self._record(claimed.project)
-        depends = self._store.record_file(claimed.project)
+        project, record, stamp = self._having(filename)
         file = record.find(filename) if record else None
-        if record is None or file is None:
+        if project is None or record is None or file is None:
             return _text(404, "There is no such file.", "file")
+        depends = self._store.record_file(project)
         if file not in record.served:
             return _text(410, f"{filename} is withheld: {file.withheld or record.reason or record.status}.", "file")
         if metadata:
@@ -253,17 +248,25 @@ class Site:
         sent = _Sent(path=path, sha256=etag, size=size, file=file, route=route, depends=depends, stamp=stamp)
         return self._send(sent, headers)
 
+    def _having(self, filename: str) -> tuple[NormalizedName | None, ProjectRecord | None, int]:
+        """The project that a file of that name would be of, and its record. Looked up, not parsed: what a stranger
+        asks for may be a name that takes long to read, and only names that were read once are in a record."""
+        stem = filename.removesuffix(".tar.gz")
+        name = stem.rpartition("-")[0] if stem != filename else filename.partition("-")[0]
+        project = validation.project_name(name)
+        if project is None:
+            return None, None, 0
+        return (project, *self._record(project))
+
     def _provenance(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
         filename = unquote(rest)
-        try:
-            claimed = validation.parse(filename)
-        except Refused:
-            return _text(404, "There is no such file.")
-        record, stamp = self._record(claimed.project)
+        project, record, stamp = self._having(filename)
         file = record.find(filename) if record else None
-        if file is None or file.provenance_sha256 is None:
+        if project is None or file is None:
+            return _text(404, "There is no such file.")
+        if file.provenance_sha256 is None:
             return _text(404, f"{filename} was published without provenance.")
-        depends = self._store.record_file(claimed.project)
+        depends = self._store.record_file(project)
         sent = _Sent(
             path=self._store.provenance(filename), sha256=file.provenance_sha256, size=None, file=file,
             route="provenance", depends=depends, stamp=stamp,

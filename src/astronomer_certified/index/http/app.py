@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from astronomer_certified.errors import CertifiedError
 from astronomer_certified.index.api import metrics
@@ -30,12 +29,9 @@ from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
 from astronomer_certified.index.store.store import Store
 
+from .messages import REASON, Receive, Request, Scope, Send, encoded, give, request_of, say, text
 from .options import Setup
-from .uploads import UploadRequest, Uploads
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from .uploads import FULL, UploadRequest, Uploads
 
 # Requests that may wait for upstream at once; more are asked to come back. Others answer what is here.
 AT_UPSTREAM = 16
@@ -43,13 +39,6 @@ _TURN_SECONDS = 1.0
 
 # Logins that may wait to be checked: 20 s of wrong passwords.
 _AT_THE_DOOR = 100
-
-# Bytes of a file that are read at once.
-_PIECE = 256 << 10
-
-# The extension by which a server lets an answer say why in its status line. ASGI knows no reason phrases, and twine
-# shows people nothing else.
-REASON = "certified.reason"
 
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
@@ -67,23 +56,6 @@ class Parts:
     upstream: Passthrough | None
     counters: Counters
     log: Log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, as far as its head says. Names of headers are in lower case; `peer` is who asks."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    peer: str
-    extensions: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def target(self) -> str:
-        """Path and query as they stand in the request line, percent-encoded."""
-        return f"{self.path}?{self.query}" if self.query else self.path
 
 
 @dataclass(slots=True)
@@ -175,45 +147,33 @@ class Application:
                 sent.size += len(message.get("body", b""))
             await send(message)
 
-        request = self._request(scope)
+        request = request_of(scope, self._parts.setup.options.trusted_proxy)
         try:
             await self._respond(request, receive, noting, sent)
         except CertifiedError as err:
             # A damaged record, or file of logins: who asks for something else is answered.
             print(f"certified: {err}", file=sys.stderr, flush=True)
             await self._failed(sent, noting, "What this needs cannot be read here; the index's log says why.")
+        except OSError as err:
+            if err.errno not in FULL:
+                await self._fault(request, sent, noting)
+                return
+            await self._failed(sent, noting, "The index has no space left.", HTTPStatus.INSUFFICIENT_STORAGE)
         except Exception:
-            print(
-                f"certified: {request.method} {request.target[:2000]!a} of {request.peer}:\n{traceback.format_exc()}",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
-            await self._failed(sent, noting, "This is a fault of the index; its log says more.")
+            await self._fault(request, sent, noting)
         finally:
             self._note(request, sent)
 
-    async def _failed(self, sent: _Sent, send: Send, text: str) -> None:
-        if sent.headers_sent:
-            raise ConnectionAbortedError(text)  # half an answer must not look like a whole one
-        await _say(send, _text(500, text))
+    async def _fault(self, request: Request, sent: _Sent, send: Send) -> None:
+        """A fault of ours: the log has the request and the traceback."""
+        what = f"{request.method} {request.target[:2000]!a} of {request.peer}"
+        print(f"certified: {what}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        await self._failed(sent, send, "This is a fault of the index; its log says more.")
 
-    def _request(self, scope: Scope) -> Request:
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
-            # Of a header that came twice, both are kept (RFC 9110, 5.3).
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        if scope["method"] != "GET":
-            headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
-        raw = scope.get("raw_path") or quote(scope["path"]).encode()
-        peer = (scope.get("client") or ("",))[0]
-        return Request(
-            method=scope["method"],
-            path=raw.decode("latin-1"),
-            query=scope.get("query_string", b"").decode("latin-1"),
-            headers=headers,
-            peer=client(peer, headers.get("x-forwarded-for", ""), self._parts.setup.options.trusted_proxy),
-            extensions=scope.get("extensions") or {},
-        )
+    async def _failed(self, sent: _Sent, send: Send, why: str, status: int = 500) -> None:
+        if sent.headers_sent:
+            raise ConnectionAbortedError(why)  # half an answer must not look like a whole one
+        await say(send, text(status, why))
 
     def _note(self, request: Request, sent: _Sent) -> None:
         self._parts.counters.count(sent.route, sent.status, sent.size)
@@ -228,14 +188,14 @@ class Application:
             await self._upload(request, receive, send)
             return
         if request.method not in ("GET", "HEAD"):
-            text = f"{request.method[:20]} is not known here."
-            await _say(send, _text(405, text, (("Allow", "GET, HEAD, POST"),)))
+            why = f"{request.method[:20]} is not known here."
+            await say(send, text(405, why, (("Allow", "GET, HEAD, POST"),)))
             return
         if "%00" in request.path:
-            await _say(send, _text(400, "An address has no NUL in it."))
+            await say(send, text(400, "An address has no NUL in it."))
             return
         if (refusal := await self._kept_out(request)) is not None:
-            await _say(send, refusal)
+            await say(send, refusal)
             return
         found = await self._read(request)
         if isinstance(found, Passing):
@@ -243,7 +203,7 @@ class Application:
             await self._pass(found, send, head_only=request.method == "HEAD")
             return
         sent.route = found.route
-        await self._give(found, send, head_only=request.method == "HEAD")
+        await give(found, send, head_only=request.method == "HEAD")
 
     async def _read(self, request: Request) -> Answer | Passing:
         """The answer to a GET, from the first who knows one."""
@@ -256,7 +216,7 @@ class Application:
             answer = await self._in(self._slow, self._parts.pages.answer, path, request.query)
         if answer is None and self._parts.upstream is not None:
             return await self._elsewhere(path, request)
-        return answer or _text(404, "There is nothing here.")
+        return answer or text(404, "There is nothing here.")
 
     def _metrics(self) -> Answer:
         folder = self._parts.setup.options.metrics_folder
@@ -270,16 +230,16 @@ class Application:
         try:
             await asyncio.wait_for(self._turns.acquire(), _TURN_SECONDS)
         except TimeoutError:
-            return _text(503, "Too many are waiting for upstream; try again.", (("Retry-After", "1"),))
+            return text(503, "Too many are waiting for upstream; try again.", (("Retry-After", "1"),))
         try:
             found: Answer | Passing | None = await self._in(
                 self._upstreams, upstream.answer, path, request.query, request.headers
             )
         except UpstreamSilent as err:
-            return _text(502, err.what)
+            return text(502, err.what)
         finally:
             self._turns.release()
-        return found or _text(404, "There is nothing here.")
+        return found or text(404, "There is nothing here.")
 
     async def _kept_out(self, request: Request) -> Answer | None:
         """Why somebody may not read; None for who may."""
@@ -289,10 +249,10 @@ class Application:
         if isinstance(found, Login):
             return None
         if isinstance(found, Refusal):
-            return _text(found.status, str(found), tuple(found.headers.items()))
+            return text(found.status, str(found), tuple(found.headers.items()))
         if isinstance(found, CertifiedError):
             raise found
-        return _text(401, "Reading this index needs a login.", _LOGIN)
+        return text(401, "Reading this index needs a login.", _LOGIN)
 
     # --- who asks
 
@@ -316,7 +276,7 @@ class Application:
     async def _upload(self, request: Request, receive: Receive, send: Send) -> None:
         path = request.path.removeprefix(self._prefix)
         if path not in _UPLOADS_AT:
-            await _say(send, _text(405, "Files are uploaded to the root of this index.", (("Allow", "GET, HEAD"),)))
+            await say(send, text(405, "Files are uploaded to the root of this index.", (("Allow", "GET, HEAD"),)))
             return
         # Before the body: nobody's is worth the disk but that of a login which is right.
         given = basic(request.headers.get("authorization", ""))
@@ -326,36 +286,14 @@ class Application:
             asked=given is not None,
         )  # fmt: skip
         if (refusal := self._uploads.refused(upload)) is not None:
-            await _say(send, refusal)
+            await say(send, refusal)
             return
         answer = await self._uploads.take(upload, receive)
         if answer.reason and (say_why := request.extensions.get(REASON)) is not None:
             say_why(answer.reason)
-        await _say(send, answer)
+        await say(send, answer)
 
-    # --- sending
-
-    async def _give(self, answer: Answer, send: Send, *, head_only: bool) -> None:
-        if answer.file is None or head_only:
-            await _say(send, answer, head_only=head_only)
-            return
-        try:
-            file = answer.file.open("rb")
-        except OSError:
-            await _say(send, _text(410, "This file is gone from the store."))
-            return
-        with file:
-            await send(_start(answer))
-            file.seek(answer.span[0])
-            left = answer.length
-            while left:
-                piece = file.read(min(_PIECE, left))
-                if not piece:
-                    raise ConnectionAbortedError(f"{answer.file.name} is shorter than it was a moment ago")
-                left -= len(piece)
-                await send({"type": "http.response.body", "body": piece, "more_body": bool(left)})
-            if not answer.length:
-                await send({"type": "http.response.body", "body": b""})
+    # --- from upstream
 
     async def _pass(self, passing: Passing, send: Send, *, head_only: bool) -> None:
         """A file on its way from upstream: the first bytes are there before anything is said of it."""
@@ -363,10 +301,10 @@ class Application:
             try:
                 first = await anext(pieces, b"")
             except UpstreamSilent as err:
-                await _say(send, _text(502, err.what))
+                await say(send, text(502, err.what))
                 return
             sizes = (("Content-Length", str(passing.size)),) if passing.size is not None else ()
-            headers = _encoded((("Content-Type", "application/octet-stream"), *sizes))
+            headers = encoded((("Content-Type", "application/octet-stream"), *sizes))
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if head_only:
                 await send({"type": "http.response.body", "body": b""})
@@ -390,13 +328,6 @@ class Application:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *words)
 
 
-def client(peer: str, forwarded: str, trusted: str | None) -> str:
-    """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected."""
-    if trusted not in (peer, "*"):
-        return peer
-    return forwarded.rpartition(",")[2].strip(' "[]')[:100] or peer
-
-
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         word = (await receive())["type"]
@@ -405,33 +336,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def _start(answer: Answer) -> MutableMapping[str, Any]:
-    headers = list(answer.headers)
-    if answer.status != HTTPStatus.NOT_MODIFIED:
-        headers.append(("Content-Length", str(answer.length)))
-    return {"type": "http.response.start", "status": answer.status, "headers": _encoded(headers)}
-
-
-async def _say(send: Send, answer: Answer, *, head_only: bool = False) -> None:
-    await send(_start(answer))
-    body = b"" if head_only else answer.body
-    await send({"type": "http.response.body", "body": body})
-
-
-def _encoded(headers: Any) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
-
-
-def _text(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    kind = (("Content-Type", "text/plain; charset=utf-8"),)
-    return Answer(status=status, headers=(*kind, *headers), body=f"{text}\n".encode())
-
-
 def from_environment(environ: Mapping[str, str]) -> Application:
     """The index that variables describe, for who runs it under a server of his own: `CERTIFIED_INDEX_SETUP` as
     `Setup.to_json` writes it, or `CERTIFIED_INDEX_DIR`, the folder of the index, with everything else as by default."""
-    if text := environ.get("CERTIFIED_INDEX_SETUP"):
-        return build(Setup.from_json(text))
+    if stated := environ.get("CERTIFIED_INDEX_SETUP"):
+        return build(Setup.from_json(stated))
     folder = Path(environ.get("CERTIFIED_INDEX_DIR", "index"))
     htpasswd = folder / "htpasswd"
     return build(Setup(store=folder / "packages", credentials=htpasswd if htpasswd.exists() else None))

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .app import REASON
+from .messages import REASON
 
 # Bytes of a request up to its body. pip sends 700, with a token 2,000.
 HEAD_LIMIT = 16 << 10
@@ -73,7 +73,7 @@ class Doorkeeper:
         """Every connection that has used up its time is closed."""
         now = time.monotonic()
         for connection in [one for one in self.connections if one.is_late(now)]:
-            connection.abort()
+            connection.give_up()
 
     def leave(self) -> None:
         """From now on every answer is the last one of its connection."""
@@ -136,7 +136,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """One last answer to what cannot be read as a request."""
-        reason = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}[self._refusal]
+        reason = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}[self._refusal]
         body = f"{msg}\n".encode("ascii", "replace")
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
@@ -224,6 +224,14 @@ class Connection(HttpToolsProtocol):
                 return theirs and quiet > 1 and self._body < (waited - _BODY_SECONDS) * _BODY_SLOWEST
             case Doing.READING_AN_ANSWER:
                 return bool(self._buffer()) and quiet > STALLED_SECONDS
+
+    def give_up(self) -> None:
+        """It was late. Who began a request is told so, if he takes it."""
+        if self.doing is Doing.SENDING_A_HEAD and not self.transport.is_closing() and not self._buffer():
+            self._refusal = 408
+            self.send_400_response("this request took too long to come")
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """The connection is gone, whatever was still to be sent over it."""

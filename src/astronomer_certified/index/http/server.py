@@ -60,6 +60,7 @@ class Server:
     ) -> None:  # fmt: skip
         self._setup = Setup.of(store, credentials, fallback, protected, options)
         self._socket = listening
+        self._url = ""
         self._run: _Run | None = None
         self.patience = PATIENCE
         self.findings: tuple[Finding, ...] = ()
@@ -75,9 +76,7 @@ class Server:
     @property
     def url(self) -> str:
         """The root of the running index, where twine uploads to; it ends in a slash."""
-        if self._setup.options.public_url:
-            return self._setup.options.public_url
-        return url_of(self._socket) if self._socket is not None else ""
+        return self._url
 
     @property
     def simple_url(self) -> str:
@@ -106,8 +105,10 @@ class Server:
         if not self._setup.options.reconciled:
             self.findings = integrity.reconcile(store)
         self._socket = self._socket or listen("127.0.0.1", 0)
+        here = self._setup.at(url_of(self._socket))
+        self._url = here.options.public_url or ""
         try:
-            self._run = _Run(self._setup.at(url_of(self._socket)), self._socket)
+            self._run = _Run(here, self._socket)
             self._run.start()
         except BaseException:
             self._socket.close()
@@ -216,8 +217,14 @@ class _Run:
 
     def _leave(self) -> None:
         self._doorkeeper.leave()
+        # Who has connected already is let in first: the kernel would reset what nobody has accepted.
+        asyncio.get_running_loop().call_later(_LAST_WORDS / 3, self._close_door)
+
+    def _close_door(self) -> None:
         for server in self._uvicorn.servers if self._uvicorn is not None and self._uvicorn.started else ():
             server.close()
+        # Whoever comes from here on is another worker's, or refused: nobody waits for a server that is going.
+        self._socket.close()
 
     async def _stop(self, until: float) -> None:
         """Told to end: connections that say nothing are closed, the others when they are answered."""

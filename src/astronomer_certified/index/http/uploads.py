@@ -13,7 +13,7 @@ import errno
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,14 +26,14 @@ from astronomer_certified.index.auth.logins import Login, Refusal
 from astronomer_certified.index.store.audit import Audit
 from astronomer_certified.index.store.store import Store
 
+from .messages import Receive, text
 from .options import Setup
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 # What the system says when nothing more can be written.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 _AT_ONCE = 8
+_DIGITS = 15
 _MULTIPART = "multipart/form-data"
 _PLAIN_FORM = "application/x-www-form-urlencoded"
 _LONGEST_REASON = 1000
@@ -79,28 +79,28 @@ class Uploads:
 
     def refused(self, upload: UploadRequest) -> Answer | None:
         """Why nothing of the body is read: no right login, or a body that cannot be taken. None when it is."""
+        length = upload.headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > _DIGITS or int(length) > self._limit + _FORM):
+            return self._too_large()
         login = upload.login
         if isinstance(login, Refusal):
             if login.status == HTTPStatus.FORBIDDEN:
                 self._note("login refused", user=upload.user[:100], peer=upload.peer, why=login.what)
-            return _text(login.status, str(login), tuple(login.headers.items()))
+            return _say(login.status, str(login), tuple(login.headers.items()))
         if isinstance(login, CertifiedError):
             raise login
         if not isinstance(login, Login):
             if upload.asked:
                 self._note("login refused", user=upload.user[:100], peer=upload.peer)
-                return _text(HTTPStatus.FORBIDDEN, "This login is not right.")
-            return _text(HTTPStatus.UNAUTHORIZED, "Uploading needs a login.", _LOGIN)
+                return _say(HTTPStatus.FORBIDDEN, "This login is not right.")
+            return _say(HTTPStatus.UNAUTHORIZED, "Uploading needs a login.", _LOGIN)
         if not upload.headers.get("content-type", "").lower().startswith((_MULTIPART, _PLAIN_FORM)):
-            return _text(HTTPStatus.BAD_REQUEST, f"An upload is a form of the type {_MULTIPART}.")
-        length = upload.headers.get("content-length", "")
-        if length.isdecimal() and (len(length) > 15 or int(length) > self._limit + _FORM):
-            return self._too_large()
+            return _say(HTTPStatus.BAD_REQUEST, f"An upload is a form of the type {_MULTIPART}.")
         return None
 
     def _too_large(self) -> Answer:
-        text = f"Files of more than {self._limit} bytes are not taken here."
-        return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text, (("Connection", "close"),))
+        why = f"Files of more than {self._limit} bytes are not taken here."
+        return _say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, (("Connection", "close"),))
 
     async def take(self, upload: UploadRequest, receive: Receive) -> Answer:
         """What became of an upload, once its body has come and its file is stored or refused."""
@@ -114,7 +114,7 @@ class Uploads:
             except OSError as err:
                 if err.errno not in FULL:
                     raise
-                return _text(HTTPStatus.INSUFFICIENT_STORAGE, "The index has no space left for this upload.")
+                return _say(HTTPStatus.INSUFFICIENT_STORAGE, "The index has no space left for this upload.")
 
     async def _received(self, body: Any, receive: Receive) -> Answer | None:
         """None when the whole body is on disk; else what to say instead."""
@@ -151,11 +151,15 @@ class Uploads:
             try:
                 environ["bottle.request.post"] = engine.form(_parts(upload, body, stack))
             except _BadForm as err:
-                return _text(HTTPStatus.BAD_REQUEST, str(err))
+                return _say(HTTPStatus.BAD_REQUEST, str(err))
             return _called(self._engine, environ)
 
     def _note(self, what: str, **more: str) -> None:
         Audit(self._store).note(what, **more)
+
+
+def _say(status: int, words: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return text(status, words, headers, route="upload")
 
 
 class _BadForm(PublishError):
@@ -202,8 +206,8 @@ class _Field:
 def _plain_parts(body: BinaryIO) -> list[Any]:
     """The fields of a form without files, of old tools: pypiserver says what it makes of them."""
     try:
-        text = body.read(_PART_HEAD).decode("latin-1")
-        parts = [_Field(name=name, value=value) for name, value in parse_qsl(text, max_num_fields=100)]
+        fields = parse_qsl(body.read(_PART_HEAD).decode("latin-1"), max_num_fields=100)
+        parts = [_Field(name=name, value=value) for name, value in fields]
     except ValueError as err:
         raise _BadForm("This form cannot be read: it has too many fields") from err
     _refuse_ambiguous(parts)
@@ -257,8 +261,3 @@ def _called(application: Any, environ: dict[str, Any]) -> Answer:
     status, headers = said[-1]
     kept = tuple((name, value) for name, value in headers if name.lower() != "content-length")
     return Answer(status=int(status[:3]), headers=kept, body=body, route="upload", reason=status[4:])
-
-
-def _text(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    kind = (("Content-Type", "text/plain; charset=utf-8"),)
-    return Answer(status=int(status), headers=(*kind, *headers), body=f"{text}\n".encode(), route="upload")

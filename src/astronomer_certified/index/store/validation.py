@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import lzma
+import math
 import re
 import struct
 import tarfile
@@ -56,6 +57,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 # What file systems take as one name, of a file or a project, with room for what is written beside it.
 _LONGEST = 240
 
+# Combinations of tags that a wheel may be for. No wheel on the public index has more than some dozens.
+_TAGS = 500
+
 
 class Refused(PublishError):
     """A file that the index does not take."""
@@ -92,6 +96,8 @@ def parse(filename: str) -> ClaimedFile:
             f"{filename[:_LONGEST]!a} is no distribution's name",
             details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {_LONGEST} characters"],
         )
+    if filename.endswith(".whl") and _combinations(filename) > _TAGS:
+        raise Refused(f"{filename} is for more than {_TAGS} combinations of Python, ABI and platform")
     try:
         if filename.endswith(".whl"):
             project, version, build, tags = parse_wheel_filename(filename)
@@ -102,6 +108,11 @@ def parse(filename: str) -> ClaimedFile:
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, InvalidName) as err:
         raise Refused(f"{filename} is no distribution's name", details=[str(err)]) from err
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz)")
+
+
+def _combinations(filename: str) -> int:
+    """How many tags the compressed tag set of a wheel's name stands for (PEP 425): each of three with each."""
+    return math.prod(part.count(".") + 1 for part in filename.removesuffix(".whl").split("-")[-3:])
 
 
 def _valid(project: str) -> NormalizedName:
