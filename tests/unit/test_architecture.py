@@ -179,6 +179,29 @@ def test_nothing_changes_the_folder_or_the_environment_of_the_process() -> None:
     assert found == set()
 
 
+def in_the_encoding_of_a_terminal(call: ast.Call) -> bool:
+    """Whether a call reads or writes text and leaves its encoding to the locale."""
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    name = ast.unparse(call.func).split(".")[-1]
+    text = name in ("read_text", "write_text") or given.get("text") == "True"
+    if name in ("open", "fdopen", "NamedTemporaryFile"):
+        # Other things are opened, too: archives, stores, descriptors. Files have a mode, or are opened with no word.
+        words = [ast.literal_eval(word) for word in call.args if isinstance(word, ast.Constant)]
+        modes = [word for word in words if isinstance(word, str) and set(word) <= set("rwax+bt")]
+        text = "b" not in modes[0] if modes else not call.args
+    return text and "encoding" not in given
+
+
+def test_files_and_what_programs_say_are_in_an_encoding_that_no_terminal_chooses() -> None:
+    found = {
+        f"{module}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call) and in_the_encoding_of_a_terminal(node)
+    }
+    assert found == set()
+
+
 def test_a_unit_test_cannot_reach_the_network() -> None:
     with socket.socket() as wire, pytest.raises(pytest.fail.Exception, match="a unit test connects to"):
         wire.connect(("192.0.2.1", 80))

@@ -154,7 +154,8 @@ class Live(Lines):
 
         with self._lock:
             if self._status is None:
-                self._status = Console(stderr=True).status("")
+                dots = (sys.stderr.encoding or "").lower().startswith("utf")
+                self._status = Console(stderr=True).status("", spinner="dots" if dots else "line")
                 self._status.start()
             self._status.update(" | ".join(f"{name} {detail}".strip() for name, detail in self._running.items()))
 

@@ -67,7 +67,7 @@ def export(store: Store, target: Path, serving: Serving) -> Exported:
     """`target/current` shows the store as it is now. Whoever reads meanwhile sees all of the old or all of the new."""
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with (target / ".lock").open("a") as turn:
+        with (target / ".lock").open("ab") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             return _Export(store, target, serving).run()
     except OSError as err:
@@ -120,8 +120,8 @@ class _Export:
                 self._project(tree, record, stamp)
         self._for_people(tree)
         self._page(tree / "simple", pages.list_html(names), pages.list_json(names))
-        (tree / "health").write_text("Ok")
-        (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}))
+        (tree / "health").write_text("Ok", encoding="utf-8")
+        (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}), encoding="utf-8")
         serving = self._serving
         text = nginx.configuration(
             self._target, listen=serving.listen, upstream=serving.upstream, protected=serving.protected

@@ -138,7 +138,7 @@ class _Watch:
             pass_fds=[number],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
 
     def end(self, processes: list[subprocess.Popen[str]]) -> None:

@@ -269,7 +269,7 @@ class Store:
     @contextmanager
     def _locked(self, project: NormalizedName) -> Iterator[None]:
         # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
-        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("a") as lock:
+        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
