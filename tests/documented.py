@@ -20,6 +20,8 @@ INSTALL = {
 }
 UPLOAD = {"twine upload --repository-url http://127.0.0.1:8080/ -u certified dist/2.1.0/*.whl"}
 SIMPLE = {
+    "certified --version",
+    "certified --print-completion bash",
     "make build VERSION=2.1.0",
     "certified build 2.1.0",
     "certified wheelhouse 2.1.0",
@@ -93,6 +95,7 @@ ELSEWHERE = {
     "certified patch port --abort",
     "certified patch port --all --to 2.2.0 --dry-run",
     "certified -C DIR VERB …",
+    "certified VERB --help",
     "pip install --index-url … 'apache-airflow[celery]==2.1.0+astro.1' -c my-constraints.txt",
 }
 

@@ -16,7 +16,7 @@ from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import CertifiedError, UsageError
 from astronomer_certified.steps.progress import watcher
 
-from . import index, patch, release, streams
+from . import index, patch, questions, release, streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,8 +76,11 @@ def _bug() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line. Also what makes shell completions (shtab) and docs/verbs.md's check."""
+    """The whole command line. Also what shell completions and the checks of docs/ are made from."""
     top = argparse.ArgumentParser(prog="certified", description="The factory of Astronomer Certified.")
+    top.add_argument("--version", action=questions.Version, help="print the version of the factory and exit")
+    text = "print the completions for a shell and exit"
+    top.add_argument("--print-completion", action=questions.Completion, help=text)
     top.add_argument("-C", dest="directory", default=".", metavar="DIR", help="the project folder (default: here)")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     release.add_to(verbs)
