@@ -103,8 +103,10 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py
 	@$(bin)/python scripts/bench_workbench.py
 
-system-packages: ## install what compiled wheels need, on Debian and as root
-	@scripts/install-system-packages
+# Compiled wheels need those that constraints/builds.toml names; tests look at pages in a browser, and serve the export
+# of an index with another web server.
+system-packages: ## install what compiled wheels and tests need, on Debian and as root
+	@scripts/install-system-packages chromium nginx-light
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py
