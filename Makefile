@@ -18,8 +18,8 @@ ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
-	check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
+.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
+	test-all regenerate certify certify-all check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,15 +68,25 @@ serve: $(ready) ## serve the local index on 127.0.0.1:PORT
 prove: $(ready) ## run the proofs of VERSION on upstream and on the patched wheel
 	@$(certified) prove $(VERSION) $(jobs)
 
-test: test-unit test-integration ## unit and integration tests
+# As many tests at once as there are cores; more than four wait for the disk. Neighbours stay together until somebody is
+# idle: many share what was made for a module.
+pytest := $(bin)/pytest -q -n auto --maxprocesses 4 --dist worksteal
 
-test-unit: $(ready) ## unit tests, seconds
-	@$(bin)/pytest -q tests/unit
+test: $(ready) ## unit and integration tests, minutes
+	@$(pytest) -m 'not every_release' tests/integration tests/unit
+
+test-unit: $(ready) ## unit tests, a minute
+	@$(pytest) tests/unit
 
 test-integration: $(ready) ## integration tests: real pip, twine, servers, kill -9
-	@$(bin)/pytest -q tests/integration
+	@$(pytest) -m 'not every_release' tests/integration
 
-certify: $(ready) ## real Airflow: release VERSION, and every documented command
+test-all: test regenerate ## those, and the constraints of all releases regenerated
+
+regenerate: $(ready) ## resolve every other release anew and compare with its constraints (long)
+	@$(pytest) -m every_release tests/integration
+
+certify: $(ready) regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
 	@$(bin)/pytest -q tests/certification
 
 certify-all: $(ready) ## every release, complete, with its certificates (long)
@@ -103,8 +113,10 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py
 	@$(bin)/python scripts/bench_workbench.py
 
-system-packages: ## install what compiled wheels need, on Debian and as root
-	@scripts/install-system-packages
+# Compiled wheels need those that constraints/builds.toml names; tests look at pages in a browser, and serve the export
+# of an index with another web server.
+system-packages: ## install what compiled wheels and tests need, on Debian and as root
+	@scripts/install-system-packages chromium nginx-light
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

@@ -114,19 +114,23 @@ def undo(project: Project, step: str) -> float:
     return float(receipt["seconds"])
 
 
+def said_until(process: subprocess.Popen[str], sign: str) -> list[str]:
+    """The lines on stderr of a command up to the one with that sign."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if sign in line:
+            return said
+    pytest.fail(f"it never said {sign!r}: {''.join(said)}")
+
+
 def killed(
     project: Project, verb: str, sign: str, delay: float, orphans: list[Process], *, whole_group: bool
 ) -> list[str]:
     """What a command said until it was killed, `delay` seconds after it said `sign`."""
-    said = []
     with project.start(verb) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            said.append(line)
-            if sign in line:
-                break
-        else:
-            pytest.fail(f"{verb} never said {sign!r}: {''.join(said)}")
+        said = said_until(process, sign)
         time.sleep(delay)
         orphans += descendants(process.pid)
         if whole_group:
@@ -240,7 +244,7 @@ def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: 
     (worn.build / "receipts" / "install.json").unlink()
     killed(worn, "release", "airflow tasks test", 0.3, orphans, whole_group=False)
 
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while time.monotonic() < until and any(process.lives() for process in orphans):
         time.sleep(0.1)
 
@@ -250,7 +254,7 @@ def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: 
 
 @pytest.mark.parametrize(
     ("sign", "whole_group"),
-    [("] wheelhouse: ", True), ("] publish: ", False), ("] prove: ", True), ("airflow tasks test", False)],
+    [("] wheelhouse: ", True), ("] publish: ", False), ("] prove: ", True), ("] install: pip check", False)],
     ids=["Ctrl-C in wheelhouse", "kill -INT in publish", "Ctrl-C in prove", "kill -INT in install"],
 )
 def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
@@ -258,9 +262,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
 ) -> None:
     undisturbed, _ = released
     process = project.start("release")
-    assert process.stderr is not None
-    while sign not in process.stderr.readline():
-        pass
+    said_until(process, sign)
     time.sleep(0.1)
     asked = time.monotonic()
     if whole_group:
@@ -269,7 +271,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
         process.send_signal(signal.SIGINT)
     finished = finish(process)
 
-    assert time.monotonic() - asked < 10
+    assert time.monotonic() - asked < 30
     assert finished.status == 130, finished
     assert re.findall("^certified: .*", finished.stderr, re.MULTILINE) == [
         "certified: interrupted; run it again, it goes on where it stopped"

@@ -6,17 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from index_fixtures import IndexFolder, make_wheel, run, sha256
+from packaging.utils import NormalizedName
 
 from astronomer_certified.artifacts import Python
 from astronomer_certified.effects.processes import clean_environment
 from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.store.records import ProjectRecord, timestamp
 from astronomer_certified.index.store.store import Store, Upload
 from astronomer_certified.pythons import interpreters
 
@@ -26,6 +28,9 @@ PIPS = [
     ("19.3.1", Python(3, 8)), ("20.3.4", Python(3, 8)), ("22.3.1", Python(3, 8)), ("23.0.1", Python(3, 8)),
     ("24.0", Python(3, 11)), (None, Python(3, 11)),
 ]  # fmt: skip
+# When each of the shop's wheels was uploaded, and a moment between the uploads of `app` 1.0 and 2.0.
+UPLOADED = [datetime(2021, month, 1, tzinfo=UTC) for month in (1, 2, 3, 5)]
+BETWEEN = "2021-04-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,6 @@ class Shop:
     server: Server
     wheels: Mapping[str, Path]
     root: Path
-    later: str
-    """A moment between the uploads of `app` 1.0 and 2.0."""
 
     def environment(self, **extra: str) -> dict[str, str]:
         home = self.root / "home"
@@ -54,15 +57,25 @@ def shop(login: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop
         make_wheel(root, "app", "2.0", requires=["lib>=1.0"]),
     ]
     store = Store.open(root / "store")
-    later = ""
-    for wheel in made:
-        if wheel.name.startswith("app-2"):
-            later = (datetime.now(UTC) + timedelta(microseconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for wheel, uploaded in zip(made, UPLOADED, strict=True):
         with wheel.open("rb") as stream:
             store.add(Upload(filename=wheel.name), stream)
+        date(store, wheel.name, uploaded)
     yank(store, "lib", "1.1")
     with Server(root / "store", credentials=login / "htpasswd", fallback=False) as server:
-        yield Shop(server=server, wheels={wheel.name: wheel for wheel in made}, root=root, later=later)
+        yield Shop(server=server, wheels={wheel.name: wheel for wheel in made}, root=root)
+
+
+def date(store: Store, filename: str, uploaded: datetime) -> None:
+    """That file was uploaded at that moment."""
+    name = NormalizedName(filename.partition("-")[0])
+
+    def change(record: ProjectRecord) -> ProjectRecord:
+        file = record.find(filename)
+        assert file is not None
+        return record.holding(replace(file, uploaded=timestamp(uploaded.timestamp())))
+
+    store.change(name, change)
 
 
 def yank(store: Store, project: str, version: str) -> None:
@@ -117,7 +130,7 @@ def test_uv_installs_and_resolves_as_of_a_date(shop: Shop, tmp_path: Path) -> No
     assert "lib==1.0" in said
 
     (tmp_path / "in.txt").write_text("app\n")
-    compiled = [uv, "pip", "compile", *flags, "--generate-hashes", "--exclude-newer", shop.later, tmp_path / "in.txt"]
+    compiled = [uv, "pip", "compile", *flags, "--generate-hashes", "--exclude-newer", BETWEEN, tmp_path / "in.txt"]
     said = succeeded(compiled, environment)
     assert "app==1.0" in said
     assert f"sha256:{sha256(shop.wheels['app-1.0-py3-none-any.whl'])}" in said

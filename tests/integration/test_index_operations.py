@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import pytest
 import requests
 from index_fixtures import IndexFolder, make_wheel, pip_download, post, sha256
 from pypi_simple import PyPISimple
+from torture import served_at
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials
@@ -45,24 +45,10 @@ class Place:
 
     @contextmanager
     def serving(self, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        port = free_port()
-        argv = [
-            *CERTIFIED,
-            "index",
-            "serve",
-            "--index",
-            str(self.root),
-            "--port",
-            str(port),
-            "--fallback",
-            "none",
-            *words,
-        ]
+        argv = [*CERTIFIED, "index", "serve", "--index", str(self.root), "--port", "0", "--fallback", "none", *words]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("serving ")
-            yield process, f"http://127.0.0.1:{port}/"
+            yield process, served_at(process)
         finally:
             process.terminate()
             status = process.wait(40)
@@ -282,39 +268,47 @@ def test_workers_share_what_is_published_and_counted_and_are_replaced_without_a_
             time.sleep(0.1)
         assert len(children) == 2
         os.kill(int(children[0]), signal.SIGKILL)
-        time.sleep(2)
+        until = time.monotonic() + 30
+        while (now := listed.read_text().split()) == children or len(now) != 2:
+            assert time.monotonic() < until
+            time.sleep(0.1)
         assert all(requests.get(f"{url}health", timeout=10).ok for _ in range(10))
-        time.sleep(1.2)
-        metrics = requests.get(f"{url}metrics", timeout=10).text
+        # Each worker tells the others once a second what it has counted.
+        while (counted := counts(url)).get(PAGES, 0) < 36 and time.monotonic() < until:
+            time.sleep(0.2)
 
-    counted = {
-        line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line[0] != "#"
-    }
     assert counted['certified_index_answers_total{route="upload",status="200"}'] == 6
-    assert counted['certified_index_answers_total{route="project",status="200"}'] >= 36
+    assert counted[PAGES] >= 36
     assert counted["certified_index_projects"] == 2
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {"time", "peer", "method", "target", "status", "bytes"} <= set(lines[0])
     assert [line["target"] for line in lines if line["method"] == "POST"] == ["/"] * 6
 
 
+PAGES = 'certified_index_answers_total{route="project",status="200"}'
+
+
+def counts(url: str) -> dict[str, float]:
+    """What an index says of itself at /metrics."""
+    lines = [line for line in requests.get(f"{url}metrics", timeout=10).text.splitlines() if line[0] != "#"]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
 def test_workers_end_with_their_supervisor(place: Place) -> None:
-    port = free_port()
-    argv = [*CERTIFIED, "index", "serve", "--index", str(place.root), "--port", str(port), "--workers", "2"]
+    argv = [*CERTIFIED, "index", "serve", "--index", str(place.root), "--port", "0", "--workers", "2"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("serving ")
+        url = served_at(process)
         process.kill()
         process.wait()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
-            requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
-        except requests.RequestException:
+            requests.get(f"{url}health", timeout=10)
+        except requests.ConnectionError:
             break
         time.sleep(0.2)
-    with pytest.raises(requests.RequestException):
-        requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}health", timeout=10)
 
 
 def test_below_a_path_everything_works_with_and_without_it_in_the_request(
@@ -349,18 +343,15 @@ def test_a_full_disk_refuses_the_upload_and_reading_goes_on(index_folder: IndexF
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
         "from astronomer_certified.commands.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    port = free_port()
     index_folder.store.parent.joinpath("packages").mkdir()
-    argv = [sys.executable, "-c", code, "index", "serve", "--index", str(index_folder.root), "--port", str(port)]
+    argv = [sys.executable, "-c", code, "index", "serve", "--index", str(index_folder.root), "--port", "0"]
     # What such a limit does to a write, a full disk does too, and a test may set it without being root. Bodies
     # are spooled to TMPDIR first: there it must be as clear.
     (index_folder.root / "upload-password").write_text(index_folder.credentials.password)
     (index_folder.root / "upload-password").chmod(0o600)
-    url = f"http://127.0.0.1:{port}/"
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("serving ")
+            url = served_at(process)
             assert post(url, index_folder.credentials, small.name, small.read_bytes()).ok
             with contextlib.suppress(requests.ConnectionError):  # what is unread at the end of a connection resets it
                 assert post(url, index_folder.credentials, large.name, large.read_bytes()).status_code == 507
@@ -405,7 +396,7 @@ def test_a_mirror_has_the_same_files_with_their_yanks(place: Place, index_folder
         assert sha256(place.root / "packages" / name) == sha256(index_folder.store / name)
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="no nginx on this machine (Debian: nginx-light)")
+@pytest.mark.needs("nginx")
 def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Path) -> None:
     wheels = [make_wheel(tmp_path, version=version) for version in ("1.0", "1.1")]
     place.certified("publish", *wheels, make_wheel(tmp_path, "some_other"))
@@ -423,10 +414,10 @@ def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Pa
     nginx = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
     try:
         static = f"http://127.0.0.1:{port}/"
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while time.monotonic() < until:
             try:
-                requests.get(static, timeout=1, allow_redirects=False)
+                requests.get(static, timeout=10, allow_redirects=False)
                 break
             except requests.ConnectionError:
                 time.sleep(0.1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from astronomer_certified.index.api.notes import Fix, Note
 from astronomer_certified.index.copies import export
 from astronomer_certified.index.store.store import Store, Upload
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: chromium)")
+pytestmark = pytest.mark.needs("chromium")
 
 # Asks the page, in a frame as wide as a phone, what no picture tells a test.
 HARNESS = """
@@ -78,7 +76,7 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 def test_a_page_fits_a_phone_and_follows_its_theme(static: tuple[str, Path], page: str, dark: bool) -> None:
     url, folder = static
     (folder / "harness.html").write_text(HARNESS.replace("PAGE", page))
-    words = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=3000"]
+    words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=3000"]
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     done = subprocess.run(
         [*words, *theme, f"{url}/harness.html"], capture_output=True, text=True, timeout=60, check=True

@@ -31,7 +31,6 @@ from pathlib import Path
 
 import requests
 
-from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials, set_password
 
 _SERVE = """
@@ -40,6 +39,15 @@ from pathlib import Path
 from astronomer_certified.commands.main import main
 sys.exit(main(sys.argv[1:]))
 """
+
+
+def served_at(process: subprocess.Popen[str]) -> str:
+    """The root of the index that a process serves, once it says so."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.match(r"serving \S+ at (\S+)simple/;", line)
+    assert found is not None, line
+    return found[1]
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -61,16 +69,13 @@ class Index:
 
     @contextlib.contextmanager
     def running(self, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        port = free_port()
-        argv = [sys.executable, "-c", _SERVE, "index", "serve", "--index", str(self.root), "--port", str(port)]
+        argv = [sys.executable, "-c", _SERVE, "index", "serve", "--index", str(self.root), "--port", "0"]
         argv += ["--fallback", "none", *words]
         process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
         )
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("serving ")
-            yield process, f"http://127.0.0.1:{port}/"
+            yield process, served_at(process)
         finally:
             kill_all(process)
             process.communicate()
@@ -141,8 +146,13 @@ def kill(root: Path, moments: int, seed: int = 1) -> Killed:
                 number += 1
                 words = (url, index, result, stop, number, chance.random())
                 threads.append(threading.Thread(target=_keep_uploading, args=words))
+            before = len(result.acknowledged)
             for thread in threads:
                 thread.start()
+            # Every other time a busy machine, too, gets as far as to acknowledge something first.
+            until = time.monotonic() + (30 if result.moments % 2 == 0 else 0)
+            while len(result.acknowledged) == before and time.monotonic() < until:
+                time.sleep(0.001)
             time.sleep(chance.uniform(0.0, 0.15))
             kill_all(process)
             process.wait()

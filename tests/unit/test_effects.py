@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -417,6 +418,21 @@ def test_a_full_disk_is_one_message_with_a_hint() -> None:
     error = disk.as_workspace_error(OSError(28, "No space left on device", "/build/tree"))
     assert error.what == "/build/tree: No space left on device"
     assert "free some space" in str(error.hint)
+
+
+def test_a_free_port_is_one_that_nobody_has_and_that_nobody_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if given.exists():
+        assert all(port not in processes._PORTS for port in map(int, given.read_text().split()))
+    taken = processes.free_port()
+    with socket.create_server(("127.0.0.1", taken)):
+        monkeypatch.setattr(processes, "_PORTS", range(taken - 1, taken + 1))
+        monkeypatch.setattr(processes, "_TRIES", 2)
+        assert processes.free_port() == taken - 1
+        monkeypatch.setattr(processes, "_PORTS", [taken])
+        monkeypatch.setattr(processes, "_TRIES", 1)
+        with pytest.raises(EnvironmentMissing, match="no TCP port"):
+            processes.free_port()
 
 
 # --- bytes in and out

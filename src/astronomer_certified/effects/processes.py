@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -42,6 +43,10 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 _LOG_TAIL = 25
+
+# Below what Linux gives out by itself (ip_local_port_range), above what services have by convention.
+_PORTS = range(20_000, 32_768)
+_TRIES = 100
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -186,7 +191,12 @@ def _group_lives(group: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago.
+
+    It is none of those that the system gives to connections, and to servers that leave the choice to it: one of those
+    may be somebody else's by the time a program listens there.
+    """
+    for port in random.sample(_PORTS, _TRIES):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise EnvironmentMissing("no TCP port of 127.0.0.1 is free", hint="end some of the servers on this machine")

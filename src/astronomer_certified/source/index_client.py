@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 INDEX_VARIABLE = "CERTIFIED_UPSTREAM_INDEX_URL"
 TIMEOUT = (15, 60)
 _PAGES_AT_ONCE = 8
+# Seconds that are waited between attempts, doubled after each.
+_BACKOFF = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class Pages:
         from urllib3.util import Retry
 
         self._client = PyPISimple(index_url())
-        retry = Retry(total=5, backoff_factor=0.3, status_forcelist=[429, 502, 503, 504])
+        retry = Retry(total=5, backoff_factor=_BACKOFF, status_forcelist=[429, 502, 503, 504])
         for scheme in ("http://", "https://"):
             self._client.s.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=_PAGES_AT_ONCE))
         return self

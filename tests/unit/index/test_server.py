@@ -291,12 +291,12 @@ def test_a_fault_in_an_answer_is_a_500_with_its_traceback_and_the_next_is_answer
 
 def test_a_name_with_thousands_of_tags_costs_nothing(served: Server) -> None:
     tags = ".".join("abcdefghijklmnopqrstuvwxyzabcdefghijkl")
-    start = time.monotonic()
+    start = time.process_time()  # of the index, too, which answers in this process
     with connect(served) as wire:
         for _ in range(100):
             wire.sendall(f"GET /packages/a-1-{tags}-{tags}-{tags}.whl HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert wire.recv(4000).startswith(b"HTTP/1.1 404")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_where_there_is_no_room_those_who_wait_for_nothing_go(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_where_there_is_no_room_those_who_wait_for_nothing_go(tmp_path: Path) ->
         with connect(server) as wire:
             wire.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert wire.recv(12) == b"HTTP/1.1 200"
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 8  # by themselves they would go after ten seconds
         with contextlib.suppress(ConnectionResetError):
             assert wires[0].recv(1) == b""
 
@@ -317,7 +317,9 @@ import sys
 from pathlib import Path
 from typing import Any
 from astronomer_certified.index.http.server import Server, serve_forever
-serve_forever(Server(Path(sys.argv[1]), fallback=False), ready=lambda server: print(server.url, flush=True))
+server = Server(Path(sys.argv[1]), fallback=False)
+server.patience = 2
+serve_forever(server, ready=lambda server: print(server.url, flush=True))
 """
 
 
@@ -338,9 +340,9 @@ def test_three_hundred_readers_that_never_read_leave_a_good_client_alone(served:
         with socket.create_connection((host, int(port)), timeout=10) as good:
             good.sendall(b"GET /simple/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert good.recv(12) == b"HTTP/1.1 200"
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 8  # by themselves the others would go after a minute
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_unix_socket_is_answered_on(tmp_path: Path) -> None:

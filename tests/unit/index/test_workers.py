@@ -76,8 +76,8 @@ def test_a_reload_with_one_worker_answers_on_and_ends_what_was_begun(tmp_path: P
                 assert second < children(process.pid)
                 start = time.monotonic()
                 process.terminate()
-                assert process.wait(30) == 0
-                assert time.monotonic() - start < 10
+                assert process.wait(60) == 0
+                assert time.monotonic() - start < 15  # what is under way would have 20 s
         finally:
             process.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in before)
@@ -131,7 +131,7 @@ def test_a_server_that_is_told_to_end_while_it_drains_waits_for_nobody_who_says_
         drain(server, port)
         start = time.monotonic()
         server.__exit__(None, None, None)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 15  # what is under way would have 20 s
         assert (kept.recv(1), late.recv(1)) == (b"", b"")
 
 

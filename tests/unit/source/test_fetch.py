@@ -106,7 +106,8 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an index where nobody listens."""
+    """The address of an index where nobody listens. How long a client waits between its attempts is not tried here."""
+    monkeypatch.setattr(index_client, "_BACKOFF", 0.01)
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         url = f"http://127.0.0.1:{server.server_port}/simple"
     monkeypatch.setenv(index_client.INDEX_VARIABLE, url)
