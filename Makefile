@@ -17,8 +17,9 @@ bin := $(venv)/bin
 ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
+figures := build/coverage
 
-.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration certify certify-all \
+.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration coverage certify certify-all \
 	check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
@@ -75,6 +76,14 @@ test-unit: $(ready) ## unit tests, seconds
 
 test-integration: $(ready) ## integration tests: real pip, twine, servers, kill -9
 	@$(bin)/pytest -q tests/integration
+
+# Each process that a test starts leaves its own figures, which are added up when all have ended.
+coverage: $(ready) ## what test runs, with the share of lines and branches that it runs
+	@rm -rf $(figures) && mkdir -p $(figures)
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/$(figures)/.coverage $(MAKE) test
+	@$(bin)/coverage combine --quiet $(figures)
+	@echo "share of lines and branches that unit and integration tests run (at least 90 %):"
+	@$(bin)/coverage report --format=total
 
 certify: $(ready) ## real Airflow: release VERSION, and every documented command
 	@$(bin)/pytest -q tests/certification
