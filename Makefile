@@ -18,8 +18,9 @@ ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
 figures := build/coverage
+docs := .venv-docs
 
-.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration coverage certify certify-all \
+.PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration coverage docs certify certify-all \
 	check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
@@ -85,6 +86,18 @@ coverage: $(ready) ## what test runs, with the share of lines and branches that 
 	@echo "share of lines and branches that unit and integration tests run (at least 90 %):"
 	@$(bin)/coverage report --format=total
 
+$(docs)/ready: requirements/docs.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.11 on was found; name one: make docs PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making $(docs) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv --clear $(docs)
+	@$(docs)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/docs.txt
+	@touch $@
+
+# Not --quiet: with it mkdocs counts no warnings, and --strict holds nothing.
+docs: $(docs)/ready ## the documentation as a site, in site/; links that lead nowhere are errors
+	@NO_MKDOCS_2_WARNING=1 $(docs)/bin/mkdocs build --strict
+	@echo site/index.html
+
 certify: $(ready) ## real Airflow: release VERSION, and every documented command
 	@$(bin)/pytest -q tests/certification
 
@@ -119,4 +132,4 @@ lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py
 
 clean: ## remove what was made here (not the index)
-	rm -rf build dist $(venv)
+	rm -rf build dist site $(venv) $(docs)
