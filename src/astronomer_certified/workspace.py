@@ -47,81 +47,104 @@ class Workspace:
         return tuple(sorted(found))
 
     def manifest(self, version: Version) -> Path:
+        """patches/X.Y.Z/release.toml, whether it is there or not."""
         return self.root / "patches" / str(version) / "release.toml"
 
     def distribution(self, name: NormalizedName, version: Version) -> Path:
+        """The distribution.toml of a repaired distribution."""
         return self.root / "patches" / name / str(version) / "distribution.toml"
 
     @property
     def proofs(self) -> Path:
+        """The folder of the proofs."""
         return self.root / "patches" / "proofs"
 
     def constraints(self, version: Version) -> Path:
+        """The folder of the committed constraints of an upstream version."""
         return self.root / "constraints" / str(version)
 
     @property
     def recipes(self) -> Path:
+        """What builds of the wheelhouse need: constraints/builds.toml."""
         return self.root / "constraints" / "builds.toml"
 
     @property
     def toolchain(self) -> Path:
+        """The hashed build requirements of the wheelhouse."""
         return self.root / "constraints" / "toolchain.txt"
 
     def kept_certificate(self, release: Release) -> Path:
+        """The certificate of a release that the project keeps."""
         return self.root / "certificates" / f"certificate-{release.tag}.json"
 
     @property
     def installers(self) -> Path:
+        """The folder of hashed pins of installers."""
         return self.root / "constraints" / "installers"
 
     def installer(self, name: str, version: Version) -> Path:
+        """The hashed pin of one version of an installer."""
         return self.installers / f"{name}-{version}.txt"
 
     # What the tool makes.
 
     def release_build(self, release: Release) -> Path:
+        """The folder of what the tool makes on its way to a release."""
         return self.build / str(release.upstream)
 
     def lock(self, release: Release) -> Path:
+        """The file that who works on a release holds a lock on."""
         return self.release_build(release) / "lock"
 
     def receipt(self, release: Release, step: str) -> Path:
+        """The receipt of a step of a release."""
         return self.release_build(release) / "receipts" / f"{step}.json"
 
     def logs(self, release: Release) -> Path:
+        """The folder of logs of a release."""
         return self.release_build(release) / "logs"
 
     def release_dist(self, release: Release) -> Path:
+        """The folder of the products of a release."""
         return self.dist / str(release.upstream)
 
     def wheelhouse(self, release: Release) -> Path:
+        """The folder of the wheels that the index needs beside the patched ones."""
         return self.release_dist(release) / "wheelhouse"
 
     def environments(self, release: Release) -> Path:
+        """The folder in which environments of a release are made."""
         return self.release_build(release) / "environments"
 
     def proof_outcomes(self, release: Release) -> Path:
+        """The folder of what proofs of a release gave, by proof and side."""
         return self.release_build(release) / "proofs"
 
     def certificate(self, release: Release) -> Path:
+        """The certificate that the last run of a release wrote."""
         return self.release_dist(release) / f"certificate-{release.tag}.json"
 
     @property
     def store(self) -> Path:
+        """The folder of the local index's published files."""
         return self.index / "packages"
 
     def sharing(self, version: Version) -> Path:
+        """The mark that a release shares the local index."""
         return self.index / "releases" / str(version)
 
     def releases_sharing(self) -> tuple[Version, ...]:
+        """The upstream versions of all releases that share the local index."""
         return tuple(sorted(Version(path.name) for path in (self.index / "releases").glob("[0-9]*")))
 
     @property
     def htpasswd(self) -> Path:
+        """The users of the local index."""
         return self.index / "htpasswd"
 
     @property
     def upload_secret(self) -> Path:
+        """The password with which the tool publishes to the local index."""
         return self.index / "upload-password"
 
     # What engineers work in, and no tool may throw away.
@@ -133,10 +156,13 @@ class Workspace:
     # What may be shared between projects and thrown away at any time.
 
     def cached(self, sha256: str, filename: str) -> Path:
+        """A file of upstream in the cache, by its sha256."""
         return self.cache / "files" / sha256[:2] / sha256 / filename
 
     def cached_commits(self, key: str) -> Path:
+        """A source as a bare git repository in the cache."""
         return self.cache / "commits" / f"{key}.git"
 
     def cached_wheel(self, key: str) -> Path:
+        """The folder of a built wheel in the cache, by the digest of all that went into it."""
         return self.cache / "wheels" / key[:2] / key

@@ -219,6 +219,10 @@ compiled = true
 """
 
 
+KEPT = (".incoming", ".records", ".htpasswd.lock")
+"""What is hidden in an index and belongs there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One file that somebody put on the upstream index at some moment."""
@@ -614,9 +618,11 @@ class Project:
     def left_over(self) -> list[str]:
         """Temporaries of whatever was made here, on disk and in memory."""
         places = [self.root / "build", self.root / "dist", self.root / "constraints", self.root / "index"]
-        places += [memory_folder(self.dist), memory_folder(self.dist / "wheelhouse")]
-        found = [path for place in places for path in place.rglob(".*") if path.name not in (".incoming", ".records")]
+        found = [path for place in places for path in place.rglob(".*") if path.name not in KEPT]
         found += [*(self.store / ".incoming").glob("*")]
+        # Of what stands for these in memory nothing is left, not even the folder itself.
+        made_of = [self.dist, self.dist / "wheelhouse", self.root / "build", self.cache / "commits"]
+        found += [room for place in made_of if (room := memory_folder(place)) != place and room.exists()]
         # An environment inside a temporary has hidden files of its own; naming the outermost is enough.
         return sorted({str(path) for path in found if not any(parent in found for parent in path.parents)})
 

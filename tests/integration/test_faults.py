@@ -229,11 +229,11 @@ def test_a_password_whose_making_was_killed_is_not_left_lying_about(tmp_path: Pa
     htpasswd, secret = tmp_path / "htpasswd", tmp_path / "secret"
     done = subprocess.run([sys.executable, "-c", LOGGING_IN, htpasswd, secret], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert len([*tmp_path.iterdir()]) == 1
+    assert len([*tmp_path.glob(".secret.tmp-*")]) == 1
 
     ensure_credentials(htpasswd, secret)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"htpasswd", "secret"}
+    assert {path.name for path in tmp_path.iterdir()} == {"htpasswd", "secret", ".htpasswd.lock"}
 
 
 def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: list[Process]) -> None:

@@ -16,7 +16,7 @@ from index_fixtures import IndexFolder, make_wheel, multipart, pip_download, pos
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.auth.credentials import Credentials, ensure_credentials
-from astronomer_certified.index.http.server import Server, serve_forever
+from astronomer_certified.index.http.server import Server, listen
 from astronomer_certified.index.publish import PublishedFile, publish
 
 # --- publishing ---
@@ -372,7 +372,7 @@ def test_a_taken_port_is_one_clear_error(index_folder: IndexFolder, index: Serve
     port = int(index.url.rstrip("/").rsplit(":", 1)[1])
 
     with pytest.raises(PublishError, match=f"cannot listen on 127.0.0.1 port {port}"):
-        serve_forever(Server(index_folder.store, port=port), ready=lambda server: None)
+        listen("127.0.0.1", port)
 
 
 def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from pypi_simple import PyPISimple
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials
 from astronomer_certified.index.http.options import Options
-from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.http.server import Server, listen
 
 CERTIFIED = [sys.executable, "-m", "astronomer_certified.commands.main"]
 
@@ -325,8 +325,9 @@ def test_below_a_path_everything_works_with_and_without_it_in_the_request(
     public = f"http://127.0.0.1:{port}/team/index/"
     options = Options(public_url=public)
     with Server(
-        index_folder.store, port=port, credentials=index_folder.htpasswd, fallback=False, options=options
-    ) as index:
+        index_folder.store, listening=listen("127.0.0.1", port), credentials=index_folder.htpasswd, fallback=False,
+        options=options,
+    ) as index:  # fmt: skip
         assert index.simple_url == f"{public}simple/"
         assert post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes()).ok
         assert pip_download(index.simple_url, "tiny", tmp_path / "got").returncode == 0

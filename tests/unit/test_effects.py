@@ -187,11 +187,17 @@ def test_sweep_takes_temporaries_only(tmp_path: Path) -> None:
     disk.sweep(tmp_path / "not there")
 
 
-def test_a_folder_in_memory_is_used_only_when_it_is_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = tmp_path / "memory"
-    memory.mkdir()
-    monkeypatch.setattr(disk, "_MEMORY", memory)
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is taken for the machine's shared memory."""
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    monkeypatch.setattr(disk, "_MEMORY", folder)
     monkeypatch.setattr(disk, "_MEMORY_NEEDED", 0)
+    return folder
+
+
+def test_a_folder_in_memory_is_used_only_when_it_is_our_own(tmp_path: Path, memory: Path) -> None:
     ours = disk.memory_folder(tmp_path / "build")
     assert ours.parent == memory
     assert ours != disk.memory_folder(tmp_path / "another")
@@ -202,11 +208,58 @@ def test_a_folder_in_memory_is_used_only_when_it_is_our_own(tmp_path: Path, monk
     assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
 
 
+def test_a_folder_in_memory_that_somebody_else_made_meanwhile_is_refused(tmp_path: Path, memory: Path) -> None:
+    ours = disk.memory_folder(tmp_path / "build")
+    ours.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match=str(ours)), disk.scratch_folder(ours, "work"):
+        pass
+    assert sorted(tmp_path.iterdir()) == [memory]
+
+
 def test_without_room_in_memory_the_disk_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "_MEMORY_NEEDED", 2**80)
     assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
     monkeypatch.setattr(disk, "_MEMORY", tmp_path / "not there")
     assert disk.memory_folder(tmp_path / "build") == tmp_path / "build"
+
+
+def test_nothing_is_left_in_memory_once_nobody_works_there(tmp_path: Path, memory: Path) -> None:
+    room = disk.memory_folder(tmp_path / "build")
+    with disk.scratch_folder(room, "first"):
+        assert room.stat().st_mode & 0o777 == 0o700
+        with disk.scratch_folder(room, "second") as second:
+            write_tree(second, {"deep/file": "x"})
+        assert room.is_dir()
+    assert list(memory.iterdir()) == []
+
+
+SCRATCH = """
+import sys
+from pathlib import Path
+from astronomer_certified.effects import disk
+disk._MEMORY = Path(sys.argv[1]).parent
+for number in range(500):
+    with disk.scratch_folder(Path(sys.argv[1]), "work") as folder:
+        (folder / "file").write_bytes(b"x")
+"""
+
+
+def test_several_who_come_and_go_in_memory_do_not_take_each_others_room_away(tmp_path: Path, memory: Path) -> None:
+    room = disk.memory_folder(tmp_path / "build")
+    words = [sys.executable, "-c", SCRATCH, str(room)]
+    several = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[1] for process in several] == [""] * 4
+    assert [process.returncode for process in several] == [0] * 4
+    assert list(memory.iterdir()) == []
+
+
+def test_what_a_killed_run_left_in_memory_is_swept_and_its_room_with_it(tmp_path: Path, memory: Path) -> None:
+    room = disk.memory_folder(tmp_path / "build")
+    write_tree(room, {".work.tmp-1/half": "", ".other.tmp-1/half": ""})
+    disk.sweep(tmp_path / "build", "work")
+    assert tree(memory).keys() == {f"{room.name}/.other.tmp-1/half"}
+    disk.sweep(tmp_path / "build")
+    assert list(memory.iterdir()) == []
 
 
 # --- locks

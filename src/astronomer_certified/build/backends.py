@@ -55,7 +55,7 @@ def _ask_for_nothing(environment: Path) -> None:
     """setuptools of a build environment fetch nothing."""
     for package in environment.glob("lib/python*/site-packages/setuptools"):
         if _ASKS_FOR_NOTHING not in (package / "build_meta.py").read_text(encoding="utf-8"):
-            (package.parent / "sitecustomize.py").write_text(_ASK_FOR_NOTHING)
+            (package.parent / "sitecustomize.py").write_text(_ASK_FOR_NOTHING, encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def build_wheel_in(environment: Path, source: Path, epoch: int, places: Places, 
     home = scratch / "home"
     home.mkdir()
     if _stores(environment):
-        (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG)
+        (home / ".pydistutils.cfg").write_text(_DISTUTILS_CONFIG, encoding="utf-8")
     _ask_for_nothing(environment)
     out = scratch / "out"
     out.mkdir()
@@ -119,7 +119,7 @@ def build_wheel_in(environment: Path, source: Path, epoch: int, places: Places, 
         return out / hooks.build_wheel(str(out))
     except (BackendUnavailable, HookMissing, UnsupportedOperation, CommandFailed) as err:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(output))
+        log.write_text("".join(output), encoding="utf-8")
         raise BuildError(
             f"the build backend of {source.name} failed",
             details=["".join(output).strip()[-2500:]],

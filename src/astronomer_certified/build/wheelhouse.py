@@ -217,7 +217,7 @@ class _Builds:
                 ) from err
             with atomic_folder(place) as beside:
                 shutil.copyfile(wheel, beside / wheel.name)
-                (beside / "sha256.json").write_text(json.dumps({wheel.name: sha256_of(wheel)}))
+                (beside / "sha256.json").write_text(json.dumps({wheel.name: sha256_of(wheel)}), encoding="utf-8")
         return place / wheel.name
 
     def _built(self, job: _Job, source: UpstreamFile, interpreter: Interpreter, own: Path) -> Path:

@@ -185,5 +185,5 @@ def _health(settings: Mapping[str, str], place: Installed) -> str:
             if status != "healthy":
                 raise CommandFailed(f"/health says that the metadatabase is {status!r}")
             return f"metadatabase {status}"
-    tail = log.read_text(errors="replace").splitlines()[-15:]
+    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
     raise CommandFailed("the webserver did not answer /health", details=tail, hint=f"the whole output is in {log}")

@@ -124,7 +124,7 @@ def _install(installation: Installation, environment: Path, place: Installed) ->
     run(words, cwd=place.home, env=place.env, timeout=_INSTALL_TIMEOUT, log=log)
     if not installation.reports:
         return "installed; this pip cannot say which archives it used"
-    installed = json.loads(report.read_text())["install"]
+    installed = json.loads(report.read_text(encoding="utf-8"))["install"]
     _refuse_strangers(installed, installation.allowed)
     return f"{len(installed)} packages, every sha256 known"
 

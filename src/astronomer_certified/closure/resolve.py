@@ -43,7 +43,7 @@ def resolve(
     Raises `ResolutionError` with uv's reasoning, or `UpstreamError`.
     """
     with scratch_folder(scratch, f"resolve-{interpreter.python}") as folder:
-        (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python))
+        (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python), encoding="utf-8")
         common: list[str | Path] = ["--quiet", "--project", folder, "--python", interpreter.executable]
         try:
             uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
@@ -255,8 +255,8 @@ def lock_requirements(
     if not requirements:
         return ""
     with scratch_folder(scratch, "lock") as folder:
-        (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements))
-        (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints))
+        (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+        (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         words: list[str | Path] = [
             uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",

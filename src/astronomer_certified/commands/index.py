@@ -84,11 +84,13 @@ def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser
 
 
 def serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """What one may say of a server: for `certified index serve`, and for `certified serve`, which is the same."""
     parser.set_defaults(act=_serve)
     add = parser.add_argument
     add("--index", type=Path, metavar="DIR", help="the index (default: the project's, or CERTIFIED_INDEX_DIR)")
     add("--host", default=DEFAULT_HOST)
     add("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+    add("--unix-socket", type=Path, metavar="PATH", help="answer there, for a web server in front; not on a port")
     add("--workers", type=int, default=1, help="processes that answer (default: 1)")
     add(
         "--fallback",
@@ -101,6 +103,7 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
     add("--protect", metavar="NAME", action="append", default=[], help="never from upstream; like 'acme-*', too")
     text = "the index as clients see it; its path is the sub-path behind a proxy"
     add("--public-url", type=arguments.address, metavar="URL", help=text)
+    add("--private", action="store_true", help="reading needs a login as well")
     add("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
     add("--accel", metavar="PREFIX", help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name")
     add("--max-upload", type=arguments.size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
@@ -149,11 +152,10 @@ def _store(args: argparse.Namespace) -> Store:
 
 
 def _serve(args: argparse.Namespace, progress: Quiet) -> int:
-    from astronomer_certified.index.api.fallback import Mode, patterns
+    from astronomer_certified.index.api.fallback import Mode
     from astronomer_certified.index.auth.credentials import ensure_credentials, user_names
-    from astronomer_certified.index.http.options import Options
-    from astronomer_certified.index.http.server import PROTECTED
-    from astronomer_certified.index.http.workers import Setup, supervise
+    from astronomer_certified.index.http.options import PROTECTED, Options, Setup
+    from astronomer_certified.index.http.workers import Place, supervise
     from astronomer_certified.source.index_client import shown_url
 
     folder = _folder(args)
@@ -171,22 +173,19 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         max_upload=args.max_upload,
         access_log=args.access_log.absolute() if args.access_log else None,
         trusted_proxy=args.trusted_proxy,
+        private=args.private,
     )
     fallback: bool | str = False if args.fallback == "none" else args.upstream or shown_url()
-    setup = Setup(
-        store=folder / "packages",
-        credentials=folder / "htpasswd",
-        fallback=fallback,
-        protected=patterns([*PROTECTED, *args.protect]),
-        options=options,
-    )
+    setup = Setup.of(folder / "packages", folder / "htpasswd", fallback, [*PROTECTED, *args.protect], options)
+    place = Place(host=args.host, port=args.port, unix=args.unix_socket.absolute() if args.unix_socket else None)
 
     def ready(url: str, findings: tuple[Finding, ...]) -> None:
         for finding in findings:
             print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
-        print(f"serving {setup.store} at {url}simple/; uploads need a user in {setup.credentials}", flush=True)
+        where = f"{url}simple/" + (f" on {place.unix}" if place.unix else "")
+        print(f"serving {setup.store} at {where}; uploads need a user in {setup.credentials}", flush=True)
 
-    supervise(setup, host=args.host, port=args.port, workers=args.workers, ready=ready)
+    supervise(setup, place, workers=args.workers, ready=ready)
     return 0
 
 
@@ -364,7 +363,7 @@ def _revoke(args: argparse.Namespace, progress: Quiet) -> int:
 def _export(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.api.fallback import patterns
     from astronomer_certified.index.copies import export
-    from astronomer_certified.index.http.server import PROTECTED
+    from astronomer_certified.index.http.options import PROTECTED
 
     serving = export.Serving(
         listen=args.listen,

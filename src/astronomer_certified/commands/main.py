@@ -1,7 +1,7 @@
 """The `certified` command: argv -> one operation -> what it made. The only place with exit codes.
 
 stdout carries the product (a table, a path, or JSON), stderr progress and errors. 0: done; 1: a clear refusal;
-2: wrong usage; 3: a bug of the tool; 130: interrupted.
+2: wrong usage; 3: a bug of the tool; 130: interrupted; 141: whoever reads stdout has enough, as `head` has (SIGPIPE).
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import CertifiedError, UsageError
 from astronomer_certified.steps.progress import watcher
 
-from . import index, patch, questions, release
+from . import index, patch, questions, release, streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status."""
+    streams.prepare()
+    try:
+        status = _status(argv)
+    except SystemExit:  # argparse has shown a help, or what is wrong with the words
+        if (refused := streams.refusal()) is None:
+            raise
+        return _refused(refused)
+    refused = streams.refusal()
+    return _refused(refused) if refused is not None and status == 0 else status
+
+
+def _status(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     progress = watcher(quiet=getattr(args, "quiet", False))
     try:
@@ -30,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = args.act(args, progress)
     except (CertifiedError, OSError) as err:
         progress.close()
-        error = as_workspace_error(err) if isinstance(err, OSError) else err
-        print(f"certified: {error}", file=sys.stderr)
-        return 2 if isinstance(err, UsageError) else 1
+        return _refused(err)
     except KeyboardInterrupt:
         progress.close()
         print("certified: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
@@ -44,13 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _refused(err: CertifiedError | OSError) -> int:
+    """The status after the message; 141, and no word, when nobody reads stdout any more."""
+    if isinstance(err, BrokenPipeError) and err is streams.refusal():
+        return 141
+    print(f"certified: {as_workspace_error(err) if isinstance(err, OSError) else err}", file=sys.stderr)
+    return 2 if isinstance(err, UsageError) else 1
+
+
 def _bug() -> int:
     """Not raised on purpose: the traceback goes to a file that can be sent to us."""
     import tempfile
     import traceback
 
     handle, name = tempfile.mkstemp(prefix="certified-", suffix=".log")
-    with os.fdopen(handle, "w") as log:
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"argv: {sys.argv}\npython: {sys.version}\n\n{traceback.format_exc()}")
     traceback.print_exc()
     print(f"certified: this is a bug of the tool, not of your input; please report it with {name}", file=sys.stderr)

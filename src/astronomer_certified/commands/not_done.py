@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from astronomer_certified.artifacts import NotDone, Python
 
+# So many things of one reason are named one by one; more are counted.
 _NAMED = 3
-"""So many things of one reason are named one by one; more are counted."""
 
 
 def told(items: Sequence[NotDone]) -> str:

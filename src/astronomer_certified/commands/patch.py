@@ -37,7 +37,7 @@ def add_to(verbs: Verbs) -> None:
 
     def verb(among: Verbs, name: str, act: Act, text: str) -> argparse.ArgumentParser:
         own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
-        own.set_defaults(act=lambda args, progress: _until_nobody_reads(act, args, progress))
+        own.set_defaults(act=lambda args, progress: act(args, progress, arguments.workspace(args)))
         return own
 
     own = verb(verbs, "bump", _bump, "Raise the revision of a release, and open the entry in its changelog.")
@@ -86,18 +86,6 @@ def add_to(verbs: Verbs) -> None:
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
     own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def _until_nobody_reads(act: Act, args: argparse.Namespace, progress: Quiet) -> int:
-    """The exit status; 141, and no word, when whoever read the output has enough, as `head` has (SIGPIPE)."""
-    try:
-        status = act(args, progress, arguments.workspace(args))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is left in the buffer has nowhere to go, when Python flushes it at the end.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  open until the process ends
-        return 141
-    return status
 
 
 def _bump(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:

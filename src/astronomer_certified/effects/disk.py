@@ -153,15 +153,38 @@ def _take_the_place(target: Path, beside: Path) -> None:
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A folder of its own below `parent`, removed at the end whatever happens."""
-    # Nobody else may write in a folder that stands in shared memory.
-    parent.mkdir(parents=True, exist_ok=True, mode=0o700 if parent.parent == _MEMORY else 0o777)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}{_TMP_MARK}"))
+    """A folder of its own below `parent`, removed at the end whatever happens; in memory with `parent`, once empty."""
+    folder = _made_below(parent, f".{name}{_TMP_MARK}")
     try:
         with naming(folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if parent.parent == _MEMORY:
+            with contextlib.suppress(OSError):  # it is not empty: somebody else works in it
+                parent.rmdir()
+
+
+def _made_below(parent: Path, prefix: str) -> Path:
+    """A fresh folder below `parent`, which is made when it is not there."""
+    if parent.parent != _MEMORY:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    while True:
+        _make_our_own(parent)
+        # Whoever leaves the room last takes it away, at any moment: then it is made anew.
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+
+
+def _make_our_own(folder: Path) -> None:
+    """A folder in shared memory is there in which nobody else may write; one of somebody else's is refused."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            if not _own(folder.lstat()):
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), os.fspath(folder)) from None
 
 
 def memory_folder(folder: Path) -> Path:
@@ -180,16 +203,19 @@ def memory_folder(folder: Path) -> Path:
 
 
 def _stand_in(folder: Path) -> Path:
-    name = hashlib.sha256(os.fspath(folder.absolute()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     return _MEMORY / f"astronomer-certified-{os.getuid()}-{name}"
 
 
 def _is_ours(folder: Path) -> bool:
     """Anybody may make a folder of that name in shared memory; only one of our own is used."""
     try:
-        there = folder.lstat()
+        return _own(folder.lstat())
     except FileNotFoundError:
         return False
+
+
+def _own(there: os.stat_result) -> bool:
     return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
 
 
@@ -215,7 +241,7 @@ def lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
     When somebody else holds it, `on_wait` gets the holder's process id as text, once, and the call blocks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as stream:
+    with path.open("a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:

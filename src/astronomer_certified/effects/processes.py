@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if log else subprocess.PIPE,
-            text=True,
+            encoding="utf-8",  # clean_environment asks for it
             errors="replace",
             timeout=timeout,
             check=False,
@@ -92,7 +92,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
             f"{Path(words[0]).name} did not end within {timeout:g} s", details=[" ".join(words)]
         ) from err
     if log:
-        write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode())
+        write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode(errors="surrogateescape"))
     if check and completed.returncode != 0:
         printed = (completed.stdout or "") + (completed.stderr or "")
         raise CommandFailed(

@@ -25,16 +25,16 @@ from astronomer_certified.index.store import validation
 if TYPE_CHECKING:
     import requests
 
+# Seconds to connect, and between two packets.
 _TIMEOUT = (10, 60)
-"""Seconds to connect, and between two packets."""
 
+# What an index says of a project that it does not have; a redirect leads to its fallback.
 _NOT_HERE = (301, 302, 303, 307, 308, 404)
-"""What an index says of a project that it does not have; a redirect leads to its fallback."""
 
+# What a person may have exported for uploads of their own; certificates stay.
 _TWINE_OWN = frozenset(
     f"TWINE_{key}" for key in ("USERNAME", "PASSWORD", "REPOSITORY", "REPOSITORY_URL", "NON_INTERACTIVE")
 )
-"""What a person may have exported for uploads of their own; certificates stay."""
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -43,17 +43,23 @@ class Finished(Protocol):
     """What `run` must return, whatever the status: subprocess.CompletedProcess[str] is one."""
 
     @property
-    def returncode(self) -> int: ...
+    def returncode(self) -> int:
+        """The exit status."""
+
     @property
-    def stdout(self) -> str: ...
+    def stdout(self) -> str:
+        """What it printed."""
+
     @property
-    def stderr(self) -> str: ...
+    def stderr(self) -> str:
+        """What it said of its work."""
 
 
 class Run(Protocol):
     """How twine is started: with exactly this environment, output captured; the status is ours to judge."""
 
-    def __call__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> Finished: ...
+    def __call__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> Finished:
+        """The finished process, whatever its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ from astronomer_certified.effects.disk import atomic_folder
 from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.errors import SeriesError
 
+# The folder in a patch folder that is there while its series is replaced, and after that was killed.
 BACKUP = ".before-export"
-"""The folder in a patch folder that is there while its series is replaced, and after that was killed."""
 
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
+# The id of a vulnerability, as in any text.
 CVE = re.compile(r"CVE-\d{4}-\d{4,}")
-"""The id of a vulnerability, as in any text."""
 # Of several values in one field, which may be folded.
 _SEPARATOR = re.compile(r"[,\s]+")
 _FIELD = re.compile(r"([!-9;-~]+):(.*)")

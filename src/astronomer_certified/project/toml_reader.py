@@ -58,6 +58,7 @@ class Problems:
         return 1
 
     def add(self, key: str, message: str) -> None:
+        """One more problem, of that key."""
         self._found.append((self.line(key), f"{key or 'file'}: {message}"))
 
     def finish(self) -> None:
@@ -82,9 +83,11 @@ class Table:
         self.problems = problems
 
     def key(self, name: str) -> str:
+        """The full name of a key of this table, with dots."""
         return f"{self._prefix}.{name}" if self._prefix else name
 
     def problem(self, name: str, message: str) -> None:
+        """One more problem, of a key of this table."""
         self.problems.add(self.key(name), message)
 
     def get(self, name: str, parse: Callable[[Any], T], *, default: T, optional: bool = False) -> T:
@@ -144,10 +147,6 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The keys that are there, known or not."""
         return tuple(self._values)
-
-    def has(self, name: str) -> bool:
-        """Whether the key is there, known or not."""
-        return name in self._values
 
     def close(self) -> None:
         """Keys that nobody asked for are problems, with the nearest key that is known."""

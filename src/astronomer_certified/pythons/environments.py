@@ -87,7 +87,7 @@ def _settings() -> Iterator[dict[str, str]]:
     # In a file that only we can read, not in argv: an index's address may hold a password. Many mirrors do not say how
     # long a file may be kept; uv would fetch each sdist anew, and ask it for its metadata anew, in every resolution.
     # A file never changes under its address, here or anywhere. TOML's basic strings are JSON's.
-    with tempfile.NamedTemporaryFile("w", prefix="certified-uv-", suffix=".toml") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="certified-uv-", suffix=".toml") as file:
         file.write(
             f"[[index]]\nurl = {json.dumps(index_url())}\ndefault = true\n"
             'cache-control = { files = "max-age=31536000, immutable" }\n'

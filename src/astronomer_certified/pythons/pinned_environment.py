@@ -58,5 +58,5 @@ def install(environment: Path, interpreter: Interpreter, contents: Contents) -> 
         else:
             lines.append(" ".join((f"{pin.name}=={pin.version}", *(f"--hash=sha256:{h}" for h in sorted(pin.sha256)))))
     requirements = environment / "requirements.txt"
-    requirements.write_text("".join(f"{line}\n" for line in lines))
+    requirements.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     environments.install(environment, [requirements, *contents.also], wheels=ours)

@@ -17,7 +17,7 @@ from astronomer_certified.closure import constraints
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import CertifiedError, ManifestError
 from astronomer_certified.project import manifest
-from astronomer_certified.steps.progress import Heard, Quiet
+from astronomer_certified.steps.progress import Quiet, Recorder
 from astronomer_certified.steps.receipts import Receipt
 from astronomer_certified.steps.runner import Step, Watcher, perform
 from astronomer_certified.workspace import Workspace
@@ -122,11 +122,11 @@ class Factory:
         """What became of every release. Several are done at once; one that fails does not keep others from going on."""
 
         def one(version: Version) -> Outcome:
-            heard = Heard(self.watcher, str(version))
+            recorder = Recorder(self.watcher, str(version))
             try:
-                summary = operation(replace(self, jobs=1, watcher=heard), version)
+                summary = operation(replace(self, jobs=1, watcher=recorder), version)
             except (CertifiedError, OSError) as err:
-                timings = _timings(heard.steps, heard.seconds, heard.first_failed)
+                timings = _timings(recorder.steps, recorder.seconds, recorder.first_failed)
                 return Outcome(version=str(version), timings=timings, error=err)
             return Outcome(version=str(version), timings=summary.timings, not_done=summary.not_done)
 

@@ -5,7 +5,6 @@ Every byte is checked against the repository's sha256 before anybody reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from astronomer_certified.artifacts import PinnedFile, UpstreamFile
@@ -18,14 +17,8 @@ from .index_client import INDEX_VARIABLE, TIMEOUT, answering, files, shown_url
 _ATTEMPTS = 4
 _BLOCK = 256 * 1024
 
-Progress = Callable[[int, int | None], None]
 
-
-def _silent(done: int, total: int | None) -> None:
-    """The progress of who does not care."""
-
-
-def fetch(pinned: PinnedFile, workspace: Workspace, progress: Progress = _silent) -> UpstreamFile:
+def fetch(pinned: PinnedFile, workspace: Workspace) -> UpstreamFile:
     """The pinned file, from the cache or the network. Two at once share one download.
 
     A download that was torn goes on where it stopped. Raises `DigestMismatch` with both hashes, `UpstreamError`.
@@ -38,11 +31,11 @@ def fetch(pinned: PinnedFile, workspace: Workspace, progress: Progress = _silent
             if sha256_of(target) == pinned.sha256:
                 return UpstreamFile(pinned=pinned, path=target)
             target.unlink()  # bit rot in the cache: the name promises another content
-        _download(pinned, target, progress)
+        _download(pinned, target)
     return UpstreamFile(pinned=pinned, path=target)
 
 
-def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
+def _download(pinned: PinnedFile, target: Path) -> None:
     listed = [file for file in files(pinned.project) if file.filename == pinned.filename]
     if not listed:
         raise UpstreamError(
@@ -54,25 +47,25 @@ def _download(pinned: PinnedFile, target: Path, progress: Progress) -> None:
         raise _mismatch(pinned, str(listed[0].sha256), "the index lists it with")
     part = target.with_name(target.name + ".part")
     left_over = part.exists()
-    actual = _fetch_whole(listed[0].url, part, progress)
+    actual = _fetch_whole(listed[0].url, part)
     if actual != pinned.sha256 and left_over:
         # A killed run, or a power cut, may leave something else than the beginning of this file.
         part.unlink()
-        actual = _fetch_whole(listed[0].url, part, progress)
+        actual = _fetch_whole(listed[0].url, part)
     if actual != pinned.sha256:
         part.unlink()
         raise _mismatch(pinned, actual, "downloaded")
     put(part, target)
 
 
-def _fetch_whole(url: str, part: Path, progress: Progress) -> str:
+def _fetch_whole(url: str, part: Path) -> str:
     """sha256 of `part`, which is as long as `url` when this returns. Goes on after a tear, a few times."""
     import requests
 
     with answering():
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                _fetch_rest(url, part, progress)
+                _fetch_rest(url, part)
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == _ATTEMPTS:
@@ -80,7 +73,7 @@ def _fetch_whole(url: str, part: Path, progress: Progress) -> str:
     return sha256_of(part)
 
 
-def _fetch_rest(url: str, part: Path, progress: Progress) -> None:
+def _fetch_rest(url: str, part: Path) -> None:
     """Appends to `part` what is still missing of `url`; starts again where the server knows no ranges (RFC 9110)."""
     import requests
 
@@ -100,7 +93,6 @@ def _fetch_rest(url: str, part: Path, progress: Progress) -> None:
             for block in response.iter_content(_BLOCK):
                 stream.write(block)
                 done += len(block)
-                progress(done, total)
         if total is not None and done < total:
             raise requests.ConnectionError(f"torn after {done} of {total} bytes")
 

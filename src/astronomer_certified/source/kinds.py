@@ -57,5 +57,5 @@ class PublishedWheel:
 
 _KINDS: tuple[SourceKind, ...] = (Sdist(), PublishedWheel())
 
+# By the word that a manifest has for each. Where an upstream version has several, the first is the better source.
 KINDS: Mapping[str, SourceKind] = {kind.name: kind for kind in _KINDS}
-"""By the word that a manifest has for each. Where an upstream version has several, the first is the better source."""

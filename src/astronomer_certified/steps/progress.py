@@ -39,7 +39,7 @@ class Quiet:
         """Nothing more will come."""
 
 
-class Named(Quiet):
+class Prefixed(Quiet):
     """Passes everything on under a name: of one release among several."""
 
     def __init__(self, watcher: Watcher, name: str) -> None:
@@ -47,23 +47,28 @@ class Named(Quiet):
         self._name = name
 
     def started(self, name: str, why: str) -> None:
+        """Passed on."""
         self._watcher.started(f"{self._name} {name}", why)
 
     def progress(self, name: str, detail: str) -> None:
+        """Passed on."""
         self._watcher.progress(f"{self._name} {name}", detail)
 
     def finished(self, name: str, seconds: float, note: str) -> None:
+        """Passed on."""
         self._watcher.finished(f"{self._name} {name}", seconds, note)
 
     def up_to_date(self, name: str) -> None:
+        """Passed on."""
         self._watcher.up_to_date(f"{self._name} {name}")
 
     def failed(self, name: str, error: BaseException) -> None:
+        """Passed on."""
         self._watcher.failed(f"{self._name} {name}", error)
 
 
-class Heard(Named):
-    """As `Named`, and remembers what it heard.
+class Recorder(Prefixed):
+    """As `Prefixed`, and remembers what it was told.
 
     `steps` are those that were planned, by name; `seconds` what each took, None when there was nothing to do.
     """
@@ -75,17 +80,21 @@ class Heard(Named):
         self.first_failed: str | None = None
 
     def planned(self, steps: Sequence[Step]) -> None:
+        """The steps are remembered."""
         self.steps = {step.name: step for step in steps}
 
     def finished(self, name: str, seconds: float, note: str) -> None:
+        """Passed on, and its seconds remembered."""
         super().finished(name, seconds, note)
         self.seconds[name] = seconds
 
     def up_to_date(self, name: str) -> None:
+        """Passed on, and remembered as done before."""
         super().up_to_date(name)
         self.seconds[name] = None
 
     def failed(self, name: str, error: BaseException) -> None:
+        """Passed on; the first is remembered."""
         super().failed(name, error)
         self.first_failed = self.first_failed or name
 
@@ -105,24 +114,30 @@ class Lines(Quiet):
             print(f"[{time.monotonic() - self._start:6.1f}s] {text}", file=self._stream, flush=True)
 
     def started(self, name: str, why: str) -> None:
+        """A line with the reason."""
         self._done += 1
         self._line(f"{name}: {why}")
 
     def progress(self, name: str, detail: str) -> None:
+        """A line with the detail."""
         self._line(f"{name}: {detail}")
 
     def finished(self, name: str, seconds: float, note: str) -> None:
+        """A line with seconds and note."""
         self._line(f"{name}: done in {seconds:.1f} s{f' - {note}' if note else ''}")
 
     def up_to_date(self, name: str) -> None:
+        """Counted, for the last line."""
         self._fresh += 1
 
     def close(self) -> None:
+        """One last line, when there was nothing to do."""
         if self._fresh and not self._done:
             print(f"up to date: none of {self._fresh} steps had anything to do", file=self._stream, flush=True)
         self._fresh = 0
 
     def failed(self, name: str, error: BaseException) -> None:
+        """A line with the first line of the error."""
         self._line(f"{name}: failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
 
@@ -139,7 +154,8 @@ class Live(Lines):
 
         with self._lock:
             if self._status is None:
-                self._status = Console(stderr=True).status("")
+                dots = (sys.stderr.encoding or "").lower().startswith("utf")
+                self._status = Console(stderr=True).status("", spinner="dots" if dots else "line")
                 self._status.start()
             self._status.update(" | ".join(f"{name} {detail}".strip() for name, detail in self._running.items()))
 
@@ -152,25 +168,30 @@ class Live(Lines):
                 print(shown, file=self._stream, flush=True)
 
     def started(self, name: str, why: str) -> None:
+        """A line, and it is among what runs now."""
         super().started(name, why)
         self._running[name] = ""
         self._show()
 
     def progress(self, name: str, detail: str) -> None:
+        """Shown beside its name."""
         self._running[name] = detail
         self._show()
 
     def finished(self, name: str, seconds: float, note: str) -> None:
+        """A line, and it runs no more."""
         super().finished(name, seconds, note)
         self._running.pop(name, None)
         self._show()
 
     def failed(self, name: str, error: BaseException) -> None:
+        """A line, and it runs no more."""
         super().failed(name, error)
         self._running.pop(name, None)
         self._show()
 
     def close(self) -> None:
+        """The last line is gone."""
         super().close()
         if self._status is not None:
             self._status.stop()

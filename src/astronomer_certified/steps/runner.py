@@ -45,17 +45,23 @@ class Step:
 class Watcher(Protocol):
     """Who is told how the work goes on. Called from several threads."""
 
-    def planned(self, steps: Sequence[Step]) -> None: ...
+    def planned(self, steps: Sequence[Step]) -> None:
+        """These steps will be done, or found up to date."""
 
-    def started(self, name: str, why: str) -> None: ...
+    def started(self, name: str, why: str) -> None:
+        """A step begins; `why` says why it is not up to date."""
 
-    def progress(self, name: str, detail: str) -> None: ...
+    def progress(self, name: str, detail: str) -> None:
+        """A step goes on."""
 
-    def finished(self, name: str, seconds: float, note: str) -> None: ...
+    def finished(self, name: str, seconds: float, note: str) -> None:
+        """A step is done, after so many seconds."""
 
-    def up_to_date(self, name: str) -> None: ...
+    def up_to_date(self, name: str) -> None:
+        """A step has nothing to do."""
 
-    def failed(self, name: str, error: BaseException) -> None: ...
+    def failed(self, name: str, error: BaseException) -> None:
+        """A step ended with an error."""
 
 
 def _one(step: Step, done: Done, watcher: Watcher) -> Receipt:

@@ -177,8 +177,8 @@ def _of_patches(
             yield "Improvements", f"Not carried any more: {slug.replace('-', ' ')}"
 
 
+# With what a sentence may begin in lower case.
 _NAMES = ("airflow_", "airflow.")
-"""With what a sentence may begin in lower case."""
 
 
 def _of_override(requirement: str, reason: str) -> str:

@@ -19,6 +19,7 @@ class Person:
 
     @property
     def line(self) -> bytes:
+        """The person as git writes one: name, address, seconds since 1970, UTC."""
         return f"{self.name} <{self.address}> {self.when} +0000".encode("utf-8", "surrogateescape")
 
 

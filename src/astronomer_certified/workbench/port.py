@@ -132,7 +132,9 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     if any(patch.slug == other.slug or patch.subject == other.subject for other in there):
         return report
     from_source, to_source = (sources.imported(workspace, item) for item in (origin.distribution, target))
-    with disk.scratch_folder(disk.memory_folder(workspace.root / "build"), "port") as scratch:
+    name = f"port-{report.target}"
+    disk.sweep(workspace.build, name)  # what a killed port left
+    with disk.scratch_folder(disk.memory_folder(workspace.build), name) as scratch:
         repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
         repository.create("port", bare=True)
         to = _Target(distribution=target, source=to_source, patches=there)
@@ -345,7 +347,7 @@ def _commit(repository: Repository) -> None:
         raise WorkspaceError(
             f"{folder} has conflict markers left", details=left, hint="resolve them, git add, then --continue"
         )
-    picked = (repository.git_folder / _PICKED).read_text().strip()
+    picked = (repository.git_folder / _PICKED).read_text(encoding="utf-8").strip()
     if not repository.git("diff", "--cached", "--name-only"):
         raise WorkspaceError(
             f"{folder}: after the resolution nothing of the patch is left",

@@ -155,6 +155,7 @@ class CommitTree:
         self._contents = repository.contents(entry.id for entry in present.values())
 
     def read(self, path: str) -> tuple[bytes, bool] | None:
+        """A wanted file of the commit; see `application.Tree`."""
         entry = self.entries.get(path)
         if entry is None:
             return None
@@ -162,4 +163,5 @@ class CommitTree:
         return self._contents.get(entry.id, b""), entry.mode == "100755"
 
     def below(self, path: str) -> Iterable[str]:
+        """The files of the commit below a folder."""
         return [name for name in self.entries if name.startswith(f"{path}/")]

@@ -32,6 +32,7 @@ class Source:
 
     @property
     def objects(self) -> Path:
+        """The folder of its objects, for repositories that borrow them."""
         return self.repository.git_folder / "objects"
 
 
@@ -52,8 +53,10 @@ def imported(workspace: Workspace, distribution: Distribution) -> Source:
 
 
 def _import(distribution: Distribution, archive: Path, folder: Path) -> str:
+    """The commit, now in `folder`. Only for who holds its lock: what a killed import left of it is gone."""
+    disk.sweep(folder.parent, folder.name)
     with (
-        disk.scratch_folder(disk.memory_folder(folder.parent), "source") as scratch,
+        disk.scratch_folder(disk.memory_folder(folder.parent), folder.name) as scratch,
         disk.atomic_folder(folder) as beside,
     ):
         tree = KINDS[distribution.kind].unpack(archive, scratch)

@@ -11,7 +11,7 @@ from astronomer_certified.errors import UsageError
 from astronomer_certified.index.api.fallback import Fallback, patterns
 from astronomer_certified.index.auth.tokens import Token
 from astronomer_certified.index.copies import nginx
-from astronomer_certified.index.http.server import Server
+from astronomer_certified.index.http.options import Options, Setup
 
 
 @pytest.mark.parametrize("written", ["Acme__*", "acme-*", "ACME.*", "acme-_.*"])
@@ -20,7 +20,7 @@ def test_a_protected_pattern_protects_however_its_separators_are_written(written
     kept = patterns([written])
 
     assert Fallback(protected=kept).is_protected(project)
-    assert Server(tmp_path, protected=[written])._resolved().is_protected(project)
+    assert Fallback(protected=Setup.of(tmp_path, None, False, [written], Options()).protected).is_protected(project)
     assert Token(name="a", user="b", projects=kept, expires=None, sha256="").covers(project)
     text = nginx.configuration(tmp_path, listen="80", upstream="http://127.0.0.1/", protected=[written])
     assert '"~^acme-.*$" 1;' in text

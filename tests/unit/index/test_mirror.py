@@ -17,7 +17,7 @@ from tiny_wheels import NAME, wheel, whole
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback, Mode
-from astronomer_certified.index.api.passthrough import Upstream
+from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.copies import mirror
@@ -114,13 +114,13 @@ def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path, kind: str, body
         with pytest.raises(PublishError, match=r"1 of what was asked of .* did not come"):
             list(mirror.mirror(here, url, [TINY]))
         with pytest.raises(UpstreamSilent):
-            Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
+            Passthrough(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
 
 
 def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
     here = Store.open(tmp_path / "here")
     with speaking(JSON, json.dumps(PAGE)) as url:
-        upstream = Upstream(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept")
+        upstream = Passthrough(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept")
         answers = [
             upstream.answer("/simple/tiny/", query, {"accept": accept})
             for query, accept in (("", "*/*"), (f"format={JSON}", "*/*"), ("", "image/png"))

@@ -15,7 +15,7 @@ from tiny_wheels import NAME, wheel, whole
 from astronomer_certified.index.api import notes, web_pages
 from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
 from astronomer_certified.index.api.site import Address
-from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.store.store import Store, Upload
 
 NOTE = Note(
@@ -81,7 +81,7 @@ def checked(page: bytes) -> str:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> tuple[Store, People]:
+def site(tmp_path: Path) -> tuple[Store, WebPages]:
     store = Store.open(tmp_path / "store")
     store.add(Upload(filename=NAME), io.BytesIO(wheel()))
     members = {
@@ -92,10 +92,10 @@ def site(tmp_path: Path) -> tuple[Store, People]:
         "astronomer_certified-2.1.0.post1.dist-info/RECORD": "",
     }
     store.add(Upload(filename="astronomer_certified-2.1.0.post1-py3-none-any.whl"), io.BytesIO(wheel(members)))
-    return store, People(store, Address(public_url="http://index.example/"))
+    return store, WebPages(store, Address(public_url="http://index.example/"))
 
 
-def test_a_release_shows_what_it_fixes_and_how_to_install_it(site: tuple[Store, People]) -> None:
+def test_a_release_shows_what_it_fixes_and_how_to_install_it(site: tuple[Store, WebPages]) -> None:
     store, pages = site
     notes.write(store, [NOTE])
 
@@ -112,7 +112,7 @@ def test_a_release_shows_what_it_fixes_and_how_to_install_it(site: tuple[Store, 
     assert "No certificate" in text
 
 
-def test_a_release_says_what_it_does_not_fix(site: tuple[Store, People]) -> None:
+def test_a_release_says_what_it_does_not_fix(site: tuple[Store, WebPages]) -> None:
     store, pages = site
     notes.write(store, [NOTE])
 
@@ -128,7 +128,7 @@ def test_a_release_says_what_it_does_not_fix(site: tuple[Store, People]) -> None
     assert "CVE-2020-17526" not in text, "concerns no release that is here"
 
 
-def test_notes_of_an_older_tool_are_read(site: tuple[Store, People]) -> None:
+def test_notes_of_an_older_tool_are_read(site: tuple[Store, WebPages]) -> None:
     store, _ = site
     notes.write(store, [NOTE])
     path = store.records / "notes.json"
@@ -140,7 +140,7 @@ def test_notes_of_an_older_tool_are_read(site: tuple[Store, People]) -> None:
     assert notes.read(store)["2.1.0.post1"].vulnerabilities == ()
 
 
-def test_without_notes_a_page_shows_what_the_files_say(site: tuple[Store, People]) -> None:
+def test_without_notes_a_page_shows_what_the_files_say(site: tuple[Store, WebPages]) -> None:
     store, pages = site
     name = NormalizedName("tiny")
 
@@ -155,7 +155,7 @@ def test_without_notes_a_page_shows_what_the_files_say(site: tuple[Store, People
     assert "../../packages/tiny-1.0-py3-none-any.whl" in text
 
 
-def test_only_what_is_final_and_not_yanked_is_recommended(site: tuple[Store, People]) -> None:
+def test_only_what_is_final_and_not_yanked_is_recommended(site: tuple[Store, WebPages]) -> None:
     store, pages = site
     name = NormalizedName("tiny")
 
@@ -182,7 +182,7 @@ def test_only_what_is_final_and_not_yanked_is_recommended(site: tuple[Store, Peo
     assert "pip install" not in shown()
 
 
-def test_a_yank_stands_below_the_name_of_what_is_yanked(site: tuple[Store, People]) -> None:
+def test_a_yank_stands_below_the_name_of_what_is_yanked(site: tuple[Store, WebPages]) -> None:
     store, pages = site
     notes.write(store, [NOTE])
     name = NormalizedName("astronomer-certified")
@@ -200,7 +200,7 @@ def test_what_a_field_is_for_can_be_read() -> None:
     assert "input,button{font:inherit;padding:.4rem .6rem;color:inherit;background:var(--box)}" in web_pages._STYLE
 
 
-def test_search_finds_parts_of_names_and_shows_the_words_as_text(site: tuple[Store, People]) -> None:
+def test_search_finds_parts_of_names_and_shows_the_words_as_text(site: tuple[Store, WebPages]) -> None:
     _, pages = site
     found = pages.answer("/search", "q=Certif+astro")
     odd = pages.answer("/search", "q=%3Cscript%3E%22")
@@ -213,10 +213,10 @@ def test_search_finds_parts_of_names_and_shows_the_words_as_text(site: tuple[Sto
 
 
 @pytest.mark.parametrize("path", ["/project/nothing/", "/project/", "/project/tiny/more", "/other"])
-def test_what_is_not_there_has_no_page(site: tuple[Store, People], path: str) -> None:
+def test_what_is_not_there_has_no_page(site: tuple[Store, WebPages], path: str) -> None:
     assert site[1].answer(path, "") is None
 
 
-def test_another_spelling_is_sent_to_the_right_page(site: tuple[Store, People]) -> None:
+def test_another_spelling_is_sent_to_the_right_page(site: tuple[Store, WebPages]) -> None:
     answers = [site[1].answer(path, "") for path in ("/project/Tiny/", "/project/tiny")]
     assert [(a.status, a.headers[0][1]) for a in answers if a is not None] == [(301, "../tiny/"), (301, "tiny/")]

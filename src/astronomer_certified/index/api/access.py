@@ -36,6 +36,7 @@ class Log:
             ) from err
 
     def add(self, peer: str, method: str, target: str, status: int, size: int, **more: object) -> None:
+        """One answer is noted: `size` is that of its body in bytes. It is written at the next `flush`."""
         values = {
             "time": round(time.time(), 3), "peer": peer, "method": method, "target": target, "status": status,
             "bytes": size, **more,
@@ -59,6 +60,7 @@ class Log:
             return
 
     def close(self) -> None:
+        """What was noted is written, and the file closed."""
         self.flush()
         if self._stream is not None:
             self._stream.close()

@@ -33,6 +33,7 @@ class Fallback:
     """Normalized names, or patterns of them like `acme-*`, that upstream never answers for."""
 
     def is_protected(self, project: NormalizedName) -> bool:
+        """Whether upstream never answers for the project."""
         return any(fnmatchcase(project, pattern) for pattern in self.protected)
 
     def page(self, project: NormalizedName) -> str | None:

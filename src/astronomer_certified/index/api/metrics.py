@@ -27,6 +27,7 @@ class Counters:
         self.connections = 0
 
     def count(self, route: str, status: int, size: int) -> None:
+        """One answer was sent, with so many bytes of body."""
         self._answers[route, status] += 1
         self._bytes += size
 
@@ -40,6 +41,7 @@ class Counters:
                 beside.replace(self._file)
 
     def values(self) -> dict[str, object]:
+        """The counts as JSON has them, for the other workers."""
         answers = [[route, status, number] for (route, status), number in list(self._answers.items())]
         return {"answers": answers, "bytes": self._bytes, "connections": self.connections, "time": time.time()}
 

@@ -22,6 +22,9 @@ _OFFERED = {
 _ANY = {"*/*": (LEGACY, JSON, HTML), "text/*": (LEGACY,), "application/*": (JSON, HTML)}
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
+# Characters. An HTTP date has 29 (RFC 9110, 5.6.7).
+_LONGEST_DATE = 60
+
 
 def content_type(accept: str, wanted: str | None = None) -> str | None:
     """The media type to answer with; None when the client takes none of ours (406).
@@ -74,9 +77,11 @@ def matches_exactly(condition: str, etag: str) -> bool:
 
 def unchanged_since(condition: str, modified: str) -> bool:
     """Whether an If-Modified-Since header is no older than what was last modified then."""
+    if len(condition) > _LONGEST_DATE:
+        return False
     try:
         return parsedate_to_datetime(condition) >= parsedate_to_datetime(modified)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, IndexError):  # what the standard library says of dates that are none
         return False
 
 

@@ -21,7 +21,7 @@ from .proxy import Passing, Proxy
 from .site import Answer, not_acceptable
 
 
-class Upstream:
+class Passthrough:
     """What is passed on. From any thread."""
 
     def __init__(self, store: Store, fallback: Fallback, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Request line and headers -> answer, for everything that is read by installers. Reads the store; writes nothing.
 
-Both the fast front and the WSGI application answer from here, so they cannot disagree. An answer says on which file
+An answer says on which file
 of the store it depends: whoever keeps it looks at that file's time before giving it again, and so several processes
 serve one store without telling each other anything.
 """
@@ -23,25 +23,24 @@ from packaging.utils import NormalizedName
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, whole
-from astronomer_certified.index.store.validation import Refused
 
 from . import negotiation, pages
 from .fallback import Fallback, Mode
 from .pages import HTML, JSON, Places
 
+# Keep it, but ask each time whether it is still the same: one 304 without a body.
 _PAGE_POLICY = "no-cache"
-"""Keep it, but ask each time whether it is still the same: one 304 without a body."""
 
 _FILE_POLICY = "public, max-age=31536000, immutable"
 
+# Bytes. Below it, compression saves no packet.
 _COMPRESSED_FROM = 500
-"""Bytes. Below it, compression saves no packet."""
 
 _PAGES_KEPT = 64 << 20
 _SOUND_KEPT = 20_000
 
+# Bytes of a file up to which it is read, and compared with its hash, before it is sent.
 SMALL = 64 << 10
-"""Bytes of a file up to which it is read, and compared with its hash, before it is sent."""
 
 _Headers = tuple[tuple[str, str], ...]
 
@@ -60,9 +59,12 @@ class Answer:
     stamp: int = 0
     """The modification time that `depends` had, in nanoseconds; 0 when it was not there."""
     route: str = "other"
+    reason: str = ""
+    """Why, in one line of ASCII: for the status line, where clients show nothing else. Empty: the usual phrase."""
 
     @property
     def length(self) -> int:
+        """Bytes of the body that is sent."""
         return self.span[1] - self.span[0] if self.file is not None else len(self.body)
 
 
@@ -77,6 +79,7 @@ class Address:
 
     @property
     def prefix(self) -> str:
+        """The path below which the index is served, without the slash at its end; empty at the root of a host."""
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
@@ -228,15 +231,11 @@ class Site:
         name = unquote(rest)
         metadata = name.endswith(".metadata")
         filename = name.removesuffix(".metadata")
-        try:
-            claimed = validation.parse(filename)
-        except Refused:
-            return _text(404, "There is no such file.", "file")
-        record, stamp = self._record(claimed.project)
-        depends = self._store.record_file(claimed.project)
+        project, record, stamp = self._having(filename)
         file = record.find(filename) if record else None
-        if record is None or file is None:
+        if project is None or record is None or file is None:
             return _text(404, "There is no such file.", "file")
+        depends = self._store.record_file(project)
         if file not in record.served:
             return _text(410, f"{filename} is withheld: {file.withheld or record.reason or record.status}.", "file")
         if metadata:
@@ -249,17 +248,25 @@ class Site:
         sent = _Sent(path=path, sha256=etag, size=size, file=file, route=route, depends=depends, stamp=stamp)
         return self._send(sent, headers)
 
+    def _having(self, filename: str) -> tuple[NormalizedName | None, ProjectRecord | None, int]:
+        """The project that a file of that name would be of, and its record. Looked up, not parsed: what a stranger
+        asks for may be a name that takes long to read, and only names that were read once are in a record."""
+        stem = filename.removesuffix(".tar.gz")
+        name = stem.rpartition("-")[0] if stem != filename else filename.partition("-")[0]
+        project = validation.project_name(name)
+        if project is None:
+            return None, None, 0
+        return (project, *self._record(project))
+
     def _provenance(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
         filename = unquote(rest)
-        try:
-            claimed = validation.parse(filename)
-        except Refused:
-            return _text(404, "There is no such file.")
-        record, stamp = self._record(claimed.project)
+        project, record, stamp = self._having(filename)
         file = record.find(filename) if record else None
-        if file is None or file.provenance_sha256 is None:
+        if project is None or file is None:
+            return _text(404, "There is no such file.")
+        if file.provenance_sha256 is None:
             return _text(404, f"{filename} was published without provenance.")
-        depends = self._store.record_file(claimed.project)
+        depends = self._store.record_file(project)
         sent = _Sent(
             path=self._store.provenance(filename), sha256=file.provenance_sha256, size=None, file=file,
             route="provenance", depends=depends, stamp=stamp,
@@ -359,6 +366,7 @@ def encodings() -> tuple[str, ...]:
 
 
 def compress(body: bytes, encoding: str) -> bytes:
+    """The body in that coding: `zstd` or `gzip` (RFC 9110, 8.4.1)."""
     # Pages are compressed once for each state and sent often; a list of 20,000 names changes with each new one.
     large = len(body) > 200_000
     if encoding == "zstd":

@@ -23,8 +23,8 @@ from .notes import Note, Vulnerability
 from .site import Address, Answer, stamp_of
 
 CERTIFIED = canonicalize_name("astronomer-certified")
+# Names on one page: a list of 20,000 helps nobody.
 _SHOWN = 200
-"""Names on one page: a list of 20,000 helps nobody."""
 
 COLOURS = {
     "light": {"ink": "#1b1f24", "paper": "#ffffff", "quiet": "#57606a", "link": "#0550ae", "box": "#f3f5f7",
@@ -60,7 +60,7 @@ def _variables(theme: str) -> str:
 _STYLE = f"{_variables('light')}@media (prefers-color-scheme:dark){{{_variables('dark')}}}{_RULES}"
 
 
-class People:
+class WebPages:
     """The pages, as they are now. From any thread."""
 
     def __init__(self, store: Store, address: Address) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 from astronomer_certified.effects.disk import lock, sweep, write_atomic
 from astronomer_certified.errors import PublishError
 
+# bcrypt sees no more of a password; its library refuses longer ones.
 _BCRYPT_BYTES = 72
-"""bcrypt sees no more of a password; its library refuses longer ones."""
 
+# Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work.
 _LONGEST = 1000
-"""Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,7 @@ class Htpasswd:
             )
 
     def __call__(self, user: str, password: str) -> bool:
+        """Whether the login is right now. Raises `PublishError` when the file cannot be read."""
         stamp = self._read_stamp()
         login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(login, key=self._pepper).digest()
@@ -195,6 +196,7 @@ def remove_user(htpasswd: Path, user: str) -> None:
 
 
 def user_names(htpasswd: Path) -> list[str]:
+    """The users of an htpasswd file, in its order; none without a file. Raises `PublishError`."""
     return [line.partition(":")[0] for line in _lines(htpasswd)]
 
 

@@ -20,8 +20,8 @@ from .credentials import Htpasswd
 from .tokens import Token
 
 _FAILURES = 10
+# Of all users of one address together: whoever takes a new name for each guess is no better off.
 _FAILURES_AT_ADDRESS = 30
-"""Of all users of one address together: whoever takes a new name for each guess is no better off."""
 
 _WINDOW = 60.0
 _REMEMBERED = 10_000

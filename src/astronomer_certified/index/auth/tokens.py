@@ -20,8 +20,8 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects.disk import lock, write_atomic
 from astronomer_certified.errors import PublishError
 
+# What a client gives as the user name, as everywhere.
 USER = "__token__"
-"""What a client gives as the user name, as everywhere."""
 
 _MARK = "ac-"
 
@@ -37,10 +37,12 @@ class Token:
     sha256: str
 
     def covers(self, project: NormalizedName) -> bool:
+        """Whether the token is for that project."""
         return any(fnmatchcase(project, pattern) for pattern in self.projects)
 
     @property
     def expired(self) -> bool:
+        """Whether its end has passed."""
         return self.expires is not None and self.expires < time.time()
 
 

@@ -30,7 +30,7 @@ from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api import pages
 from astronomer_certified.index.api.pages import Places
 from astronomer_certified.index.api.site import Address, stamp_of
-from astronomer_certified.index.api.web_pages import People
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, whole
@@ -67,7 +67,7 @@ def export(store: Store, target: Path, serving: Serving) -> Exported:
     """`target/current` shows the store as it is now. Whoever reads meanwhile sees all of the old or all of the new."""
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with (target / ".lock").open("a") as turn:
+        with (target / ".lock").open("ab") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             return _Export(store, target, serving).run()
     except OSError as err:
@@ -120,8 +120,8 @@ class _Export:
                 self._project(tree, record, stamp)
         self._for_people(tree)
         self._page(tree / "simple", pages.list_html(names), pages.list_json(names))
-        (tree / "health").write_text("Ok")
-        (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}))
+        (tree / "health").write_text("Ok", encoding="utf-8")
+        (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}), encoding="utf-8")
         serving = self._serving
         text = nginx.configuration(
             self._target, listen=serving.listen, upstream=serving.upstream, protected=serving.protected
@@ -230,7 +230,7 @@ class _Export:
 
     def _for_people(self, tree: Path) -> None:
         """What is on one page there is on one page here; there is no search, which needs a server."""
-        people = People(self._store, Address(public_url=self._public))
+        people = WebPages(self._store, Address(public_url=self._public))
         (tree / "index.html").write_bytes(people.front(static=True))
         for record in self._shown:
             folder = tree / "project" / record.name

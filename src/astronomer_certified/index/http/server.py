@@ -1,11 +1,15 @@
-"""Store -> an index that answers on a port, in two threads of this process. Writes nothing but the store.
+"""Setup -> an index that answers on a port or a Unix socket, in a thread of this process. Runs `app` on uvicorn.
 
-front      accepts every connection; sends known pages and files itself
-waitress   gets the connections with anything else: uploads, logins, metrics, what is malformed
+uvicorn has the event loop, the parser and the protocol; `connection` says who may stay connected; here is how it
+starts, how it is told to go, and what becomes of what is under way.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import resource
 import signal
 import socket
 import threading
@@ -16,78 +20,63 @@ from types import TracebackType
 from typing import Any, Self
 
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index.api.access import Log
-from astronomer_certified.index.api.fallback import Fallback, Mode, patterns
-from astronomer_certified.index.api.metrics import Counters
-from astronomer_certified.index.api.passthrough import Upstream
-from astronomer_certified.index.api.site import Address, Site
-from astronomer_certified.index.auth.logins import Logins
 from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.integrity import Finding
 from astronomer_certified.index.store.store import Store
 
-from .front import Front
-from .options import Options
-
-PROTECTED = ("astronomer-certified", "apache-airflow")
-"""The distributions that must come from us or not at all, whatever the fallback has under their names."""
+from .options import PROTECTED, Options, Setup
 
 _BACKLOG = 1024
-
 _DEFAULTS = Options()
 
+# Seconds for what is under way when the server is told to end.
 PATIENCE = 20.0
-"""Seconds for what is under way when the server is told to end."""
 
+# Seconds for it when others answer already: a large file may take that long.
 DRAINING = 3600.0
-"""Seconds for it when others answer already: a large file may take that long."""
 
 _LOOK = 0.2
+_TICK = 1.0
+# Seconds in which what has arrived already is read, once nobody new is let in.
+_LAST_WORDS = 0.3
+
+# Descriptors that are not connections: the store, logs, the loop. A connection may have a file of its own.
+_OTHER_FILES = 64
+_FILES_EACH = 2
 
 
 class Server:
     """An index for the length of a `with` block: `with Server(store) as server: server.url`.
 
-    Reading needs no login; uploading needs a user of the htpasswd file `credentials` or a token of the
-    tokens.json beside it, and is off without one. For unknown projects, `fallback` is the upstream's simple API
-    (False: 404); the `protected` names never go there. Port 0 takes a free one. PublishError when the store or
-    the port cannot be had.
+    Reading needs no login, unless the options say so; uploading needs a user of the htpasswd file `credentials` or a
+    token of the tokens.json beside it, and is off without one. For unknown projects, `fallback` is the upstream's
+    simple API (False: 404); the `protected` names never go there. It answers on `listening`, by default a free port of
+    this machine. Raises `PublishError` when the store or the port cannot be had.
     """
 
-    def __init__(  # noqa: PLR0913  goes with the server that is kept elsewhere
-        self,
-        store: Path,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        listening: socket.socket | None = None,
-        credentials: Path | None = None,
-        fallback: bool | str = True,
-        protected: Collection[str] = PROTECTED,
-        options: Options = _DEFAULTS,
-    ) -> None:
-        self._store = store
-        self._host = host
-        self._port = port
+    def __init__(  # noqa: PLR0913  all but the store by name, and each has a default
+        self, store: Path, *, listening: socket.socket | None = None, credentials: Path | None = None,
+        fallback: bool | str = True, options: Options = _DEFAULTS, protected: Collection[str] = PROTECTED,
+    ) -> None:  # fmt: skip
+        self._setup = Setup.of(store, credentials, fallback, protected, options)
         self._socket = listening
-        self._credentials = credentials
-        self._fallback = fallback
-        self._protected = patterns(protected)
-        self._options = options
-        self._front: Front | None = None
-        self._back: Any = None
-        self._threads: tuple[threading.Thread, ...] = ()
-        self._log = Log()
+        self._url = ""
+        self._run: _Run | None = None
         self.patience = PATIENCE
         self.findings: tuple[Finding, ...] = ()
         """What was not in order in the store when it was opened."""
 
+    @classmethod
+    def of(cls, setup: Setup, listening: socket.socket) -> Server:
+        """The server of a setup that was made elsewhere."""
+        server = cls(setup.store, listening=listening)
+        server._setup = setup
+        return server
+
     @property
     def url(self) -> str:
         """The root of the running index, where twine uploads to; it ends in a slash."""
-        if self._options.public_url:
-            return self._options.public_url
-        return url_of(self._socket) if self._socket is not None else ""
+        return self._url
 
     @property
     def simple_url(self) -> str:
@@ -96,82 +85,177 @@ class Server:
 
     @property
     def running(self) -> bool:
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        """Whether it answers."""
+        return self._run is not None and self._run.alive
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is left of what was under way when it was told to drain."""
+        return self._run is None or not self._run.connected
 
     def drain(self) -> None:
         """Others answer on the same socket: no new connections for this one, and those that it has may end by
         themselves, for an hour at most."""
-        if self._front is not None:
-            self._front.stop(time.monotonic() + DRAINING, waits_for_idle=True)
-
-    @property
-    def drained(self) -> bool:
-        back, front = self._threads
-        return not front.is_alive() and not (back.is_alive() and self._back.busy)
+        if self._run is not None:
+            self._run.leave()
 
     def __enter__(self) -> Self:
-        # Imported here: pypiserver and waitress take half a second, and most commands serve nothing.
-        from .back import Back
-
-        logins = Logins(self._credentials)
-        store = Store.open(self._store)
-        if not self._options.reconciled:
+        """The server answers. Raises `PublishError`."""
+        store = Store.open(self._setup.store)
+        if not self._setup.options.reconciled:
             self.findings = integrity.reconcile(store)
-        self._socket = self._socket or listen(self._host, self._port)
-        self._log = Log.to(self._options.access_log)
-        counters = Counters(self._options.metrics_folder)
-        address = Address(public_url=self._options.public_url or url_of(self._socket), accel=self._options.accel)
-        fallback = self._resolved()
-        upstream = Upstream(store, fallback, self._kept()) if fallback.mode is Mode.PROXY else None
-        self._back = Back(
-            store, Site(store, fallback, address), upstream, logins, counters, self._log, self._options, self._socket
-        )
-        site = Site(store, fallback, address)
-        self._front = Front(
-            self._socket, site, self._back.take, counters, self._log,
-            limit=self._options.connections, trusted=self._options.trusted_proxy,
-        )  # fmt: skip
-        # Daemons, so that an index never outlives the command that started it.
-        self._threads = tuple(
-            threading.Thread(target=run, name=f"index {name}", daemon=True)
-            for name, run in (("back", self._back.run), ("front", self._front.run))
-        )
-        for thread in self._threads:
-            thread.start()
+        self._socket = self._socket or listen("127.0.0.1", 0)
+        here = self._setup.at(url_of(self._socket))
+        self._url = here.options.public_url or ""
+        try:
+            self._run = _Run(here, self._socket)
+            self._run.start()
+        except BaseException:
+            self._socket.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # First nobody new is let in and what is being sent is sent; then uploads that are being stored end.
-        back, front = self._threads
-        until = time.monotonic() + self.patience
-        if self._front is not None:
-            self._front.stop(until)
-            front.join()
-        self._back.stop(until)
-        back.join()
+        """Nobody new is let in, what is under way ends, within the patience in seconds, and then it is gone."""
+        if self._run is not None:
+            self._run.end(self.patience)
         if self._socket is not None:
             self._socket.close()
-        self._log.close()
 
-    def _kept(self) -> Path:
-        return self._options.kept or self._store.with_name("upstream")
 
-    def _resolved(self) -> Fallback:
-        url: str | None = None
-        if isinstance(self._fallback, str):
-            url = self._fallback.rstrip("/") + "/"
-        elif self._fallback:
-            from .back import default_fallback
+class _Run:
+    """uvicorn in a thread, from start to end."""
 
-            url = default_fallback()
-        mode = self._options.mode if url else Mode.NONE
-        return Fallback(mode=mode, url=url, protected=self._protected)
+    def __init__(self, setup: Setup, listening: socket.socket) -> None:
+        # Imported here: half a second, and most commands serve nothing.
+        from .app import build
+        from .connection import Connection, Doorkeeper
+
+        self._application = build(setup)
+        self._socket = listening
+        self._doorkeeper = Doorkeeper(connection_limit(setup.options.connections))
+        # A class of its own for each server: uvicorn makes the connections, and gives them nothing of ours.
+        self._protocol = type("Connection", (Connection,), {"doorkeeper": self._doorkeeper})
+        self._thread = threading.Thread(target=self._serve, name="index", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._uvicorn: Any = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def connected(self) -> bool:
+        return self.alive and bool(self._doorkeeper.connections)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise PublishError("the index did not start", details=[repr(self._failure)]) from self._failure
+
+    def leave(self) -> None:
+        """No new connections, and one last answer for each that is there. From any thread."""
+        self._in_loop(self._leave)
+
+    def end(self, patience: float) -> None:
+        """What has arrived is answered, what is under way ends within the patience in seconds; then the thread does."""
+        until = time.monotonic() + patience
+        self._in_loop(self._leave)
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._stop(until), self._loop)
+        self._thread.join()
+        self._application.close()
+
+    # --- in the thread
+
+    def _serve(self) -> None:
+        import uvicorn
+
+        try:
+            config = uvicorn.Config(
+                self._application, http=self._protocol, loop="uvloop", ws="none", lifespan="off", interface="asgi3",
+                log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=_BACKLOG,
+                timeout_keep_alive=3600,  # the doorkeeper closes idle connections, with all others that are late
+                timeout_graceful_shutdown=1,
+            )  # fmt: skip
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(self._main(uvicorn.Server(config)))
+        except BaseException as err:
+            self._failure = err
+            raise
+        finally:
+            self._started.set()
+
+    async def _main(self, server: Any) -> None:
+        self._loop, self._uvicorn = asyncio.get_running_loop(), server
+        ticking = self._loop.create_task(self._tick())
+        # The socket stays its owner's: uvicorn closes what it is given.
+        mine = self._socket.dup()
+        mine.setblocking(False)
+        try:
+            await server.serve(sockets=[mine])
+        finally:
+            ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self._uvicorn.started:
+                self._started.set()
+                break
+        while True:
+            self._doorkeeper.look()
+            self._application.log.flush()
+            self._application.counters.publish(connections=len(self._doorkeeper.connections))
+            await asyncio.sleep(_TICK)
+
+    def _leave(self) -> None:
+        self._doorkeeper.leave()
+        # Who has connected already is let in first: the kernel would reset what nobody has accepted.
+        asyncio.get_running_loop().call_later(_LAST_WORDS / 3, self._close_door)
+
+    def _close_door(self) -> None:
+        for server in self._uvicorn.servers if self._uvicorn is not None and self._uvicorn.started else ():
+            server.close()
+        # Whoever comes from here on is another worker's, or refused: nobody waits for a server that is going.
+        self._socket.close()
+
+    async def _stop(self, until: float) -> None:
+        """Told to end: connections that say nothing are closed, the others when they are answered."""
+        await asyncio.sleep(_LAST_WORDS)
+        for connection in list(self._doorkeeper.connections):
+            connection.shutdown()
+        while self._doorkeeper.connections and time.monotonic() < until:
+            await asyncio.sleep(_LAST_WORDS / 10)
+        for connection in list(self._doorkeeper.connections):
+            connection.abort()
+        self._uvicorn.should_exit = True
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call)
+
+
+def connection_limit(wanted: int) -> int:
+    """How many connections there may be at once: as many as are wanted and as this process may open files for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted * _FILES_EACH + _OTHER_FILES
+    if soft < needed:
+        with contextlib.suppress(ValueError, OSError):
+            soft = min(needed, hard) if hard != resource.RLIM_INFINITY else needed
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(8, min(wanted, (soft - _OTHER_FILES) // _FILES_EACH))
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; PublishError when it cannot be had."""
+    """A socket that listens there. Raises `PublishError` when it cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -181,6 +265,29 @@ def listen(host: str, port: int) -> socket.socket:
             details=[str(err)],
             hint="stop what uses that port, or take another one (0 finds a free one)",
         ) from err
+
+
+def listen_at(path: Path) -> socket.socket:
+    """A Unix socket at `path`, which the group may connect to. What a killed server left there is replaced.
+
+    Raises `PublishError` when it cannot be had, or somebody answers there.
+    """
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(os.fspath(path)) == 0:
+                    raise OSError("somebody answers there")
+            path.unlink()
+        made.bind(os.fspath(path))
+        path.chmod(0o660)
+        made.listen(_BACKLOG)
+    except OSError as err:
+        made.close()
+        raise PublishError(
+            f"the index cannot listen at {path}", details=[str(err)], hint="name a path in a folder of this user's"
+        ) from err
+    return made
 
 
 def serve_forever(
@@ -208,17 +315,24 @@ def serve_forever(
                 if not server.running:
                     raise PublishError("the index stopped answering", hint="see the log above for the reason")
             if got is not None and got.si_signo in drains:
-                server.drain()
-                until = time.monotonic() + DRAINING
-                while not server.drained and wanted() and time.monotonic() < until:
-                    if (got := signal.sigtimedwait(ends, _LOOK)) is not None and got.si_signo not in drains:
-                        break
+                _drain(server, ends - set(drains), wanted)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _drain(server: Server, ends: Collection[signal.Signals], wanted: Callable[[], bool]) -> None:
+    server.drain()
+    until = time.monotonic() + DRAINING
+    time.sleep(_LOOK)  # until it has heard of it
+    while not server.drained and wanted() and time.monotonic() < until:
+        if signal.sigtimedwait(ends, _LOOK) is not None:
+            return
+
+
 def url_of(listening: socket.socket) -> str:
-    """The root of what listens there, for clients on this machine."""
+    """The root of what listens there, for clients on this machine; of a Unix socket, what its clients say."""
+    if listening.family == socket.AF_UNIX:
+        return "http://localhost/"
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a wildcard cannot be connected to
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

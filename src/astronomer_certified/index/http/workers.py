@@ -7,7 +7,6 @@ downloads that they have begun; SIGTERM and SIGINT end them all, after 20 s at m
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -16,90 +15,57 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from astronomer_certified.errors import CertifiedError, PublishError
-from astronomer_certified.index.api.fallback import Mode
 from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.integrity import Finding
 from astronomer_certified.index.store.store import Store
 
-from .options import Options
-from .server import PATIENCE, Server, listen, serve_forever, url_of
+from .options import Setup
+from .server import PATIENCE, Server, listen, listen_at, serve_forever, url_of
 
+# Seconds until a worker that does not end is killed.
 _PATIENCE = PATIENCE + 10
-"""Seconds until a worker that does not end is killed."""
 
 _READY = "ready"
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What a worker must know, in a form that goes through its command line."""
+class Place:
+    """Where an index answers: on a host's port, or at the path of a Unix socket."""
 
-    store: Path
-    credentials: Path | None
-    fallback: bool | str
-    protected: tuple[str, ...]
-    options: Options
+    host: str = "127.0.0.1"
+    port: int = 0
+    unix: Path | None = None
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), default=os.fspath)
-
-    @classmethod
-    def from_json(cls, text: str) -> Setup:
-        values: dict[str, Any] = json.loads(text)
-        options = values["options"]
-        for name in ("access_log", "metrics_folder", "kept"):
-            options[name] = Path(options[name]) if options[name] else None
-        options["mode"] = Mode(options["mode"])
-        return cls(
-            store=Path(values["store"]),
-            credentials=Path(values["credentials"]) if values["credentials"] else None,
-            fallback=values["fallback"],
-            protected=tuple(values["protected"]),
-            options=Options(**options),
-        )
-
-    def server(self, listening: socket.socket) -> Server:
-        return Server(
-            self.store,
-            listening=listening,
-            credentials=self.credentials,
-            fallback=self.fallback,
-            protected=self.protected,
-            options=self.options,
-        )
+    def listen(self) -> socket.socket:
+        """A socket that listens there. Raises `PublishError`."""
+        return listen(self.host, self.port) if self.unix is None else listen_at(self.unix)
 
 
-def supervise(
-    setup: Setup,
-    *,
-    host: str,
-    port: int,
-    workers: int,
-    ready: Callable[[str, tuple[Finding, ...]], None],
-) -> None:
+def supervise(setup: Setup, place: Place, *, workers: int, ready: Callable[[str, tuple[Finding, ...]], None]) -> None:
     """Nothing, after SIGTERM or SIGINT; `ready` gets the address and what was found once all workers answer."""
     store = Store.open(setup.store)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with listen(host, port) as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
-            url = setup.options.public_url or url_of(listening)
-            options = replace(setup.options, reconciled=True, metrics_folder=Path(shared), public_url=url)
-            watch = _Watch(replace(setup, options=options), listening, workers)
+        with place.listen() as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
+            here = setup.at(url_of(listening))
+            options = replace(here.options, reconciled=True, metrics_folder=Path(shared))
+            watch = _Watch(replace(here, options=options), listening, workers)
             try:
                 # Python takes as long to start as the store to be looked over: both at the same time.
                 watch.spawn()
                 findings = integrity.reconcile(store)
                 watch.wait()
-                ready(url, findings)
+                ready(str(here.options.public_url), findings)
                 watch.run()
             finally:
                 listening.close()  # whoever comes from here on is refused at once, and does not wait for nobody
+                if place.unix is not None:
+                    place.unix.unlink(missing_ok=True)
                 watch.end([*watch.processes, *watch.leaving])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -172,7 +138,7 @@ class _Watch:
             pass_fds=[number],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
 
     def end(self, processes: list[subprocess.Popen[str]]) -> None:
@@ -196,7 +162,7 @@ def _forget(process: subprocess.Popen[str]) -> None:
 def work(text: str, number: int, parent: int) -> None:
     """One worker, until it is told to end or its supervisor is gone. Why it could not start is on stderr."""
     setup = Setup.from_json(text)
-    server = setup.server(socket.socket(fileno=number))
+    server = Server.of(setup, socket.socket(fileno=number))
     try:
         serve_forever(
             server,

@@ -18,8 +18,8 @@ from packaging.version import Version
 
 from astronomer_certified.errors import PublishError
 
+# The version of these files. A record of a later one is refused rather than misread.
 _FORMAT = 1
-"""The version of these files. A record of a later one is refused rather than misread."""
 
 
 class Status(StrEnum):
@@ -32,6 +32,7 @@ class Status(StrEnum):
 
     @property
     def takes_uploads(self) -> bool:
+        """Whether files may still be added to the project."""
         return self in (Status.ACTIVE, Status.DEPRECATED)
 
 
@@ -73,6 +74,7 @@ class ProjectRecord:
         return tuple(file for file in self.files if file.withheld is None)
 
     def find(self, filename: str) -> FileRecord | None:
+        """The record of a file; None when it was never published."""
         return next((file for file in self.files if file.filename == filename), None)
 
     def holding(self, file: FileRecord) -> Self:
@@ -81,6 +83,7 @@ class ProjectRecord:
         return replace(self, files=_in_order([*others, file]))
 
     def to_json(self) -> bytes:
+        """The bytes of its record file."""
         values = {
             "format": _FORMAT,
             "name": self.name,

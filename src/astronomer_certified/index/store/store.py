@@ -36,11 +36,11 @@ from astronomer_certified.errors import PublishError
 
 from . import validation
 from .records import FileRecord, ProjectRecord, timestamp
-from .validation import Contents, Distribution, Refused
+from .validation import ClaimedFile, Contents, Refused
 
 _CHUNK = 1 << 20
+# Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
-"""Projects share this many locks, so that uploads to different ones seldom wait for each other."""
 
 
 class NameTaken(Refused):
@@ -92,15 +92,19 @@ class Store:
     # --- where things are
 
     def file(self, filename: str) -> Path:
+        """Where a file of that name is, or would be, published."""
         return self.root / filename
 
     def metadata(self, filename: str) -> Path:
+        """Where the METADATA of a wheel lies (PEP 658)."""
         return self.records / "metadata" / filename
 
     def provenance(self, filename: str) -> Path:
+        """Where the provenance object of a file lies (PEP 740)."""
         return self.records / "provenance" / filename
 
     def record_file(self, project: NormalizedName) -> Path:
+        """Where the record of a project lies."""
         return self.records / "projects" / f"{project}.json"
 
     # --- reading
@@ -119,6 +123,7 @@ class Store:
         return sorted(NormalizedName(name) for name in set(self.names_file.read_text(encoding="utf-8").split()))
 
     def projects(self) -> Iterator[ProjectRecord]:
+        """The record of every project. Raises `PublishError` for one that cannot be read."""
         for name in self.names():
             if (record := self.project(name)) is not None:
                 yield record
@@ -180,7 +185,7 @@ class Store:
                 self._write_record(changed)
             return changed
 
-    def _publish(self, upload: Upload, claimed: Distribution, contents: Contents, path: Path, received: str) -> bool:
+    def _publish(self, upload: Upload, claimed: ClaimedFile, contents: Contents, path: Path, received: str) -> bool:
         """The verified file at `path` gets its name and its record; the project's lock is held."""
         record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
         known = record.find(claimed.filename)
@@ -243,7 +248,7 @@ class Store:
             file.flush()
             put(path, target, mtime_ns=mtime_ns)
 
-    def _is_whole(self, claimed: Distribution, received: str) -> bool:
+    def _is_whole(self, claimed: ClaimedFile, received: str) -> bool:
         record = self.project(claimed.project)
         known = record.find(claimed.filename) if record else None
         if known is not None and known.sha256 != received:
@@ -264,7 +269,7 @@ class Store:
     @contextmanager
     def _locked(self, project: NormalizedName) -> Iterator[None]:
         # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
-        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("a") as lock:
+        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -310,7 +315,7 @@ def whole(path: Path, sha256: str) -> bool:
 
 
 def _describe(
-    upload: Upload, claimed: Distribution, contents: Contents, sha256: str, there: os.stat_result
+    upload: Upload, claimed: ClaimedFile, contents: Contents, sha256: str, there: os.stat_result
 ) -> FileRecord:
     """The record of a file that was written a moment ago, or lies there already."""
     is_wheel = claimed.wheel is not None
@@ -349,7 +354,7 @@ def _taken(filename: str, published: str, received: str) -> NameTaken:
     )
 
 
-def _refuse_other_spelling(record: ProjectRecord, claimed: Distribution) -> None:
+def _refuse_other_spelling(record: ProjectRecord, claimed: ClaimedFile) -> None:
     for known in record.files:
         if Version(known.version) != claimed.version or known.filename == claimed.filename:
             continue

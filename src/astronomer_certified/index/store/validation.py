@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import lzma
+import math
 import re
 import struct
 import tarfile
@@ -34,18 +35,18 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.errors import PublishError
 
+# What the standard library raises for damaged archives; a short read is an EOFError or an OSError.
 _UNREADABLE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError,
     # A password, an unknown compression, and numbers or text that no archive has: bytes that were made to hurt.
     RuntimeError, NotImplementedError, ValueError, OverflowError, struct.error,
 )  # fmt: skip
-"""What the standard library raises for damaged archives; a short read is an EOFError or an OSError."""
 
 _UNPACKED_ALWAYS = 256 << 20
 _UNPACKED_RATIO = 200
 _MEMBERS = 200_000
+# More than any distribution has: 6,000 pins are half a megabyte.
 _METADATA_BYTES = 16 << 20
-"""More than any distribution has: 6,000 pins are half a megabyte."""
 
 _STRONG = ("sha256", "sha384", "sha512")
 
@@ -53,8 +54,11 @@ _CHUNK = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
+# What file systems take as one name, of a file or a project, with room for what is written beside it.
 _LONGEST = 240
-"""What file systems take as one name, of a file or a project, with room for what is written beside it."""
+
+# Combinations of tags that a wheel may be for. No wheel on the public index has more than some dozens.
+_TAGS = 500
 
 
 class Refused(PublishError):
@@ -62,7 +66,7 @@ class Refused(PublishError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
+class ClaimedFile:
     """What a filename claims. Two of one `identity` are one file to pip, however they are spelled."""
 
     filename: str
@@ -73,6 +77,7 @@ class Distribution:
 
     @property
     def identity(self) -> tuple[object, ...]:
+        """What two spellings of one file have in common."""
         return self.project, self.version, self.wheel
 
 
@@ -84,23 +89,30 @@ class Contents:
     requires_python: str | None
 
 
-def parse(filename: str) -> Distribution:
+def parse(filename: str) -> ClaimedFile:
     """What `filename` claims to be, by the wheel and sdist formats; Refused for anything else."""
     if not _NAME.fullmatch(filename) or len(filename) > _LONGEST:
         raise Refused(
             f"{filename[:_LONGEST]!a} is no distribution's name",
             details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {_LONGEST} characters"],
         )
+    if filename.endswith(".whl") and _combinations(filename) > _TAGS:
+        raise Refused(f"{filename} is for more than {_TAGS} combinations of Python, ABI and platform")
     try:
         if filename.endswith(".whl"):
             project, version, build, tags = parse_wheel_filename(filename)
-            return Distribution(filename=filename, project=_valid(project), version=version, wheel=(build, tags))
+            return ClaimedFile(filename=filename, project=_valid(project), version=version, wheel=(build, tags))
         if filename.endswith(".tar.gz"):
             project, version = parse_sdist_filename(filename)
-            return Distribution(filename=filename, project=_valid(project), version=version, wheel=None)
+            return ClaimedFile(filename=filename, project=_valid(project), version=version, wheel=None)
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, InvalidName) as err:
         raise Refused(f"{filename} is no distribution's name", details=[str(err)]) from err
     raise Refused(f"{filename} is neither a wheel (.whl) nor an sdist (.tar.gz)")
+
+
+def _combinations(filename: str) -> int:
+    """How many tags the compressed tag set of a wheel's name stands for (PEP 425): each of three with each."""
+    return math.prod(part.count(".") + 1 for part in filename.removesuffix(".whl").split("-")[-3:])
 
 
 def _valid(project: str) -> NormalizedName:
@@ -121,7 +133,7 @@ def project_name(text: str) -> NormalizedName | None:
         return None
 
 
-def verify(path: Path, claimed: Distribution, *, again: bool = False) -> Contents:
+def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents:
     """What `path` says of itself; Refused unless it is a whole archive whose metadata agrees with its filename.
 
     With `again`, its bytes are known to be those that were verified before: RECORD's hashes are not computed anew.
@@ -142,7 +154,7 @@ def verify(path: Path, claimed: Distribution, *, again: bool = False) -> Content
     return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python")))
 
 
-def _wheel_metadata(path: Path, claimed: Distribution, *, check_record: bool) -> bytes:
+def _wheel_metadata(path: Path, claimed: ClaimedFile, *, check_record: bool) -> bytes:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         _refuse_bomb(sum(member.file_size for member in archive.infolist()), len(names), path, claimed)
@@ -165,7 +177,7 @@ def _wheel_metadata(path: Path, claimed: Distribution, *, check_record: bool) ->
         return archive.read(f"{folder}/METADATA")
 
 
-def _check_record(archive: zipfile.ZipFile, folder: str, claimed: Distribution) -> None:
+def _check_record(archive: zipfile.ZipFile, folder: str, claimed: ClaimedFile) -> None:
     """Every member is whole, and RECORD lists it with its sha256; what RECORD lists is there."""
     try:
         with archive.open(f"{folder}/RECORD") as stream:
@@ -196,7 +208,7 @@ def _check_record(archive: zipfile.ZipFile, folder: str, claimed: Distribution) 
         )
 
 
-def _sdist_metadata(path: Path, claimed: Distribution) -> bytes:
+def _sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
     unpacked = 0
     with gzip.open(path) as stream:
         # tarfile stops at its own end mark, before the CRC and the length of what it read.
@@ -219,7 +231,7 @@ def _sdist_metadata(path: Path, claimed: Distribution) -> bytes:
         return member.read(_METADATA_BYTES)
 
 
-def _refuse_bomb(unpacked: int, members: int, path: Path, claimed: Distribution) -> None:
+def _refuse_bomb(unpacked: int, members: int, path: Path, claimed: ClaimedFile) -> None:
     allowed = max(_UNPACKED_ALWAYS, path.stat().st_size * _UNPACKED_RATIO)
     if unpacked > allowed or members > _MEMBERS:
         raise Refused(
@@ -228,7 +240,7 @@ def _refuse_bomb(unpacked: int, members: int, path: Path, claimed: Distribution)
         )
 
 
-def _refuse_outside(names: Iterable[str], claimed: Distribution) -> None:
+def _refuse_outside(names: Iterable[str], claimed: ClaimedFile) -> None:
     outside = [
         name for name in names if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/")
     ]
@@ -240,14 +252,14 @@ def _top(name: str) -> str:
     return name.split("/", 1)[0]
 
 
-def _refuse_ambiguous(names: Iterable[str], claimed: Distribution) -> None:
+def _refuse_ambiguous(names: Iterable[str], claimed: ClaimedFile) -> None:
     # Tools differ in which of two members of one name they unpack, so what was reviewed may not be what runs.
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise Refused(f"{claimed.filename} holds a member more than once", details=twice[:10])
 
 
-def _compare(name: str, version: str, claimed: Distribution) -> None:
+def _compare(name: str, version: str, claimed: ClaimedFile) -> None:
     try:
         agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
     except (InvalidName, InvalidVersion):

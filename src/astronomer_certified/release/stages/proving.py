@@ -27,8 +27,8 @@ from . import lacking
 
 NAME = "prove"
 
+# The distributions of which an environment has upstream's wheel in place of ours: none on the patched side.
 Gone = tuple[NormalizedName, ...]
-"""The distributions of which an environment has upstream's wheel in place of ours: none on the patched side."""
 
 
 def names(run: Run, carried: Carried) -> tuple[str, ...]:

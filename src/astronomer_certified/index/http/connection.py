@@ -1,0 +1,260 @@
+"""One connection of uvicorn's, with limits: on the head of a request, on time, and on how many there are at once.
+
+uvicorn answers whoever is connected; who may stay is said here. A connection has a deadline for each thing that it
+waits for, and `Doorkeeper` looks at all of them once a second. Where there are too many, the one that has waited
+longest for nothing makes room for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import re
+import time
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .messages import REASON
+
+# Bytes of a request up to its body. pip sends 700, with a token 2,000.
+HEAD_LIMIT = 16 << 10
+_HEADERS = 100
+
+# Seconds for a whole head; without a request; without a byte taken of an answer; until a body must have come, or be
+# coming at so many bytes a second.
+_HEAD_SECONDS = 10.0
+IDLE_SECONDS = 65.0
+STALLED_SECONDS = 60.0
+_BODY_SECONDS = 30.0
+_BODY_SLOWEST = 2000
+
+# Seconds without progress after which a connection may be given up when there is no room for another.
+_PATIENCE_WHEN_FULL = 0.5
+
+
+# Two servers may read such a line in two ways; the parser takes it.
+_AMBIGUOUS = re.compile(rb"[^\r\n ]* [ \t]|[^\r\n ]*\t|[^\r\n ]* [^\r\n ]*(?: [ \t]|\t)")
+
+
+class Doing(enum.IntEnum):
+    """What a connection does, the least worth keeping first."""
+
+    IDLE = 0
+    SENDING_A_HEAD = 1
+    SENDING_A_BODY = 2
+    READING_AN_ANSWER = 3
+
+
+class Doorkeeper:
+    """Who may be connected to one server. For the thread of its event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.connections: set[Connection] = set()
+        self.leaving = False
+        """Set when the server is told to go: each connection gets one more answer at most."""
+
+    def admit(self, connection: Connection) -> None:
+        """A connection is there; where it is one too many, another goes, or itself when all others are at work."""
+        self.connections.add(connection)
+        if len(self.connections) > self.limit:
+            self._victim(connection).abort()
+
+    def _victim(self, newcomer: Connection) -> Connection:
+        now = time.monotonic()
+        waiting = [
+            other for other in self.connections
+            if other is not newcomer and (other.doing is Doing.IDLE or other.quiet(now) > _PATIENCE_WHEN_FULL)
+        ]  # fmt: skip
+        return min(waiting, key=lambda other: (other.doing, -other.quiet(now)), default=newcomer)
+
+    def look(self) -> None:
+        """Every connection that has used up its time is closed."""
+        now = time.monotonic()
+        for connection in [one for one in self.connections if one.is_late(now)]:
+            connection.give_up()
+
+    def leave(self) -> None:
+        """From now on every answer is the last one of its connection."""
+        self.leaving = True
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, counted and timed. `refusal` is the status for a request that is refused unread."""
+
+    doorkeeper: Doorkeeper
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        now = time.monotonic()
+        self._since = now
+        self._progress = now
+        self._buffered = 0
+        self._head = 0
+        self._parsed = 0
+        self._count = 0
+        self._body = 0
+        self._in_head = True
+        self._in_body = False
+        self._refusal = 400
+
+    # --- what happens on the wire
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """It is connected, and somebody else may have to go for it."""
+        super().connection_made(transport)
+        self.doorkeeper.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is connected no more."""
+        self.doorkeeper.connections.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came. A head that is too long is refused before it is whole."""
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._head == 0:
+            self._since = time.monotonic()
+            if _AMBIGUOUS.match(data):
+                self.send_400_response("one space stands between the words of a request line")
+                return
+        self._progress = time.monotonic()
+        self._head += len(data) if self._in_head else 0
+        if self._in_body:
+            self._body += len(data)
+        super().data_received(data)
+        if self._in_head and self._head > HEAD_LIMIT and not self.transport.is_closing():
+            self._refusal = 431
+            self.send_400_response("the head of this request is too long")
+
+    def resume_writing(self) -> None:
+        """The client took what waited for it."""
+        self._progress = time.monotonic()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """One last answer to what cannot be read as a request."""
+        reason = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}[self._refusal]
+        body = f"{msg}\n".encode("ascii", "replace")
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%s" % (self._refusal, reason, len(body), body)
+        )
+        self.transport.close()
+
+    # --- what the parser finds
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._in_body, self._count, self._body, self._parsed = True, False, 0, 0, 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target came. Raises ValueError for one that is too long."""
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header came, or a trailer after a body in chunks. Raises ValueError for one too many, or too long."""
+        self._count += 1
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _grow(self, size: int) -> None:
+        self._parsed += size
+        if self._count > _HEADERS or self._parsed > HEAD_LIMIT:
+            self._refusal = 431
+            raise ValueError("the head is too long")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole. Raises ValueError for one that two servers could read in two ways."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("not one Host")
+        self._in_head, self._head = False, 0
+        self._in_body = True
+        self._since = time.monotonic()
+        cast(dict[str, Any], self.scope)["extensions"] = {REASON: self._say_why}
+        super().on_headers_complete()
+        if self.doorkeeper.leaving and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_head, self._in_body, self._head = True, False, 0
+        super().on_message_complete()
+
+    def _say_why(self, reason: str) -> None:
+        """The status line of the answer under way will have this reason in place of the usual phrase."""
+        text = reason.encode("ascii", "replace").translate(None, b"\r\n")
+        self.cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
+
+    # --- what the doorkeeper asks
+
+    @property
+    def doing(self) -> Doing:
+        """What it is at now."""
+        if (self.cycle is not None and not self.cycle.response_complete) or self._buffer():
+            return Doing.SENDING_A_BODY if self._in_body else Doing.READING_AN_ANSWER
+        if self._in_body:
+            return Doing.SENDING_A_BODY
+        return Doing.SENDING_A_HEAD if self._head else Doing.IDLE
+
+    def quiet(self, now: float) -> float:
+        """Seconds since the client last sent, or took, something."""
+        left = self._buffer()
+        if left < self._buffered:
+            self._progress = now
+        self._buffered = left
+        return now - self._progress
+
+    def is_late(self, now: float) -> bool:
+        """Whether what it waits for should have come by now."""
+        quiet, waited = self.quiet(now), now - self._since
+        match self.doing:
+            case Doing.IDLE:
+                return quiet > (IDLE_SECONDS if self.cycle is not None else _HEAD_SECONDS)
+            case Doing.SENDING_A_HEAD:
+                return waited > _HEAD_SECONDS
+            case Doing.SENDING_A_BODY:
+                # While its bytes are not taken from the kernel, it is this side that is slow.
+                theirs = not self.flow.read_paused
+                return theirs and quiet > 1 and self._body < (waited - _BODY_SECONDS) * _BODY_SLOWEST
+            case Doing.READING_AN_ANSWER:
+                return bool(self._buffer()) and quiet > STALLED_SECONDS
+
+    def give_up(self) -> None:
+        """It was late. Who began a request is told so, if he takes it."""
+        if self.doing is Doing.SENDING_A_HEAD and not self.transport.is_closing() and not self._buffer():
+            self._refusal = 408
+            self.send_400_response("this request took too long to come")
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """The connection is gone, whatever was still to be sent over it."""
+        self.transport.abort()
+
+    def _buffer(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+
+class _StatusLine:
+    """A transport for one answer of uvicorn's, whose first line ends in a reason of its own."""
+
+    def __init__(self, transport: asyncio.Transport, reason: bytes) -> None:
+        self._transport = transport
+        self._reason = reason
+
+    def write(self, data: bytes) -> None:
+        """The bytes are sent; of the first ones, the status line with the reason."""
+        if self._reason:
+            line, _, rest = data.partition(b"\r\n")
+            data = b" ".join([*line.split(b" ")[:2], self._reason]) + b"\r\n" + rest
+            self._reason = b""
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

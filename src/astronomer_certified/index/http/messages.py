@@ -1,0 +1,115 @@
+"""ASGI messages <-> a request, and an answer of `api`: what any ASGI server says and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from astronomer_certified.index.api.site import Answer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# The extension by which a server lets an answer say why in its status line. ASGI knows no reason phrases, and twine
+# shows people nothing else.
+REASON = "certified.reason"
+
+# Bytes of a file that are read at once.
+_PIECE = 256 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, as far as its head says. Names of headers are in lower case; `peer` is who asks."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    peer: str
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Path and query as they stand in the request line, percent-encoded."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+def request_of(scope: Scope, trusted: str | None) -> Request:
+    """What a scope asks for. `trusted` is the proxy whose X-Forwarded-For is believed."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, given = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        # Of a header that came twice, both are kept (RFC 9110, 5.3).
+        headers[key] = f"{headers[key]}, {given}" if key in headers else given
+    if scope["method"] != "GET":
+        headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    peer = (scope.get("client") or ("",))[0]
+    return Request(
+        method=scope["method"],
+        path=raw.decode("latin-1"),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        peer=client(peer, headers.get("x-forwarded-for", ""), trusted),
+        extensions=scope.get("extensions") or {},
+    )
+
+
+def client(peer: str, forwarded: str, trusted: str | None) -> str:
+    """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected."""
+    if trusted not in (peer, "*"):
+        return peer
+    return forwarded.rpartition(",")[2].strip(' "[]')[:100] or peer
+
+
+async def give(answer: Answer, send: Send, *, head_only: bool) -> None:
+    """The answer is sent, of a file piece by piece as its reader takes it."""
+    if answer.file is None or head_only:
+        await say(send, answer, head_only=head_only)
+        return
+    try:
+        file = answer.file.open("rb")
+    except OSError:
+        await say(send, text(HTTPStatus.GONE, "This file is gone from the store."))
+        return
+    with file:
+        await send(_start(answer))
+        file.seek(answer.span[0])
+        left = answer.length
+        while left:
+            piece = file.read(min(_PIECE, left))
+            if not piece:
+                raise ConnectionAbortedError(f"{answer.file.name} is shorter than it was a moment ago")
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": bool(left)})
+        if not answer.length:
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def say(send: Send, answer: Answer, *, head_only: bool = False) -> None:
+    """An answer whose body is in memory is sent; of one to a HEAD, its head."""
+    await send(_start(answer))
+    await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+
+
+def text(status: int, words: str, headers: tuple[tuple[str, str], ...] = (), route: str = "other") -> Answer:
+    """A line for people and programs."""
+    kind = (("Content-Type", "text/plain; charset=utf-8"),)
+    return Answer(status=int(status), headers=(*kind, *headers), body=f"{words}\n".encode(), route=route)
+
+
+def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+
+
+def _start(answer: Answer) -> MutableMapping[str, Any]:
+    headers = list(answer.headers)
+    if answer.status != HTTPStatus.NOT_MODIFIED:
+        headers.append(("Content-Length", str(answer.length)))
+    return {"type": "http.response.start", "status": answer.status, "headers": encoded(headers)}

@@ -1,0 +1,263 @@
+"""A request to upload -> its body on disk -> pypiserver, with our store behind it -> what becomes of the file.
+
+pypiserver speaks the upload protocol. What it leaves open is closed: bodies have a limit that counts while they come,
+forms are read by `multipart` with limits on their parts, and uploads that change, tear or forge a file are refused
+with a status line that says why (twine shows nothing else). Nothing is ever removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl
+
+from astronomer_certified.errors import CertifiedError, PublishError
+from astronomer_certified.index.api.site import Answer
+from astronomer_certified.index.auth.logins import Login, Refusal
+from astronomer_certified.index.store.audit import Audit
+from astronomer_certified.index.store.store import Store
+
+from .messages import Receive, text
+from .options import Setup
+
+# What the system says when nothing more can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+_AT_ONCE = 8
+_DIGITS = 15
+_MULTIPART = "multipart/form-data"
+_PLAIN_FORM = "application/x-www-form-urlencoded"
+_LONGEST_REASON = 1000
+
+# Bytes of a form around its file, bytes of a body that are kept in memory, bytes that are written at once.
+_FORM = 32 << 20
+_IN_MEMORY = 1 << 20
+_PIECE = 1 << 20
+
+_BOUNDARY = 200
+_FILENAME = 1000
+
+# twine sends one part for each requirement, and certified wheels have thousands.
+_PARTS = 100_000
+_PART_HEAD = 16 << 10
+_LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRequest:
+    """An upload before its body: who says to send it, and what became of that login. `asked`: whether there was one."""
+
+    user: str
+    login: Login | CertifiedError | None
+    peer: str
+    headers: Mapping[str, str]
+    asked: bool
+
+
+class Uploads:
+    """Takes uploads into a store. `refused` and `take` belong to the thread of the event loop."""
+
+    def __init__(self, setup: Setup, store: Store) -> None:
+        self._store = store
+        self._limit = setup.options.max_upload
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "index upload")
+        self._engine: Any = None
+        self._building = threading.Lock()
+
+    def close(self) -> None:
+        """What is being stored is stored, and nothing more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def refused(self, upload: UploadRequest) -> Answer | None:
+        """Why nothing of the body is read: no right login, or a body that cannot be taken. None when it is."""
+        length = upload.headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > _DIGITS or int(length) > self._limit + _FORM):
+            return self._too_large()
+        login = upload.login
+        if isinstance(login, Refusal):
+            if login.status == HTTPStatus.FORBIDDEN:
+                self._note("login refused", user=upload.user[:100], peer=upload.peer, why=login.what)
+            return _say(login.status, str(login), tuple(login.headers.items()))
+        if isinstance(login, CertifiedError):
+            raise login
+        if not isinstance(login, Login):
+            if upload.asked:
+                self._note("login refused", user=upload.user[:100], peer=upload.peer)
+                return _say(HTTPStatus.FORBIDDEN, "This login is not right.")
+            return _say(HTTPStatus.UNAUTHORIZED, "Uploading needs a login.", _LOGIN)
+        if not upload.headers.get("content-type", "").lower().startswith((_MULTIPART, _PLAIN_FORM)):
+            return _say(HTTPStatus.BAD_REQUEST, f"An upload is a form of the type {_MULTIPART}.")
+        return None
+
+    def _too_large(self) -> Answer:
+        why = f"Files of more than {self._limit} bytes are not taken here."
+        return _say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, (("Connection", "close"),))
+
+    async def take(self, upload: UploadRequest, receive: Receive) -> Answer:
+        """What became of an upload, once its body has come and its file is stored or refused."""
+        loop = asyncio.get_running_loop()
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            try:
+                whole = await self._received(body, receive)
+                if whole is not None:
+                    return whole
+                return await loop.run_in_executor(self._pool, self._store_it, upload, body)
+            except OSError as err:
+                if err.errno not in FULL:
+                    raise
+                return _say(HTTPStatus.INSUFFICIENT_STORAGE, "The index has no space left for this upload.")
+
+    async def _received(self, body: Any, receive: Receive) -> Answer | None:
+        """None when the whole body is on disk; else what to say instead."""
+        loop = asyncio.get_running_loop()
+        size, waiting = 0, bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ConnectionAbortedError("the client went before its upload had come")
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self._limit + _FORM:
+                return self._too_large()
+            waiting += piece
+            more = bool(message.get("more_body"))
+            if len(waiting) >= _PIECE or not more:
+                # Not in the loop: a slow disk must not keep readers waiting.
+                await loop.run_in_executor(self._pool, body.write, bytes(waiting))
+                waiting.clear()
+        body.seek(0)
+        return None
+
+    # --- in a thread
+
+    def _store_it(self, upload: UploadRequest, body: Any) -> Answer:
+        from . import engine  # with the first upload: it takes a third of a second
+
+        with self._building:
+            if self._engine is None:
+                self._engine = engine.application(self._store, self._limit)
+        environ = _environ(upload, body)
+        with contextlib.ExitStack() as stack:
+            try:
+                environ["bottle.request.post"] = engine.form(_parts(upload, body, stack))
+            except _BadForm as err:
+                return _say(HTTPStatus.BAD_REQUEST, str(err))
+            return _called(self._engine, environ)
+
+    def _note(self, what: str, **more: str) -> None:
+        Audit(self._store).note(what, **more)
+
+
+def _say(status: int, words: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return text(status, words, headers, route="upload")
+
+
+class _BadForm(PublishError):
+    """A form that cannot be read, or says too much."""
+
+
+def _parts(upload: UploadRequest, body: BinaryIO, stack: contextlib.ExitStack) -> list[Any]:
+    """The parts of the form: exactly one action and one file at most. Raises `_BadForm`."""
+    from multipart import MultipartError, MultipartParser, parse_options_header
+
+    kind, options = parse_options_header(upload.headers.get("content-type", ""))
+    if kind.lower() == _PLAIN_FORM:
+        return _plain_parts(body)
+    boundary = options.get("boundary", "")
+    if kind.lower() != _MULTIPART or not 0 < len(boundary) <= _BOUNDARY:
+        raise _BadForm("This form cannot be read: it has no proper boundary")
+    try:
+        # Latin-1, which loses nothing: Bottle has bytes in that form, and decodes them when it is asked for text.
+        parser = MultipartParser(
+            body, boundary, charset="latin-1", strict=True, headersize_limit=_PART_HEAD, part_limit=_PARTS,
+            spool_limit=_IN_MEMORY, memory_limit=_FORM,
+        )  # fmt: skip
+        parts = []
+        for part in parser:
+            stack.callback(part.close)
+            # A detached signature is taken and dropped, as the public index does.
+            if part.name != "gpg_signature":
+                parts.append(part)
+    except (MultipartError, ValueError, LookupError) as err:
+        raise _BadForm("This form cannot be read: it is cut short, or is no form") from err
+    _refuse_ambiguous(parts)
+    return parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """A field of a form without files."""
+
+    name: str
+    value: str
+    filename: None = None
+
+
+def _plain_parts(body: BinaryIO) -> list[Any]:
+    """The fields of a form without files, of old tools: pypiserver says what it makes of them."""
+    try:
+        fields = parse_qsl(body.read(_PART_HEAD).decode("latin-1"), max_num_fields=100)
+        parts = [_Field(name=name, value=value) for name, value in fields]
+    except ValueError as err:
+        raise _BadForm("This form cannot be read: it has too many fields") from err
+    _refuse_ambiguous(parts)
+    return parts
+
+
+def _refuse_ambiguous(parts: Sequence[Any]) -> None:
+    actions = [part for part in parts if part.name == ":action"]
+    files = [part for part in parts if part.name == "content"]
+    if len(actions) != 1 or len(files) > 1:
+        raise _BadForm("A form has one :action and one file")
+    if actions[0].filename is not None or "\0" in actions[0].value:
+        raise _BadForm("The :action must be text")
+    if any(len(part.filename or "") > _FILENAME for part in parts):
+        raise _BadForm("No file has so long a name")
+
+
+def _environ(upload: UploadRequest, body: BinaryIO) -> dict[str, Any]:
+    """The request for pypiserver (PEP 3333), its login checked already."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "index",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": upload.peer,
+        "CONTENT_TYPE": upload.headers.get("content-type", ""),
+        "HTTP_AUTHORIZATION": upload.headers.get("authorization", ""),
+        "HTTP_USER_AGENT": upload.headers.get("user-agent", ""),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "certified.login": upload.login,
+    }
+
+
+def _called(application: Any, environ: dict[str, Any]) -> Answer:
+    """What a WSGI application answers, as a whole."""
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> None:
+        said.append((status, headers))
+
+    body = b"".join(application(environ, start))
+    status, headers = said[-1]
+    kept = tuple((name, value) for name, value in headers if name.lower() != "content-length")
+    return Answer(status=int(status[:3]), headers=kept, body=body, route="upload", reason=status[4:])
