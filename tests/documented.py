@@ -137,11 +137,11 @@ def typed() -> Mapping[str, str]:
 
 @cache
 def run_on_submission() -> frozenset[str]:
-    """What `.ci/run` runs: its own lines, and the targets that targets named there run."""
+    """What `.ci/run` makes: the targets that its lines name, and those that these make in turn."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    found = {line.removesuffix(" || true") for line in lines if _INLINE.match(line)}
-    ahead = [command.removeprefix("make ") for command in found if re.fullmatch(r"make [a-z-]+", command)]
+    ahead = [target for line in lines if line.startswith("make ") for target in line.split(" || ")[0].split()[1:]]
+    found = {f"make {target}" for target in ahead}
     while ahead:
         target = re.search(rf"^{ahead.pop()}:([^#\n]*)[^\n]*\n((?:\t[^\n]*\n)*)", makefile, re.MULTILINE)
         named = [*target[1].split(), *re.findall(r"\$\(MAKE\) ([a-z-]+)", target[2])] if target else []
