@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from factories import ROOT
+from packaging.version import Version
 
 from astronomer_certified.workspace import Workspace
 
@@ -51,3 +52,17 @@ def test_the_readme_names_every_release() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [line] = re.findall(r"^Releases: ([\d., and]+)\. ", readme, re.MULTILINE)
     assert re.findall(r"[\d.]+\d", line) == [str(version) for version in Workspace.at(ROOT).versions()]
+
+
+def test_the_changelog_has_its_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, *released = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    versions = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", title) for title in released]
+
+    assert unreleased == "[Unreleased]"
+    assert [title for title, version in zip(released, versions, strict=True) if version is None] == []
+    numbers = [Version(version[1]) for version in versions if version]
+    assert numbers == sorted(numbers, reverse=True)
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= {
+        "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security",
+    }  # fmt: skip
