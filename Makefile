@@ -8,6 +8,8 @@ SHELL := /bin/sh
 VERSION ?= 2.1.0
 PORT ?= 8080
 JOBS ?=
+MOMENTS ?= 200
+REQUESTS ?= 10000
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
@@ -17,9 +19,11 @@ bin := $(venv)/bin
 ready := $(venv)/ready
 certified := $(bin)/certified
 jobs := $(if $(JOBS),--jobs $(JOBS))
+figures := build/coverage
+docs := .venv-docs
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
-	test-all regenerate certify certify-all check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
+	test-all regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,11 +60,11 @@ bench-index: $(ready) ## the index and its peers under wrk, needs wrk and nginx 
 	@$(bin)/python scripts/bench_index.py --peers
 	@$(bin)/python scripts/bench_index.py --alone --files 2000 200000
 
-torture-index: $(ready) ## kill -9 the index at 200 random moments of uploads
-	@$(bin)/python tests/integration/torture.py kill 200
+torture-index: $(ready) ## kill -9 the index at MOMENTS random moments of uploads
+	@$(bin)/python tests/integration/torture.py kill $(MOMENTS)
 
-fuzz-index: $(ready) ## send the index 10,000 malformed requests
-	@$(bin)/python tests/integration/torture.py fuzz 10000
+fuzz-index: $(ready) ## send the index REQUESTS malformed requests
+	@$(bin)/python tests/integration/torture.py fuzz $(REQUESTS)
 
 serve: $(ready) ## serve the local index on 127.0.0.1:PORT
 	@$(certified) serve --port $(PORT)
@@ -85,6 +89,26 @@ test-all: test regenerate ## those, and the constraints of all releases regenera
 
 regenerate: $(ready) ## resolve every other release anew and compare with its constraints (long)
 	@$(pytest) -m every_release tests/integration
+
+# Each process that a test starts leaves its own figures, which are added up when all have ended.
+coverage: $(ready) ## what test runs, with the share of lines and branches that it runs
+	@rm -rf $(figures) && mkdir -p $(figures)
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/$(figures)/.coverage $(MAKE) test
+	@$(bin)/coverage combine --quiet $(figures)
+	@echo "share of lines and branches that unit and integration tests run (at least 90 %):"
+	@$(bin)/coverage report --format=total
+
+$(docs)/ready: requirements/docs.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.11 on was found; name one: make docs PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making $(docs) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv --clear $(docs)
+	@$(docs)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/docs.txt
+	@touch $@
+
+# Not --quiet: with it mkdocs counts no warnings, and --strict holds nothing.
+docs: $(docs)/ready ## the documentation as a site, in site/; links that lead nowhere are errors
+	@NO_MKDOCS_2_WARNING=1 $(docs)/bin/mkdocs build --strict
+	@echo site/index.html
 
 certify: $(ready) regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
 	@$(bin)/pytest -q tests/certification
@@ -122,4 +146,4 @@ lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py
 
 clean: ## remove what was made here (not the index)
-	rm -rf build dist $(venv)
+	rm -rf build dist site $(venv) $(docs)

@@ -1,110 +1,232 @@
-"""The commands of README.md and docs/, and which test runs each of them."""
+"""What the documentation says can be typed, which tests type it, and the terminal in which they do.
+
+CONTRIBUTING.md has the rules: a command is typed by a test, or is a form with a placeholder, or its page says that it
+is an example or done by hand. unit/test_documented.py holds them. There is no list of what is run elsewhere.
+"""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = ("make", "certified", "pip", "twine", "astronomer-certified")
-_COMMAND = re.compile(rf"^(?:{'|'.join(PROGRAMS)}) ")
+BIN = Path(sys.executable).parent
+ENDS_WITHIN = 1500
+"""Seconds that a command may take."""
 
-# Run by certification/test_documented_commands.py.
-RELEASE = {"make release VERSION=2.1.0", "certified release 2.1.0"}
-SERVE = {"make serve", "make serve PORT=8080"}
-INSTALL = {
-    "pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres]==2.1.0.*'",
-    "astronomer-certified version",
-    "astronomer-certified constraints",
-    "astronomer-certified environment",
-}
-UPLOAD = {"twine upload --repository-url http://127.0.0.1:8080/ -u certified dist/2.1.0/*.whl"}
-SIMPLE = {
-    "certified --version",
-    "certified --print-completion bash",
-    "make build VERSION=2.1.0",
-    "certified build 2.1.0",
-    "certified wheelhouse 2.1.0",
-    "certified publish 2.1.0",
-    "certified release 2.1.0 --quiet",
-    "certified release 2.1.0 --json",
-    "certified release 2.1.0 --require-complete",
-    "certified prove 2.1.0",
-    "certified prove 2.1.0 CVE-2021-38540",
-    "certified check",
-    "certified check 2.1.0",
-    "certified patch checkout 2.1.0",
-    "certified changelog 2.1.0",
-    "certified releases",
-    "certified patch lint",
-    "certified patch list",
-    "certified patch list 2.1.0",
-    "certified patch list --count",
-    "certified patch list --cve CVE-2021-28359",
-    "certified patch list --page > docs/carry-matrix.md",
-    "certified patch lint 2.1.0",
-    "certified index verify",
-    "certified index users list",
-    "certified index export public",
-    'certified index yank astronomer-certified 2.1.0.post1 --reason "wrong constraints"',
-    "certified index yank astronomer-certified 2.1.0.post1 --undo",
-    "certified index status astronomer-certified active",
-}
-# Run by tests/integration/test_regeneration.py, tests/unit/test_workbench.py, test_port.py and test_changelog.py, by
-# .ci/run, by release engineers for certificates/ (make certify-all), or patterns rather than commands.
-ELSEWHERE = {
-    # builds and resolves as `certified constraints` does; tests/unit/test_drafts.py holds what it writes
-    "certified new 2.4.3",
-    "make releases-page",
-    "make constraints VERSION=2.1.0",
-    "certified constraints 2.1.0",
-    "make check",
-    "make test",
-    "make certify-all",
-    "make system-packages",
-    "certified serve",
-    # tests/integration/test_index_operations.py runs them all, on an index of its own
-    "certified index serve",
-    "certified index serve --workers 2",
-    "certified index serve --index DIR",
-    "certified index users add ann",
-    "certified index users token ci --user ci --project 'acme-*' --days 90",
-    "certified index users revoke ci",
-    "certified index users remove ann",
-    "certified index users",
-    "certified index publish FILE …",
-    "certified index yank PROJECT VERSION",
-    "certified index status PROJECT STATUS",
-    "certified index export DIR",
-    "certified index mirror URL PROJECT …",
-    "make torture-index",
-    "make fuzz-index",
-    "make bench-index",
-    "certified release --all",
-    "make release-all",
-    "make bench",
-    "certified release 2.1.0 --every-python",
-    "certified prove 2.1.0 NAME",
-    "certified bump 2.1.0",
-    "certified patch checkout 2.1.0 DIR",
-    "certified patch export DIR",
-    "certified patch export 2.1.0",
-    "certified patch port NAME --to 2.0.2",
-    "certified patch port CVE-2021-38540 --all",
-    "certified patch port --continue",
-    "certified patch port --abort",
-    "certified patch port --all --to 2.2.0 --dry-run",
-    "certified -C DIR VERB …",
-    "certified VERB --help",
-    "pip install --index-url … 'apache-airflow[celery]==2.1.0+astro.1' -c my-constraints.txt",
-}
+# What a command begins with; git only in blocks, where it is part of what a reader types in turn.
+_INLINE = re.compile(r"(?:\.venv/bin/)?(?:make|certified|pip|twine|pytest|pre-commit|astronomer-certified) \S")
+_BLOCK = re.compile(rf"{_INLINE.pattern}|git \S")
+_CODE = re.compile(r"`([^`\n]+)`")
+_MARK = re.compile(r"(?:for example|by hand)[,:]?\s*$", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"…|[A-Z]{2,}(?:=[A-Z]{2,})?")
 
 
-def documented() -> set[str]:
-    """The commands of indented blocks and of inline code."""
-    found = set()
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = path.read_text(encoding="utf-8")
-        lines = [line[4:] for line in text.splitlines() if line.startswith("    ")]
-        found |= {line.strip() for line in (*lines, *re.findall(r"`([^`\n]+)`", text)) if _COMMAND.match(line)}
-    return found
+# --- pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command of a page. `marked`: the page says that it is an example, or done by hand."""
+
+    text: str
+    page: str
+    marked: bool
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it holds a placeholder: something that must be put in its place before it can be typed."""
+        return any(_PLACEHOLDER.fullmatch(word) for word in self.text.split())
+
+
+def commands_of(page: str, text: str) -> Iterator[Command]:
+    """The commands of a page: lines of indented blocks, and inline code."""
+    above, marked, in_block = "", False, False
+    for line in text.splitlines():
+        indented = line.startswith("    ")
+        if indented and not in_block:
+            marked = _MARK.search(above) is not None
+        in_block = indented or (in_block and not line.strip())
+        if line.strip() and not indented:
+            above = line
+        if indented and _BLOCK.match(line.strip()):
+            yield Command(text=line.strip(), page=page, marked=marked)
+    for code in _CODE.finditer(text):
+        if _INLINE.match(code[1]):
+            yield Command(text=code[1], page=page, marked=_MARK.search(text[: code.start()]) is not None)
+
+
+@cache
+def documented() -> tuple[Command, ...]:
+    """Every command of the documentation; one that stands in several places comes several times."""
+    paths = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    paths += sorted((ROOT / "docs").rglob("*.md"))
+    return tuple(
+        command
+        for path in paths
+        for command in commands_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    )
+
+
+# --- tests that type
+
+
+def typed_in(source: str) -> frozenset[str]:
+    """The commands that the functions of a test module type: `terminal.types("…")`, `terminal.starts("…")`.
+
+    A command that is a parameter stands in the list that the test is parametrized with. Raises ValueError for one that
+    is neither.
+    """
+    found: set[str] = set()
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        parameters = dict(_parameters(function))
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in TYPING:
+                match call.args[0]:
+                    case ast.Constant(value=str() as command):
+                        found.add(command)
+                    case ast.Name(id=name) if name in parameters:
+                        found |= parameters[name]
+                    case other:
+                        raise ValueError(
+                            f"line {call.lineno}: not a command that can be read here: {ast.unparse(other)}"
+                        )
+    return frozenset(found)
+
+
+def _parameters(function: ast.FunctionDef) -> Iterator[tuple[str, frozenset[str]]]:
+    """The strings that a test is parametrized with, by the name of the parameter."""
+    for decorator in function.decorator_list:
+        match decorator:
+            case ast.Call(
+                func=ast.Attribute(attr="parametrize"), args=[ast.Constant(value=str() as name), ast.List(elts)]
+            ):
+                yield name, _strings(elts)
+            case ast.Call(func=ast.Attribute(attr="parametrize"), args=[ast.Tuple(elts=names), ast.List(elts)]):
+                columns = zip(*(item.elts for item in elts if isinstance(item, ast.Tuple)), strict=False)
+                yield from (
+                    (ast.literal_eval(name), _strings(column)) for name, column in zip(names, columns, strict=False)
+                )
+
+
+def _strings(items: Iterable[ast.expr]) -> frozenset[str]:
+    return frozenset(item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str))
+
+
+@cache
+def typed() -> Mapping[str, str]:
+    """The commands that tests type, each with the test module that does it."""
+    return {
+        command: path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for command in typed_in(path.read_text(encoding="utf-8"))
+    }
+
+
+@cache
+def run_on_submission() -> frozenset[str]:
+    """What `.ci/run` makes: the targets that its lines name, and those that these make in turn."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    ahead = [target for line in lines if line.startswith("make ") for target in line.split(" || ")[0].split()[1:]]
+    found = {f"make {target}" for target in ahead}
+    while ahead:
+        target = re.search(rf"^{ahead.pop()}:([^#\n]*)[^\n]*\n((?:\t[^\n]*\n)*)", makefile, re.MULTILINE)
+        named = [*target[1].split(), *re.findall(r"\$\(MAKE\) ([a-z-]+)", target[2])] if target else []
+        more = {f"make {name}" for name in named if re.fullmatch(r"[a-z-]+", name)} - found
+        found |= more
+        ahead += [command.removeprefix("make ") for command in more]
+    return frozenset(found)
+
+
+# --- the terminal
+
+TYPING = ("types", "starts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """A shell in a folder, in which a test types what the documentation says.
+
+    `instead` has what stands in the documentation -> what is there here: a version, an address. `programs` are found
+    before those of the environment: by default the tool's own.
+    """
+
+    folder: Path
+    env: Mapping[str, str]
+    instead: Mapping[str, str] = field(default_factory=dict)
+    programs: Path = BIN
+
+    def types(
+        self, command: str, *more: str, stdin: str = "", statuses: tuple[int, ...] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        """What came of the command; `more` are further words, as they are typed."""
+        done = subprocess.run(
+            self._line(command, more), shell=True, cwd=self.folder, env=self._environment(), input=stdin,
+            capture_output=True, text=True, timeout=ENDS_WITHIN, check=False,
+        )  # fmt: skip
+        assert done.returncode in statuses, f"{done.args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    @contextmanager
+    def starts(self, command: str, *more: str) -> Iterator[subprocess.Popen[str]]:
+        """The command while it runs; at the end it is told to end, with all that it started."""
+        process = subprocess.Popen(
+            self._line(command, more), shell=True, cwd=self.folder, env=self._environment(), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(40)
+
+    def _line(self, command: str, more: tuple[str, ...]) -> str:
+        if all(known.text != command for known in documented()):
+            raise LookupError(f"it is not in the documentation: {command}")
+        for known, here in self.instead.items():
+            command = command.replace(known, here)
+        return " ".join((command, *more))
+
+    def _environment(self) -> dict[str, str]:
+        return {**self.env, "PATH": f"{self.programs}:{self.env['PATH']}"}
+
+
+def make_here(folder: Path) -> None:
+    """`make` works in the folder with the environment of this test: nothing is installed for it."""
+    for name in ("requirements/dev.txt", "setup.cfg", "pyproject.toml", "Makefile"):
+        if not (folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for program in ("certified", "pytest", "ruff", "mypy", "lint-imports", "pre-commit"):
+        (programs / program).symlink_to(BIN / program)
+    # Python looks for its environment beside the path that it was called by.
+    (programs / "python").write_text(f'#!/bin/sh\nexec {BIN / "python"} "$@"\n')
+    (programs / "python").chmod(0o755)
+    (folder / ".venv" / "ready").touch()
+
+
+def repository_copy(folder: Path) -> Path:
+    """A copy of what is committed or about to be, in which `make` works."""
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    make_here(folder)
+    return folder

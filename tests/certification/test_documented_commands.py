@@ -1,19 +1,16 @@
-"""Every command of the README and of docs/ is run, in a copy of this project, against real Airflow and a real index.
+"""What the documentation says can be typed, typed: in a copy of this project, with real Airflow and a real index.
 
-documented.py says how; unit/test_documented.py fails for a command that is in the docs and not there.
+integration/test_documented_commands.py types what a tiny Airflow is enough for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,136 +21,129 @@ from astronomer_certified.effects.processes import clean_environment, free_port
 from astronomer_certified.project import manifest
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.workspace import Workspace
-from documented import INSTALL, ROOT, SIMPLE, UPLOAD
+from documented import ROOT, Terminal, repository_copy
 
 REVISION = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release.revision
+RELEASED_HERE = "http://127.0.0.1:8080/"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is committed or about to be, with this test's own environment in place of .venv."""
-    folder = tmp_path_factory.mktemp("documented") / "project"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    for program in ("python", "certified", "pytest", "ruff", "mypy"):
-        (folder / ".venv" / "bin" / program).symlink_to(Path(sys.executable).parent / program)
-    (folder / ".venv" / "ready").touch()
-    os.utime(folder / ".venv" / "ready", (time.time() + 60,) * 2)
-    return folder
-
-
-def run(command: str, project: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """A documented command, typed into a shell in the project."""
-    environment = clean_environment(**env)
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    return subprocess.run(
-        command, shell=True, cwd=project, env=environment, capture_output=True, text=True, timeout=1500, check=False
-    )
-
-
-def succeeded(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    assert done.returncode == 0, f"{done.args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done
-
-
-@pytest.fixture(scope="module")
-def released(project: Path) -> Path:
-    """The project after `make release VERSION=2.1.0`."""
-    done = succeeded(run("make release VERSION=2.1.0", project))
+def released(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A terminal in a copy of this project after `make release VERSION=2.1.0`."""
+    folder = repository_copy(tmp_path_factory.mktemp("documented") / "project")
+    terminal = Terminal(folder=folder, env=clean_environment())
+    done = terminal.types("make release VERSION=2.1.0")
     assert f"apache_airflow-2.1.0+astro.{REVISION}-py3-none-any.whl" in done.stdout
-    assert "pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres]" in done.stdout
-    return project
+    assert f"pip install --index-url {RELEASED_HERE}simple/ 'astronomer-certified[celery,postgres]" in done.stdout
+    return terminal
 
 
 @contextlib.contextmanager
-def served(project: Path) -> Iterator[int]:
-    """`make serve` on a free port."""
+def served(terminal: Terminal) -> Iterator[str]:
+    """The address of an index that is served in a terminal."""
     port = free_port()
-    process = subprocess.Popen(
-        ["make", "serve", f"PORT={port}"],
-        cwd=project,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+    here = replace(terminal, instead={"8080": str(port)})
+    with here.starts("make serve PORT=8080"):
+        address = f"http://127.0.0.1:{port}/"
         for _ in range(100):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/simple/"):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}simple/"):
                 break
             time.sleep(0.1)
-        yield port
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        yield address
 
 
-def test_a_release_that_is_made_again_has_nothing_to_do(released: Path) -> None:
-    complete = "not_done" not in (released / "dist" / "2.1.0" / f"certificate-2.1.0-{REVISION}.json").read_text()
+def test_a_release_that_is_made_again_has_nothing_to_do(released: Terminal) -> None:
+    certificate = released.folder / "dist" / "2.1.0" / f"certificate-2.1.0-{REVISION}.json"
+    complete = '"not_done": []' in certificate.read_text()
     start = time.monotonic()
-    done = succeeded(run("certified release 2.1.0", released))
+    done = released.types("certified release 2.1.0")
 
     if complete:
         assert done.stderr.startswith("up to date: ")
         assert time.monotonic() - start < 5  # the benchmark says how fast; this says that nothing was done
-    assert f"certificate-2.1.0-{REVISION}.json" in done.stdout
+    assert certificate.name in done.stdout
 
 
-@pytest.mark.parametrize("command", sorted(SIMPLE))
-def test_a_documented_command_works(released: Path, command: str) -> None:
-    done = run(command, released)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "certified build 2.1.0",
+        "certified wheelhouse 2.1.0",
+        "certified publish 2.1.0",
+        "certified prove 2.1.0",
+        "certified prove 2.1.0 CVE-2021-38540",
+        "certified check",
+        "certified patch checkout 2.1.0",
+        "certified patch export 2.1.0",
+        "certified patch lint",
+        "certified changelog 2.1.0",
+        "certified index verify",
+        "certified index export public",
+    ],
+)
+def test_a_documented_command_works(released: Terminal, command: str) -> None:
+    assert released.types(command).stdout.strip()
 
-    if "--require-complete" in command and "NOT DONE" in done.stdout:
-        assert done.returncode == 1
-        assert "is not complete" in done.stderr
-    else:
-        assert succeeded(done).stdout.strip() or " > " in command
+
+def test_a_release_says_whether_it_is_complete(released: Terminal) -> None:
+    done = released.types("certified release 2.1.0 --require-complete", statuses=(0, 1))
+
+    assert done.returncode == ("NOT DONE" in done.stdout)
+    assert ("is not complete" in done.stderr) == ("NOT DONE" in done.stdout)
 
 
 @pytest.mark.skipif(interpreters.find(Python(3, 8)) is None, reason="no CPython 3.8 on this machine")
-def test_a_platform_user_installs_with_the_documented_command(released: Path, tmp_path: Path) -> None:
+def test_a_platform_user_installs_with_the_documented_commands(released: Terminal, tmp_path: Path) -> None:
     interpreter = interpreters.require(Python(3, 8), "the documented install")
-    home = tmp_path / "home"
+    home, venv = tmp_path / "home", tmp_path / "venv"
     home.mkdir()
-    venv = tmp_path / "venv"
     subprocess.run([interpreter.executable, "-m", "venv", venv], check=True, env=clean_environment())
-    env = {"HOME": str(home), "AIRFLOW_HOME": str(home), "VIRTUAL_ENV": str(venv)}
+    env = clean_environment(HOME=str(home), AIRFLOW_HOME=str(home), VIRTUAL_ENV=str(venv))
+    with served(released) as address:
+        user = Terminal(
+            folder=home,
+            env=env,
+            programs=venv / "bin",
+            instead={RELEASED_HERE: address, "astro.1": f"astro.{REVISION}"},
+        )
+        user.types(
+            "pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres]==2.1.0.*'"
+        )
+        assert f"2.1.0+astro.{REVISION}" in subprocess.run(
+            [venv / "bin" / "airflow", "version"], env=env, capture_output=True, text=True, check=True
+        ).stdout  # fmt: skip
+        assert user.types("pip check").stdout.strip() == "No broken requirements found."
+        assert user.types("astronomer-certified version").stdout == (
+            f"Astronomer Certified 2.1.0-{REVISION} (apache-airflow 2.1.0+astro.{REVISION})\n"
+        )
+        constraints = Path(user.types("astronomer-certified constraints").stdout.strip())
+        assert constraints.read_bytes() == (ROOT / "constraints/2.1.0/constraints-3.8.txt").read_bytes()
+        assert "AIRFLOW__CORE__SQL_ALCHEMY_CONN=" in user.types("astronomer-certified environment").stdout
 
-    def typed(command: str) -> str:
-        return succeeded(run(f"PATH={venv / 'bin'}:$PATH {command}", home, **env)).stdout
-
-    with served(released) as port:
-        [install] = [command for command in INSTALL if command.startswith("pip")]
-        typed(install.replace(":8080/", f":{port}/"))
-    assert f"2.1.0+astro.{REVISION}" in typed("airflow version")
-    assert typed("pip check").strip() == "No broken requirements found."
-    assert typed("astronomer-certified version") == (
-        f"Astronomer Certified 2.1.0-{REVISION} (apache-airflow 2.1.0+astro.{REVISION})\n"
-    )
-    constraints = Path(typed("astronomer-certified constraints").strip())
-    assert constraints.read_bytes() == (ROOT / "constraints/2.1.0/constraints-3.8.txt").read_bytes()
-    assert "AIRFLOW__CORE__SQL_ALCHEMY_CONN=" in typed("astronomer-certified environment")
+        (home / "my-constraints.txt").write_text("tabulate==0.8.8\n")
+        user.types(
+            "pip install --index-url http://127.0.0.1:8080/simple/ 'apache-airflow[celery]==2.1.0+astro.1'"
+            " -c my-constraints.txt"
+        )
+    assert (venv / "lib/python3.8/site-packages/tabulate-0.8.8.dist-info").is_dir()
 
 
-def test_an_operator_uploads_with_the_documented_command(released: Path) -> None:
-    password = (released / "index" / "upload-password").read_text().strip()
-    [upload] = UPLOAD
-    with served(released) as port:
-        done = run(
-            f"{upload.replace(':8080/', f':{port}/')} --non-interactive",
-            released,
-            TWINE_PASSWORD=password,
-            PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring",
+def test_an_operator_uploads_with_the_documented_command(released: Terminal) -> None:
+    password = (released.folder / "index" / "upload-password").read_text().strip()
+    with served(released) as address:
+        env = {**released.env, "TWINE_PASSWORD": password, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        operator = replace(released, env=env, instead={RELEASED_HERE: address})
+        operator.types(
+            "twine upload --repository-url http://127.0.0.1:8080/ -u certified dist/2.1.0/*.whl", "--non-interactive"
         )
 
-    succeeded(done)
+
+def test_it_is_served_where_the_release_says(released: Terminal) -> None:
+    port = free_port()
+    with released.starts("make serve", f"PORT={port}"):
+        for _ in range(100):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/simple/") as answer:
+                assert b"astronomer-certified" in answer.read()
+                return
+            time.sleep(0.1)
+    pytest.fail("nobody answers")

@@ -632,7 +632,7 @@ class Project:
         """The environment of the command: nothing of the person who runs the tests but PATH and locale."""
         home = self.cache / "home"
         home.mkdir(parents=True, exist_ok=True)
-        kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START")
+        kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
             "HOME": str(home),

@@ -6,6 +6,7 @@ What they need takes longer to import than a run that has nothing to do: each im
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,8 +30,7 @@ class Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        print(f"{parser.prog} {version('astronomer-certified-factory')}")
-        parser.exit()
+        _answer(parser, f"{parser.prog} {version('astronomer-certified-factory')}")
 
 
 class Completion(argparse.Action):
@@ -48,8 +48,13 @@ class Completion(argparse.Action):
         for action in _actions(parser):
             if action.metavar in known and action.choices is None:
                 action.complete = known[action.metavar]  # type: ignore[attr-defined]  # shtab's own attribute
-        print(shtab.complete(parser, shell, preamble=_PREAMBLE.get(shell, "")))
-        parser.exit()
+        _answer(parser, shtab.complete(parser, shell, preamble=_PREAMBLE.get(shell, "")))
+
+
+def _answer(parser: argparse.ArgumentParser, text: str) -> None:
+    """Printed as argparse prints a help: what stdout does not take is the business of whoever ends the program."""
+    parser._print_message(f"{text}\n", sys.stdout)
+    parser.exit()
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

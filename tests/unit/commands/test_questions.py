@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,30 @@ def test_bash_offers_what_can_stand_there(
     )
 
     assert set(done.stdout.split()) == offered
+
+
+ASKED = [["--version"], ["--print-completion", "bash"]]
+COMMAND = [sys.executable, "-m", "astronomer_certified.commands.main"]
+
+
+@pytest.mark.parametrize("words", ASKED)
+@pytest.mark.parametrize("stdout", ["/dev/full", "&-"])
+def test_an_answer_that_stdout_does_not_take_is_refused(words: list[str], stdout: str) -> None:
+    line = ["sh", "-c", f'"$@" >{stdout}', "-", *COMMAND, *words]
+    done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("certified: standard output: ")
+
+
+@pytest.mark.parametrize("words", ASKED)
+def test_an_answer_that_nobody_reads_ends_quietly(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*COMMAND, *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_shell_that_is_not_known_is_a_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

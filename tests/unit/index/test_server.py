@@ -326,6 +326,7 @@ serve_forever(server, ready=lambda server: print(server.url, flush=True))
 def test_three_hundred_readers_that_never_read_leave_a_good_client_alone(served: Server) -> None:
     words = ["sh", "-c", 'ulimit -n 256 && exec "$0" -c "$1" "$2"', sys.executable, READERS, str(served._setup.store)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # who waits for it waits for ever when an assertion fails
         assert process.stdout is not None
         host, port = process.stdout.readline().strip().removeprefix("http://").rstrip("/").split(":")
         for number in range(300):

@@ -1,0 +1,68 @@
+"""The habits of this repository that two files state: what runs before a commit, and which releases there are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from factories import ROOT
+from packaging.version import Version
+
+from astronomer_certified.workspace import Workspace
+
+HOOKS = ROOT / ".pre-commit-config.yaml"
+
+
+def recipe(target: str) -> list[str]:
+    """The command lines of a target of the Makefile, with its variables for programs filled in."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = re.search(rf"^{target}:[^\n]*\n((?:\t[^\n]*\n)*)", makefile, re.MULTILINE)
+    assert found, target
+    lines = [line.strip().removeprefix("@") for line in found[1].splitlines()]
+    return [line.replace("$(certified)", "$(bin)/certified").replace("$(bin)", ".venv/bin") for line in lines]
+
+
+def hooks() -> list[dict[str, Any]]:
+    [repository] = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))["repos"]
+    assert repository["repo"] == "local"
+    found: list[dict[str, Any]] = repository["hooks"]
+    return found
+
+
+def test_a_commit_runs_what_make_check_runs() -> None:
+    assert [hook["entry"] for hook in hooks()] == recipe("check")
+
+
+def test_a_hook_runs_on_the_whole_project_with_the_programs_of_its_environment() -> None:
+    """Files of a commit alone do not tell: a manifest and its constraints, or a layer, need the others."""
+    assert {(hook["language"], hook["pass_filenames"]) for hook in hooks()} == {("system", False)}
+
+
+def test_the_hooks_are_what_pre_commit_understands() -> None:
+    words = [Path(sys.executable).with_name("pre-commit"), "validate-config", HOOKS]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_names_every_release() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^Releases: ([\d., and]+)\. ", readme, re.MULTILINE)
+    assert re.findall(r"[\d.]+\d", line) == [str(version) for version in Workspace.at(ROOT).versions()]
+
+
+def test_the_changelog_has_its_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, *released = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    versions = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", title) for title in released]
+
+    assert unreleased == "[Unreleased]"
+    assert [title for title, version in zip(released, versions, strict=True) if version is None] == []
+    numbers = [Version(version[1]) for version in versions if version]
+    assert numbers == sorted(numbers, reverse=True)
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= {
+        "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security",
+    }  # fmt: skip
