@@ -28,6 +28,7 @@ class Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **rest)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print name and version on standard output, and end the process with 0."""
         from importlib.metadata import version
 
         _answer(parser, f"{parser.prog} {version('astronomer-certified-factory')}")
@@ -42,6 +43,7 @@ class Completion(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, shell: Any, option: str | None = None
     ) -> None:
+        """Print the script for shell, one of SHELLS, on standard output, and end the process with 0."""
         import shtab
 
         known = {"DIR": shtab.DIRECTORY, "FILE": shtab.FILE, "VERSION": _VERSIONS}
