@@ -193,6 +193,31 @@ def test_what_is_no_login_is_told_so_before_it_sends_anything(served: Server, au
 
 
 @pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (b"", b"HTTP/1.1 401 Uploading needs a login.\r\n"),
+        (login("ann:wrong"), b"HTTP/1.1 403 This login is not right.\r\n"),
+    ],
+    ids=["no login", "a wrong login"],
+)
+def test_why_an_upload_is_refused_stands_in_the_status_line_of_which_twine_shows_nothing_else(
+    served: Server, more: bytes, line: bytes
+) -> None:
+    with connect(served) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + more + b"Content-Length: 0\r\n\r\n")
+        assert wire.recv(1000).startswith(line)
+
+
+def test_an_index_starts_without_a_warning(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from astronomer_certified.index.http.server import Server\n"
+    code += "with Server(Path(sys.argv[1])) as server: print(server.url)\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, tmp_path / "packages"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
     "head",
     [b"GET /metrics HTTP/1.1\r\nExpect: 100-continue\r\n", b"GET /metrics HTTP/1.1\r\nContent-Length: 9000000\r\n"],
 )

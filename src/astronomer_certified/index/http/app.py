@@ -96,9 +96,9 @@ def _fallback_url(stated: bool | str) -> str | None:
         return stated.rstrip("/") + "/"
     if not stated:
         return None
-    from pypiserver.config import DEFAULTS  # here: it takes a third of a second to import
+    from .engine import FALLBACK  # here: it takes a third of a second to import
 
-    return str(DEFAULTS.FALLBACK_URL).rstrip("/") + "/"
+    return FALLBACK
 
 
 class Application:
@@ -285,10 +285,7 @@ class Application:
             user=given[0] if given else "", login=login, peer=request.peer, headers=request.headers,
             asked=given is not None,
         )  # fmt: skip
-        if (refusal := self._uploads.refused(upload)) is not None:
-            await say(send, refusal)
-            return
-        answer = await self._uploads.take(upload, receive)
+        answer = self._uploads.refused(upload) or await self._uploads.take(upload, receive)
         if answer.reason and (say_why := request.extensions.get(REASON)) is not None:
             say_why(answer.reason)
         await say(send, answer)

@@ -26,10 +26,13 @@ with warnings.catch_warnings():
     import pypiserver
     from pypiserver.backend import Backend, BackendProxy
     from pypiserver.bottle_wrapper import HTTPError, request
-    from pypiserver.config import Config
+    from pypiserver.config import DEFAULTS, Config
 
 # Nothing here has Bottle plugins, and everything else in this process imports without that hook.
 sys.meta_path[:] = [hook for hook in sys.meta_path if not type(hook).__module__.startswith("pypiserver.")]
+
+# Where pypiserver sends those who ask for what it does not have.
+FALLBACK = f"{str(DEFAULTS.FALLBACK_URL).rstrip('/')}/"
 
 _LONGEST_REASON = 1000
 

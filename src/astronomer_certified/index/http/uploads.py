@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
@@ -159,7 +159,8 @@ class Uploads:
 
 
 def _say(status: int, words: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    return text(status, words, headers, route="upload")
+    # twine prints nothing of an answer but the reason in its status line.
+    return replace(text(status, words, headers, route="upload"), reason=" ".join(words.split()))
 
 
 class _BadForm(PublishError):
