@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -429,6 +430,13 @@ def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Pa
         assert moved.headers["Location"] == "http://127.0.0.1:9/simple/unknown/"
         assert requests.get(f"{static}simple/apache-airflow/", timeout=10, allow_redirects=False).status_code == 404
         assert requests.get(f"{static}simple/some_Other/".lower(), timeout=10).url == f"{static}simple/some-other/"
+        for place_of_break in ("a{}b__c/", "a__b{}c/", "a__b{}", "a__{}", "{}a__b", "a{}", "a{}/"):
+            for line in ("%0d%0aX-Injected:%20yes", "%0aX-Injected:%20yes", "%0a", "%0d"):
+                answer = requests.get(
+                    f"{static}simple/{place_of_break.format(line)}", timeout=10, allow_redirects=False
+                )
+                assert "X-Injected" not in answer.headers
+                assert not re.search(r"%0|[\r\n]", answer.headers.get("Location", ""))
 
         place.certified("publish", make_wheel(tmp_path, version="1.2"))
         assert "3 pages and files written" not in place.certified("export", target, *words)

@@ -389,6 +389,9 @@ def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
 
     from astronomer_certified.index.copies import mirror
 
-    for copied in mirror.mirror(_store(args), args.url, [canonicalize_name(name) for name in args.projects]):
-        print(f"{copied.filename}  {'copied' if copied.new else 'was there already'}")
+    for came in mirror.mirror(_store(args), args.url, [canonicalize_name(name) for name in args.projects]):
+        if isinstance(came, mirror.PassedOver):
+            print(f"{came.filename!a}  passed over: {came.why}")
+        else:
+            print(f"{came.filename}  {'copied' if came.new else 'was there already'}")
     return 0

@@ -50,7 +50,7 @@ def test_everything_that_can_come_comes_and_the_rest_is_named(there: tuple[Store
             copied.extend(
                 copy.filename
                 for copy in mirror.mirror(here, server.simple_url, [NormalizedName("nothing"), TINY])
-                if copy.new
+                if isinstance(copy, mirror.Copied) and copy.new
             )
         return str(caught.value)
 
@@ -115,6 +115,32 @@ def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path, kind: str, body
             list(mirror.mirror(here, url, [TINY]))
         with pytest.raises(UpstreamSilent):
             Passthrough(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
+
+
+def test_a_page_puts_nothing_under_a_name_that_is_not_its_own(tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    planted = "astronomer_certified-99.0-py3-none-any.whl"
+    files = [
+        {"filename": planted, "url": f"../../packages/{planted}", "hashes": {"sha256": "0" * 64}},
+    ]
+    came: list[object] = []
+    with (
+        speaking(JSON, json.dumps(PAGE | {"files": files, "versions": ["1.0"]})) as url,
+        pytest.raises(PublishError, match=rf"{planted}: is listed on the page of tiny, but is of astronomer-certified"),
+    ):
+        came.extend(mirror.mirror(here, url, [TINY]))
+    assert came == []
+    assert here.project(NormalizedName("astronomer-certified")) is None
+
+
+def test_a_file_that_this_index_does_not_take_is_told(tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    file = {"filename": "tiny-1.0.zip", "url": "../../packages/tiny-1.0.zip", "hashes": {"sha256": "0" * 64}}
+    with speaking(JSON, json.dumps(PAGE | {"files": [file], "versions": ["1.0"]})) as url:
+        (came,) = mirror.mirror(here, url, [TINY])
+    assert came == mirror.PassedOver(
+        filename="tiny-1.0.zip", why="tiny-1.0.zip is neither a wheel (.whl) nor an sdist (.tar.gz)"
+    )
 
 
 def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_asked_for(tmp_path: Path) -> None:

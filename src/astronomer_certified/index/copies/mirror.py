@@ -17,7 +17,7 @@ from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit, operator
 from astronomer_certified.index.store.records import ProjectRecord
 from astronomer_certified.index.store.store import Store, Upload
-from astronomer_certified.index.store.validation import Refused
+from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
 _TIMEOUT = (10, 60)
 
@@ -30,8 +30,19 @@ class Copied:
     new: bool
 
 
-def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterator[Copied]:
-    """Each file once it is here, yanked if and only if it is there (PEP 592).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A file of the other index that is of no use here, such as an egg, and why."""
+
+    filename: str
+    why: str
+
+
+def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterator[Copied | PassedOver]:
+    """Each file once it is here, yanked if and only if it is there (PEP 592), and each that this index has no use for.
+
+    A page gives files of its own project only: what it lists of another is named in the error and not copied, or the
+    other index could put a file under a name that nobody asked it for.
 
     PublishError at the end, when everything else is here, for what the other index does not have or give, or this one
     does not take.
@@ -53,7 +64,17 @@ def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterat
                 continue
             for package in page.packages:
                 try:
-                    yield from _copy(store, session, package.filename, package.url, package.digests.get("sha256"))
+                    claimed = validation.parse(package.filename)
+                except Refused as err:
+                    yield PassedOver(filename=package.filename, why=str(err).partition("\n")[0])
+                    continue
+                if claimed.project != project:
+                    missing.append(
+                        f"{package.filename}: is listed on the page of {project}, but is of {claimed.project}"
+                    )
+                    continue
+                try:
+                    yield _copied(store, session, claimed, package.url, package.digests.get("sha256"))
                     _yank(store, project, package.filename, package.yanked_reason or "" if package.is_yanked else None)
                 except (PublishError, requests.RequestException) as err:
                     missing.append(f"{package.filename}: {err}")
@@ -65,24 +86,20 @@ def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterat
         )
 
 
-def _copy(store: Store, session: requests.Session, filename: str, url: str, sha256: str | None) -> Iterator[Copied]:
-    try:
-        claimed = validation.parse(filename)
-    except Refused:
-        return  # an egg, an installer for Windows: nothing that this index, or pip, has a use for
+def _copied(store: Store, session: requests.Session, claimed: ClaimedFile, url: str, sha256: str | None) -> Copied:
+    filename = claimed.filename
     if sha256 is None:
         raise PublishError(f"{filename} cannot be copied: the other index shows no sha256 of it")
     record = store.project(claimed.project)
     known = record.find(filename) if record is not None else None
     if known is not None and known.sha256 == sha256 and known.withheld is None:
-        yield Copied(filename=filename, new=False)
-        return
+        return Copied(filename=filename, new=False)
     with session.get(url, stream=True, timeout=_TIMEOUT) as answer:
         answer.raise_for_status()
         upload = Upload(filename=filename, sha256=sha256, uploader=f"mirrored by {operator()}")
         new = store.add(upload, cast(BinaryIO, _Body(answer)))
     Audit(store).note("mirrored", user=operator(), file=filename, source=url.partition("#")[0])
-    yield Copied(filename=filename, new=new)
+    return Copied(filename=filename, new=new)
 
 
 def _yank(store: Store, project: NormalizedName, filename: str, reason: str | None) -> None:

@@ -50,8 +50,9 @@ server {
         add_header Vary Accept;
         try_files /simple/$index_project/$index_page @elsewhere;
     }
-    # One separator at a time; who asks for a name with three of them is redirected three times.
-    location ~ ^/simple/(?<index_left>[^/]*?)[-._]*(?:[._]|--)[-._]*(?<index_right>[^/._-][^/]*)/?$ {
+    # One separator at a time; who asks for a name with three of them is redirected three times. Only what a name may
+    # consist of: nginx writes these, decoded, into a header, where a line break would begin another one.
+    location ~ ^/simple/(?<index_left>[\w.-]*?)[-._]*(?:[._]|--)[-._]*(?<index_right>[^\W_][\w.-]*)/?$ {
         return 301 /simple/$index_left-$index_right/;
     }
     location @elsewhere { ELSEWHERE }
