@@ -18,7 +18,7 @@ from tiny_wheels import NAME, wheel, whole
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.passthrough import Passthrough
-from astronomer_certified.index.api.proxy import UpstreamSilent
+from astronomer_certified.index.api.proxy import Proxy, UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.copies import mirror
 from astronomer_certified.index.http.server import Server
@@ -158,3 +158,26 @@ def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_as
     assert b'name="pypi:project-status" content="archived"' in html.body
     assert json.loads(as_json.body)["project-status"] == {"status": "archived", "reason": "take large"}
     assert none.status == 406
+
+
+@pytest.mark.parametrize(
+    ("filename", "sha256"),
+    [
+        (NAME, "../../../../planted"),
+        (NAME, f"{'0' * 63}/"),
+        (NAME, f'{"0" * 64}"><script>'),
+        (NAME, f"{'0' * 64}\n"),
+        ("..", "0" * 64),
+        (".hidden", "0" * 64),
+        ("a\nb-1.0.whl", "0" * 64),
+        (f"tiny-{'1' * 300}-py3-none-any.whl", "0" * 64),
+    ],
+)
+def test_what_upstream_calls_a_hash_or_a_name_is_one_or_is_left_out(tmp_path: Path, filename: str, sha256: str) -> None:
+    good = {"filename": NEXT, "url": f"../../packages/{NEXT}", "hashes": {"sha256": "1" * 64}}
+    metadata = {"core-metadata": {"sha256": "../../planted"}}
+    bad = {"filename": filename, "url": "../../packages/x", "hashes": {"sha256": sha256}}
+    with speaking(JSON, json.dumps(PAGE | {"files": [bad, good | metadata], "versions": ["1.0", "1.1"]})) as url:
+        record = Proxy(url, tmp_path / "kept").project(TINY)
+    assert record is not None
+    assert [(file.filename, file.metadata_sha256) for file in record.files] == [(NEXT, None)]

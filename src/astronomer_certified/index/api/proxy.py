@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 _FRESH = 600.0
 _TIMEOUT = (10, 60)
 _CHUNK = 256 << 10
+
+# What upstream says becomes the name of a file here, and stands in pages: nothing that means something in either.
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+_LONGEST = 255
 
 
 class UpstreamSilent(PublishError):
@@ -138,12 +144,18 @@ class Proxy:
 
 def _usable(page: ProjectPage) -> Iterator[tuple[FileRecord, str]]:
     for package in page.packages:
-        if (sha256 := package.digests.get("sha256")) is not None and "/" not in package.filename:
+        sha256 = _sha256(package.digests)
+        if sha256 is not None and _FILENAME.fullmatch(package.filename) and len(package.filename) <= _LONGEST:
             yield _record(package, sha256), package.url
 
 
+def _sha256(digests: Mapping[str, str] | None) -> str | None:
+    """The sha256 among digests in 64 hexadecimal digits; None for what only calls itself one."""
+    stated = (digests or {}).get("sha256", "")
+    return stated if _SHA256.fullmatch(stated) else None
+
+
 def _record(package: DistributionPackage, sha256: str) -> FileRecord:
-    metadata: dict[str, Any] = package.metadata_digests or {}
     uploaded = package.upload_time
     return FileRecord(
         filename=package.filename,
@@ -153,7 +165,7 @@ def _record(package: DistributionPackage, sha256: str) -> FileRecord:
         uploaded=timestamp(uploaded.timestamp()) if uploaded is not None else "",
         uploader="upstream",
         requires_python=package.requires_python,
-        metadata_sha256=metadata.get("sha256"),
+        metadata_sha256=_sha256(package.metadata_digests),
         yanked=(package.yanked_reason or "") if package.is_yanked else None,
     )
 
