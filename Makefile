@@ -95,7 +95,7 @@ coverage: $(ready) ## what test runs, with the share of lines and branches that 
 	@rm -rf $(figures) && mkdir -p $(figures)
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/$(figures)/.coverage $(MAKE) test
 	@$(bin)/coverage combine --quiet $(figures)
-	@echo "share of lines and branches that unit and integration tests run (at least 90 %):"
+	@echo "share of lines and branches that unit and integration tests run (the goal is 90 %):"
 	@$(bin)/coverage report --format=total
 
 $(docs)/ready: requirements/docs.txt
