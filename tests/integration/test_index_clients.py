@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,14 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from index_fixtures import IndexFolder, make_wheel, run, sha256
+from index_fixtures import IndexFolder, make_wheel, post, run, sha256
 from packaging.utils import NormalizedName
+from twine.commands.upload import skip_upload
+from twine.package import PackageFile
 
 from astronomer_certified.artifacts import Python
 from astronomer_certified.effects.processes import clean_environment
 from astronomer_certified.errors import EnvironmentMissing
+from astronomer_certified.index.auth.credentials import set_password
+from astronomer_certified.index.http.options import Options
 from astronomer_certified.index.http.server import Server
 from astronomer_certified.index.store.records import ProjectRecord, timestamp
 from astronomer_certified.index.store.store import Store, Upload
@@ -199,3 +205,89 @@ def test_poetry_locks(shop: Shop, tmp_path: Path) -> None:
     assert 'name = "app"\nversion = "2.0"' in lock
     assert 'name = "lib"\nversion = "1.0"' in lock
     assert f"sha256:{sha256(shop.wheels['app-2.0-py3-none-any.whl'])}" in lock
+
+
+# --- an index that is read with a login
+
+PASSWORD = "pässword with spaces"
+
+
+@pytest.fixture
+def private(shop: Shop, tmp_path: Path) -> Iterator[Server]:
+    """The shop, for who has a login."""
+    set_password(tmp_path / "htpasswd", "ann", PASSWORD, "bcrypt")
+    options = Options(private=True)
+    with Server(shop.root / "store", credentials=tmp_path / "htpasswd", fallback=False, options=options) as server:
+        yield server
+
+
+def netrc(folder: Path, password: str) -> str:
+    path = folder / "netrc"
+    path.write_text(f'machine 127.0.0.1 login ann password "{password}"\n', encoding="utf-8")
+    path.chmod(0o600)
+    return str(path)
+
+
+def keyring(folder: Path) -> Path:
+    """A folder with a program `keyring` that knows the password, as pip and uv ask for it."""
+    program = folder / "bin" / "keyring"
+    program.parent.mkdir()
+    creds = json.dumps({"username": "ann", "password": PASSWORD}, ensure_ascii=False)
+    script = f"#!/bin/sh\ncase \"$*\" in *json*) echo '{creds}';; *) echo '{PASSWORD}';; esac\n"
+    program.write_text(script, encoding="utf-8")
+    program.chmod(0o755)
+    return program.parent
+
+
+@pytest.mark.parametrize("how", ["address", "netrc", "keyring"])
+def test_pip_and_uv_read_a_private_index(private: Server, tmp_path: Path, how: str) -> None:
+    found = keyring(tmp_path)
+    environment = clean_environment(HOME=str(tmp_path), UV_CACHE_DIR=str(tmp_path / "cache"), LC_ALL="C.UTF-8")
+    environment["PATH"] = f"{found}:{os.environ['PATH']}"
+    url, flags = private.simple_url, list[str]()
+    if how == "address":
+        url = url.replace("://", f"://ann:{quote(PASSWORD)}@")
+    elif how == "netrc":
+        environment["NETRC"] = netrc(tmp_path, PASSWORD)
+    else:
+        url, flags = url.replace("://", "://ann@"), ["--keyring-provider", "subprocess"]
+    pip = [sys.executable, "-m", "pip", "--isolated", "--no-cache-dir", "--disable-pip-version-check", "download"]
+    uv: list[str | Path] = [interpreters.uv(), "pip", "compile", "--no-config", tmp_path / "in.txt"]
+    (tmp_path / "in.txt").write_text("app\n")
+
+    for words in ([*pip, "--dest", tmp_path / "got", "app"], uv):
+        assert "app" in succeeded([*words, *flags, "--index-url", url], environment)
+    assert {path.name for path in (tmp_path / "got").iterdir()} == {
+        "app-2.0-py3-none-any.whl", "lib-1.0-py3-none-any.whl"
+    }  # fmt: skip
+
+    environment["NETRC"] = netrc(tmp_path, "wrong")
+    denied = [*pip, "--dest", tmp_path / "none", "--no-input", "app", "--index-url", private.simple_url]
+    done = subprocess.run(denied, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+
+
+def test_a_name_that_is_taken_is_told_as_every_client_knows_it(
+    index_folder: IndexFolder, index: Server, tmp_path: Path
+) -> None:
+    mine, other = make_wheel(tmp_path / "a", "mine"), make_wheel(tmp_path / "b", "mine", content="x = 1\n")
+    login = index_folder.credentials
+    twine = [
+        sys.executable, "-m", "twine", "upload", "--disable-progress-bar", "--non-interactive", "--repository-url",
+        index.url, "-u", login.user, "-p", login.password,
+    ]  # fmt: skip
+    succeeded([*twine, mine], dict(os.environ))
+
+    again = subprocess.run([*twine, other], capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 1
+    assert "File already exists: mine-1.0-py3-none-any.whl is published already" in " ".join(again.stdout.split())
+    # twine takes --skip-existing for the public index alone; what others of its kind do is what it does there.
+    answer = post(index.url, login, other.name, other.read_bytes())
+    assert skip_upload(answer, True, PackageFile.from_filename(str(other), None))
+    uv = subprocess.run(
+        [interpreters.uv(), "publish", "--no-config", "--publish-url", index.url, "--check-url", index.simple_url,
+         "--username", login.user, "--password", login.password, other],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert uv.returncode != 0
+    assert "Local file and index file do not match" in uv.stderr

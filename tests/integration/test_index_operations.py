@@ -464,3 +464,80 @@ def _same_answers(static: str, live: str, wheels: list[Path]) -> None:
             assert ours.content == theirs.content, path
             assert ours.headers["Content-Type"].split(";")[0] == theirs.headers["Content-Type"].split(";")[0], path
             assert ours.headers.get("Cache-Control") == theirs.headers.get("Cache-Control") or path == "health"
+
+
+# --- stores that others look after
+
+
+@pytest.mark.needs("unshare")
+def test_a_store_that_is_read_only_is_served_and_takes_nothing(place: Place, tmp_path: Path) -> None:
+    wheel, other = make_wheel(tmp_path, "tiny"), make_wheel(tmp_path, "other")
+    place.certified("publish", wheel)
+    (place.root / "packages" / other.name).write_bytes(other.read_bytes())
+    password = place.certified("users", "add", "ann").rsplit(" ", 1)[1].strip()
+    mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    argv = [*CERTIFIED, "index", "serve", "--index", place.root, "--port", "0", "--fallback", "none", "--workers", "2"]
+    words = ["unshare", "-r", "-m", "sh", "-c", mounted, place.root, *argv]
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        url = served_at(process)
+        got = pip_download(f"{url}simple/", "tiny", tmp_path / "got")
+        page = requests.get(f"{url}project/tiny/", timeout=10)
+        unlisted = requests.get(f"{url}packages/{other.name}", timeout=10)
+        refused = post(url, Credentials(user="ann", password=password), other.name, other.read_bytes())
+    finally:
+        process.terminate()
+        said, complaints = process.communicate(timeout=40)
+    assert process.returncode == 0
+    assert got.returncode == 0, got.stderr
+    assert (page.status_code, unlisted.status_code, refused.status_code) == (200, 404, 403)
+    assert refused.reason == "This index is read-only: it takes no uploads."
+    assert f"{other.name}: is not listed: it has no record, and the store is read-only" in complaints
+    assert "Traceback" not in said + complaints
+
+
+def test_a_link_is_no_file_of_the_store_however_it_came_there(place: Place, tmp_path: Path) -> None:
+    planted, replaced, kept = (make_wheel(tmp_path, name) for name in ("planted", "replaced", "kept"))
+    place.certified("publish", replaced, kept)
+    packages = place.root / "packages"
+    (packages / planted.name).symlink_to(planted)
+    os.mkfifo(packages / "fifo-1.0-py3-none-any.whl")
+    (packages / "folder-1.0-py3-none-any.whl").mkdir()
+    (packages / replaced.name).unlink()
+    (packages / replaced.name).symlink_to(replaced)
+
+    with place.serving() as (_, url):
+        for headers in (dict[str, str](), {"Expect": "100-continue"}, {"Range": "bytes=0-1"}):
+            for wheel, status in ((planted, 404), (replaced, 410), (kept, 200)):
+                answer = requests.get(f"{url}packages/{wheel.name}", headers=headers, timeout=10)
+                right = 206 if status == 200 and "Range" in headers else status
+                assert (wheel.name, answer.status_code) == (wheel.name, right)
+        assert requests.get(f"{url}simple/planted/", timeout=10).status_code == 404
+
+    said = place.certified("verify", status=1)
+    assert f"{replaced.name}" in said
+    place.certified("export", tmp_path / "public")
+    assert {path.name for path in (tmp_path / "public/current/packages").glob("*.whl")} == {kept.name}
+
+
+@pytest.mark.parametrize("damage", ["garbage", "folder", "other"])
+def test_a_record_that_cannot_be_read_stops_its_own_project_alone(place: Place, tmp_path: Path, damage: str) -> None:
+    place.certified("publish", make_wheel(tmp_path, "tiny"), make_wheel(tmp_path, "other"))
+    with place.serving() as (_, url):
+        record = place.root / "packages" / ".records" / "projects" / "tiny.json"
+        content = record.read_bytes()
+        record.unlink()
+        if damage == "folder":
+            record.mkdir()
+        else:
+            record.write_bytes({"garbage": b"\x00\xff", "other": b'{"format": 99}'}[damage])
+        for path in ("simple/tiny/", "project/tiny/", "packages/tiny-1.0-py3-none-any.whl"):
+            answer = requests.get(f"{url}{path}", timeout=10)
+            assert (path, answer.status_code) == (path, 500)
+            assert "log" in answer.text
+        for path in ("simple/", "simple/other/", "project/other/", "", "metrics", "health", "search?q=tiny"):
+            assert (path, requests.get(f"{url}{path}", timeout=10).status_code) == (path, 200)
+        if damage == "folder":
+            record.rmdir()
+        record.write_bytes(content)
+        assert requests.get(f"{url}simple/tiny/", timeout=10).status_code == 200

@@ -36,13 +36,17 @@ DOORS = {
         "index.copies.export": "two exports into one folder",
     },
     "requests": {
+        "effects.web": "asks for what a page of another index names, within limits",
         "source.fetch": "downloads pinned files",
         "source.index_client": "translates what the network did into an error of ours",
         "index.publish": "looks at what is served after an upload",
         "index.api.proxy": "asks upstream on behalf of a client",
         "index.copies.mirror": "copies files of another index",
     },
-    "urllib3": {"source.index_client": "says how often a request is tried again"},
+    "urllib3": {
+        "effects.web": "looks at whom a connection has reached",
+        "source.index_client": "says how often a request is tried again",
+    },
     # urllib.parse takes addresses apart and opens nothing.
     "urllib.request": {"certify.checks": "asks the webserver that it started for /health"},
     # http.HTTPStatus, the names of the numbers: no socket.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from astronomer_certified.errors import WorkspaceError
+from astronomer_certified.errors import UsageError, WorkspaceError
 from astronomer_certified.workspace import Workspace
 
 _LONGEST_DAYS = 36_500
@@ -24,6 +25,16 @@ def workspace(args: argparse.Namespace) -> Workspace:
             f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …"
         )
     return Workspace.at(root)
+
+
+def index_folder(args: argparse.Namespace) -> Path:
+    """The folder of the index that `--index` names, by default the project's. Raises `UsageError`."""
+    if args.index is not None:
+        return Path(args.index).absolute()
+    root = Path(args.directory).absolute()
+    if "CERTIFIED_INDEX_DIR" not in os.environ and not (root / "patches").is_dir():
+        raise UsageError(f"{root} is not a project, so it has no index", hint="name the index: --index DIR")
+    return Workspace.at(root).index
 
 
 def version(text: str) -> Version:

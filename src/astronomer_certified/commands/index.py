@@ -6,7 +6,6 @@ An index is a folder: `packages/` with the files and their records, `htpasswd` a
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.errors import PublishError, UsageError
 
-from . import arguments
-from .serving import DEFAULT_HOST, DEFAULT_PORT
+from . import arguments, serving
 
 if TYPE_CHECKING:
-    from astronomer_certified.index.store.integrity import Finding
     from astronomer_certified.index.store.store import Store
     from astronomer_certified.steps.progress import Quiet
 
@@ -30,12 +27,14 @@ Act = Callable[[argparse.Namespace, "Quiet"], int]
 
 def add_to(verbs: Any) -> None:
     """`certified index` and its own verbs, and `certified serve`, which is `certified index serve`."""
-    serve_arguments(verbs.add_parser("serve", help="Serve the local index (= index serve).", description=_SERVE))
+    serving.add_arguments(
+        verbs.add_parser("serve", help="Serve the local index (= index serve).", description=serving.TEXT)
+    )
     parser = verbs.add_parser(
         "index", help="Serve and look after an index.", description="Serve and look after an index."
     )
     own = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    serve_arguments(own.add_parser("serve", help=_SERVE, description=_SERVE))
+    serving.add_arguments(own.add_parser("serve", help=serving.TEXT, description=serving.TEXT))
 
     publish = _verb(
         own, "publish", _publish, "Put wheels and sdists into the index without a server; checked like uploads."
@@ -69,9 +68,12 @@ def add_to(verbs: Any) -> None:
     mirror = _verb(own, "mirror", _mirror, "Copy projects from another index into this one, each file checked.")
     mirror.add_argument("url", help="the other index's simple API")
     mirror.add_argument("projects", nargs="+", metavar="PROJECT")
-
-
-_SERVE = "Serve an index until SIGTERM or SIGINT; SIGHUP replaces the workers and cuts no download off."
+    text = "never from there; like 'acme-*', too. Our own names are protected, and those with files of this index's own"
+    mirror.add_argument("--protect", metavar="NAME", action="append", default=[], help=text)
+    text = "it is an index of ours: protected names, too, and those with files of this index's own"
+    mirror.add_argument("--ours", action="store_true", help=text)
+    text = "a private machine that its pages may name; HOST or HOST:PORT"
+    mirror.add_argument("--upstream-host", metavar="HOST", action="append", default=[], help=text)
 
 
 def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser:
@@ -81,33 +83,6 @@ def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser
     )
     parser.set_defaults(act=act)
     return parser
-
-
-def serve_arguments(parser: argparse.ArgumentParser) -> None:
-    """What one may say of a server: for `certified index serve`, and for `certified serve`, which is the same."""
-    parser.set_defaults(act=_serve)
-    add = parser.add_argument
-    add("--index", type=Path, metavar="DIR", help="the index (default: the project's, or CERTIFIED_INDEX_DIR)")
-    add("--host", default=DEFAULT_HOST)
-    add("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
-    add("--unix-socket", type=Path, metavar="PATH", help="answer there, for a web server in front; not on a port")
-    add("--workers", type=int, default=1, help="processes that answer (default: 1)")
-    add(
-        "--fallback",
-        choices=("redirect", "proxy", "none"),
-        default="redirect",
-        help="what is done for other people's projects",
-    )
-    add("--no-fallback", dest="fallback", action="store_const", const="none", help="the same as --fallback none")
-    add("--upstream", type=arguments.address, metavar="URL", help="where they come from (default: pip's index)")
-    add("--protect", metavar="NAME", action="append", default=[], help="never from upstream; like 'acme-*', too")
-    text = "the index as clients see it; its path is the sub-path behind a proxy"
-    add("--public-url", type=arguments.address, metavar="URL", help=text)
-    add("--private", action="store_true", help="reading needs a login as well")
-    add("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
-    add("--accel", metavar="PREFIX", help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name")
-    add("--max-upload", type=arguments.size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
-    add("--access-log", type=Path, metavar="FILE", help="one line of JSON for each request")
 
 
 def _users(own: Any) -> None:
@@ -134,72 +109,10 @@ def _users(own: Any) -> None:
 # --- acts
 
 
-def _folder(args: argparse.Namespace) -> Path:
-    if args.index is not None:
-        return Path(args.index).absolute()
-    from astronomer_certified.workspace import Workspace
-
-    root = Path(args.directory).absolute()
-    if "CERTIFIED_INDEX_DIR" not in os.environ and not (root / "patches").is_dir():
-        raise UsageError(f"{root} is not a project, so it has no index", hint="name the index: --index DIR")
-    return Workspace.at(root).index
-
-
-def _store(args: argparse.Namespace) -> Store:
+def _store(args: argparse.Namespace, *, reading: bool = False) -> Store:
     from astronomer_certified.index.store.store import Store
 
-    return Store.open(_folder(args) / "packages")
-
-
-def _serve(args: argparse.Namespace, progress: Quiet) -> int:
-    from astronomer_certified.index.api.fallback import Mode
-    from astronomer_certified.index.auth.credentials import ensure_credentials, user_names
-    from astronomer_certified.index.http.options import PROTECTED, Options, Setup
-    from astronomer_certified.index.http.workers import Place, supervise
-    from astronomer_certified.source.index_client import shown_url
-
-    folder = _folder(args)
-    if args.workers < 1:
-        raise UsageError(f"{args.workers} workers cannot answer", hint="--workers 2")
-    htpasswd, secret = folder / "htpasswd", folder / "upload-password"
-    # Made once: a user `certified` whom somebody removed or gave another password to stays as they want it.
-    if not htpasswd.exists() or not (secret.exists() or "certified" in user_names(htpasswd)):
-        ensure_credentials(htpasswd, secret)
-    _describe(args, folder)
-    options = Options(
-        mode=Mode(args.fallback),
-        public_url=args.public_url,
-        accel=args.accel,
-        max_upload=args.max_upload,
-        access_log=args.access_log.absolute() if args.access_log else None,
-        trusted_proxy=args.trusted_proxy,
-        private=args.private,
-    )
-    fallback: bool | str = False if args.fallback == "none" else args.upstream or shown_url()
-    setup = Setup.of(folder / "packages", folder / "htpasswd", fallback, [*PROTECTED, *args.protect], options)
-    place = Place(host=args.host, port=args.port, unix=args.unix_socket.absolute() if args.unix_socket else None)
-
-    def ready(url: str, findings: tuple[Finding, ...]) -> None:
-        for finding in findings:
-            print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
-        where = f"{url}simple/" + (f" on {place.unix}" if place.unix else "")
-        print(f"serving {setup.store} at {where}; uploads need a user in {setup.credentials}", flush=True)
-
-    supervise(setup, place, workers=args.workers, ready=ready)
-    return 0
-
-
-def _describe(args: argparse.Namespace, folder: Path) -> None:
-    """The pages for people show what this project knows of its releases, when the index is the project's own."""
-    from astronomer_certified.workspace import Workspace
-
-    root = Path(args.directory).absolute()
-    if args.index is None and (root / "patches").is_dir():
-        from astronomer_certified.index.api import notes
-        from astronomer_certified.index.store.store import Store
-        from astronomer_certified.report import release_notes
-
-        notes.write(Store.open(folder / "packages"), release_notes.of(Workspace.at(root)))
+    return Store.open(arguments.index_folder(args) / "packages", reading=reading)
 
 
 def _publish(args: argparse.Namespace, progress: Quiet) -> int:
@@ -298,7 +211,7 @@ def _user_add(args: argparse.Namespace, progress: Quiet) -> int:
     except UnicodeError as err:
         raise UsageError("the password on stdin is no UTF-8", details=[str(err)]) from err
     password = given or secrets.token_urlsafe(24)
-    set_password(_folder(args) / "htpasswd", args.name, password, args.scheme)
+    set_password(arguments.index_folder(args) / "htpasswd", args.name, password, args.scheme)
     _note(args, "user added", args.name)
     print(f"{args.name} may upload" + ("" if given else f" with the password {password}"))
     return 0
@@ -314,7 +227,7 @@ def _user_remove(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.auth import tokens
     from astronomer_certified.index.auth.credentials import remove_user
 
-    folder = _folder(args)
+    folder = arguments.index_folder(args)
     remove_user(folder / "htpasswd", args.name)
     for token in tokens.read(folder / "tokens.json"):
         if token.user == args.name:
@@ -328,7 +241,7 @@ def _user_list(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.auth import tokens
     from astronomer_certified.index.auth.credentials import user_names
 
-    folder = _folder(args)
+    folder = arguments.index_folder(args)
     for name in user_names(folder / "htpasswd"):
         print(name)
     for token in tokens.read(folder / "tokens.json"):
@@ -344,7 +257,7 @@ def _token(args: argparse.Namespace, progress: Quiet) -> int:
 
     expires = time.time() + args.days * 86400 if args.days is not None else None
     projects = patterns(args.project or ["*"])
-    path = _folder(args) / "tokens.json"
+    path = arguments.index_folder(args) / "tokens.json"
     text = tokens.issue(path, name=args.name, user=args.user, projects=projects, expires=expires)
     _note(args, "token made", args.name)
     print(text)
@@ -354,7 +267,7 @@ def _token(args: argparse.Namespace, progress: Quiet) -> int:
 def _revoke(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.auth import tokens
 
-    tokens.revoke(_folder(args) / "tokens.json", args.name)
+    tokens.revoke(arguments.index_folder(args) / "tokens.json", args.name)
     _note(args, "token revoked", args.name)
     print(f"the token {args.name} lets nobody in any more")
     return 0
@@ -365,15 +278,15 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.copies import export
     from astronomer_certified.index.http.options import PROTECTED
 
-    serving = export.Serving(
+    shown = export.Serving(
         listen=args.listen,
         public_url=args.url,
         upstream=args.upstream,
         protected=patterns([*PROTECTED, *args.protect]),
     )
-    _describe(args, _folder(args))
-    store = _store(args)
-    result = export.export(store, args.target.absolute(), serving)
+    serving.describe(args, arguments.index_folder(args))
+    store = _store(args, reading=True)
+    result = export.export(store, args.target.absolute(), shown)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
     if result.withheld:
         raise PublishError(
@@ -387,9 +300,16 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
 def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
     from packaging.utils import canonicalize_name
 
+    from astronomer_certified.index.api.fallback import patterns
     from astronomer_certified.index.copies import mirror
+    from astronomer_certified.index.http.options import PROTECTED
 
-    for came in mirror.mirror(_store(args), args.url, [canonicalize_name(name) for name in args.projects]):
+    source = mirror.Source(
+        url=args.url,
+        hosts=tuple(args.upstream_host),
+        protected=None if args.ours else patterns([*PROTECTED, *args.protect]),
+    )
+    for came in mirror.mirror(_store(args), source, [canonicalize_name(name) for name in args.projects]):
         if isinstance(came, mirror.PassedOver):
             print(f"{came.filename!a}  passed over: {came.why}")
         else:

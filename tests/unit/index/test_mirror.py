@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from other_indexes import JSON, PAGE, proxy, speaking
 from packaging.utils import NormalizedName
 from tiny_wheels import NAME, wheel, whole
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.passthrough import Passthrough
-from astronomer_certified.index.api.proxy import Proxy, UpstreamSilent
+from astronomer_certified.index.api.proxy import UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.copies import mirror
 from astronomer_certified.index.http.server import Server
@@ -49,7 +47,7 @@ def test_everything_that_can_come_comes_and_the_rest_is_named(there: tuple[Store
         with pytest.raises(PublishError) as caught:
             copied.extend(
                 copy.filename
-                for copy in mirror.mirror(here, server.simple_url, [NormalizedName("nothing"), TINY])
+                for copy in mirror.mirror(here, mirror.Source(url=server.simple_url), [NormalizedName("nothing"), TINY])
                 if isinstance(copy, mirror.Copied) and copy.new
             )
         return str(caught.value)
@@ -72,37 +70,6 @@ def test_everything_that_can_come_comes_and_the_rest_is_named(there: tuple[Store
     assert [json.loads(line)["deed"] for line in lines] == ["mirrored", "yanked", "yank undone"]
 
 
-JSON = "application/vnd.pypi.simple.v1+json"
-PAGE: dict[str, object] = {
-    "meta": {"api-version": "1.4"}, "name": "tiny", "files": [], "versions": [],
-    "project-status": {"status": "archived", "reason": "take large"},
-}  # fmt: skip
-
-
-@contextmanager
-def speaking(kind: str, body: str) -> Iterator[str]:
-    """An index that says the same of everything; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize(
     ("kind", "body"),
     [("text/plain", "tiny"), (JSON, json.dumps(PAGE | {"meta": {"api-version": "2.0"}})), (JSON, "{")],
@@ -112,9 +79,9 @@ def test_an_index_that_speaks_otherwise_is_named(tmp_path: Path, kind: str, body
     here = Store.open(tmp_path / "here")
     with speaking(kind, body) as url:
         with pytest.raises(PublishError, match=r"1 of what was asked of .* did not come"):
-            list(mirror.mirror(here, url, [TINY]))
+            list(mirror.mirror(here, mirror.Source(url=url), [TINY]))
         with pytest.raises(UpstreamSilent):
-            Passthrough(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept").answer("/simple/tiny/", "", {})
+            Passthrough(here, Fallback(mode=Mode.PROXY, url=url), proxy(url, tmp_path)).answer("/simple/tiny/", "", {})
 
 
 def test_a_page_puts_nothing_under_a_name_that_is_not_its_own(tmp_path: Path) -> None:
@@ -128,7 +95,7 @@ def test_a_page_puts_nothing_under_a_name_that_is_not_its_own(tmp_path: Path) ->
         speaking(JSON, json.dumps(PAGE | {"files": files, "versions": ["1.0"]})) as url,
         pytest.raises(PublishError, match=rf"{planted}: is listed on the page of tiny, but is of astronomer-certified"),
     ):
-        came.extend(mirror.mirror(here, url, [TINY]))
+        came.extend(mirror.mirror(here, mirror.Source(url=url), [TINY]))
     assert came == []
     assert here.project(NormalizedName("astronomer-certified")) is None
 
@@ -137,7 +104,7 @@ def test_a_file_that_this_index_does_not_take_is_told(tmp_path: Path) -> None:
     here = Store.open(tmp_path / "here")
     file = {"filename": "tiny-1.0.zip", "url": "../../packages/tiny-1.0.zip", "hashes": {"sha256": "0" * 64}}
     with speaking(JSON, json.dumps(PAGE | {"files": [file], "versions": ["1.0"]})) as url:
-        (came,) = mirror.mirror(here, url, [TINY])
+        (came,) = mirror.mirror(here, mirror.Source(url=url), [TINY])
     assert came == mirror.PassedOver(
         filename="tiny-1.0.zip", why="tiny-1.0.zip is neither a wheel (.whl) nor an sdist (.tar.gz)"
     )
@@ -146,7 +113,7 @@ def test_a_file_that_this_index_does_not_take_is_told(tmp_path: Path) -> None:
 def test_a_page_that_is_passed_on_says_what_upstream_says_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
     here = Store.open(tmp_path / "here")
     with speaking(JSON, json.dumps(PAGE)) as url:
-        upstream = Passthrough(here, Fallback(mode=Mode.PROXY, url=url), tmp_path / "kept")
+        upstream = Passthrough(here, Fallback(mode=Mode.PROXY, url=url), proxy(url, tmp_path))
         answers = [
             upstream.answer("/simple/tiny/", query, {"accept": accept})
             for query, accept in (("", "*/*"), (f"format={JSON}", "*/*"), ("", "image/png"))
@@ -178,6 +145,32 @@ def test_what_upstream_calls_a_hash_or_a_name_is_one_or_is_left_out(tmp_path: Pa
     metadata = {"core-metadata": {"sha256": "../../planted"}}
     bad = {"filename": filename, "url": "../../packages/x", "hashes": {"sha256": sha256}}
     with speaking(JSON, json.dumps(PAGE | {"files": [bad, good | metadata], "versions": ["1.0", "1.1"]})) as url:
-        record = Proxy(url, tmp_path / "kept").project(TINY)
+        record = proxy(url, tmp_path).project(TINY)
     assert record is not None
     assert [(file.filename, file.metadata_sha256) for file in record.files] == [(NEXT, None)]
+
+
+def test_nothing_comes_under_a_name_that_is_ours_unless_the_other_index_is(
+    there: tuple[Store, Server], tmp_path: Path
+) -> None:
+    _, server = there
+    here = Store.open(tmp_path / "here")
+    ours = tmp_path / "own"
+
+    with pytest.raises(PublishError, match="tiny: is ours and comes from nowhere else"):
+        list(mirror.mirror(here, mirror.Source(url=server.simple_url, protected=("tin*",)), [TINY]))
+    assert here.project(TINY) is None
+
+    with pytest.raises(PublishError, match="410"):  # the damaged one
+        list(mirror.mirror(here, mirror.Source(url=server.simple_url), [TINY]))
+    with pytest.raises(PublishError, match="410"):  # what came from there may come from there again
+        list(mirror.mirror(here, mirror.Source(url=server.simple_url), [TINY]))
+
+    own = Store.open(ours)
+    own.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    with pytest.raises(PublishError, match="tiny: is ours"):
+        list(mirror.mirror(own, mirror.Source(url=server.simple_url), [TINY]))
+    trusted = mirror.Source(url=server.simple_url, protected=None)
+    assert list(mirror.mirror(own, trusted, [TINY])) == [
+        mirror.Copied(filename=NAME, new=False), mirror.Copied(filename=NEXT, new=True)
+    ]  # fmt: skip

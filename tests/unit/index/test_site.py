@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from other_indexes import proxy
 from tiny_wheels import NAME, wheel
 
 from astronomer_certified.index.api import negotiation, pages
@@ -46,7 +47,9 @@ def test_what_can_be_no_name_of_a_project_has_no_page_and_no_file(
 ) -> None:
     assert status_of(site, f"/simple/{name}/") in ((404,) if name else (301, 404))
     assert WebPages(store, site.address).answer(f"/project/{name}/", "") is None
-    upstream = Passthrough(store, Fallback(mode=Mode.PROXY, url="http://127.0.0.1:9/"), tmp_path)
+    upstream = Passthrough(
+        store, Fallback(mode=Mode.PROXY, url="http://127.0.0.1:9/"), proxy("http://127.0.0.1:9/", tmp_path)
+    )
     assert upstream.answer(f"/upstream/{name}/f.whl", "", {}) is None
     for filename in (f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz"):
         with pytest.raises(Refused):

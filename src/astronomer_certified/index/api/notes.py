@@ -58,7 +58,9 @@ class Note:
 
 
 def write(store: Store, notes: Iterable[Note]) -> None:
-    """The notes are what the pages show from now on."""
+    """The notes are what the pages show from now on; of a store that is read-only, what they showed before."""
+    if store.read_only:
+        return
     content = json.dumps([asdict(note) for note in notes], separators=(",", ":")).encode()
     target = store.records / "notes.json"
     if not target.exists() or target.read_bytes() != content:

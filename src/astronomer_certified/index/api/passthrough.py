@@ -24,10 +24,10 @@ from .site import Answer, not_acceptable
 class Passthrough:
     """What is passed on. From any thread."""
 
-    def __init__(self, store: Store, fallback: Fallback, folder: Path) -> None:
+    def __init__(self, store: Store, fallback: Fallback, proxy: Proxy) -> None:
         self._store = store
         self._fallback = fallback
-        self._proxy = Proxy(fallback.url or "", folder)
+        self._proxy = proxy
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
         """The answer to a GET; None when there is none. Raises UpstreamSilent."""

@@ -1,4 +1,4 @@
-"""Upstream's pages and files -> ours, kept in a folder, each file checked against its page's sha256. Talks HTTP.
+"""Upstream's pages and files -> ours, each file checked against its page's sha256. Talks HTTP.
 
 For operators whose clients reach this index only. What upstream gives no sha256 for is left out: it could not be
 told from anything else. A page is asked for anew after ten minutes; while upstream is silent, the old one counts.
@@ -10,31 +10,36 @@ import contextlib
 import hashlib
 import json
 import re
-import time
-from collections.abc import Iterator, Mapping
+import sys
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
-from astronomer_certified.effects.disk import atomic_file, write_atomic
+from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status, timestamp
-from astronomer_certified.index.store.store import whole
+
+from .upstream_cache import UpstreamCache, UpstreamPage
 
 if TYPE_CHECKING:
     import requests
-    from pypi_simple import DistributionPackage, ProjectPage
+    from pypi_simple import DistributionPackage
 
-_FRESH = 600.0
-_TIMEOUT = (10, 60)
-_CHUNK = 256 << 10
+# Bytes. The largest page of the public index has some ten million; a wheel's METADATA may have thousands of pins.
+_PAGE = 32 << 20
+_METADATA = 16 << 20
 
 # What upstream says becomes the name of a file here, and stands in pages: nothing that means something in either.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
 _LONGEST = 255
+
+# A large page takes seconds of Python: one at a time, so that the others who answer get their turns.
+_parsing = threading.Lock()
 
 
 class UpstreamSilent(PublishError):
@@ -50,34 +55,40 @@ class Passing:
 
 
 class Proxy:
-    """Upstream, as far as it may be seen through this index. From any thread and process."""
+    """Upstream, as far as it may be seen through this index. From any thread and process.
 
-    def __init__(self, url: str, folder: Path) -> None:
+    Files come from public addresses, from upstream's own, and from the hosts that the operator named (HOST:PORT, or
+    HOST): what upstream's pages say chooses nothing else.
+    """
+
+    def __init__(self, url: str, cache: UpstreamCache, hosts: Collection[str] = ()) -> None:
+        from astronomer_certified.effects.web import host_of  # here: with requests, a fifth of a second
+
         self._url = url
-        self._folder = folder
+        self._cache = cache
+        self._hosts = (host_of(url), *hosts)
 
     def project(self, name: NormalizedName) -> ProjectRecord | None:
         """The project as upstream lists it; None when it has none. UpstreamSilent when nobody knows."""
-        kept = self._folder / "pages" / f"{name}.json"
-        with contextlib.suppress(OSError):
-            if time.time() - kept.stat().st_mtime < _FRESH:
-                return self._read(kept)[0]
+        page = self._page(name)
+        return page.record if page is not None else None
+
+    def _page(self, name: NormalizedName) -> UpstreamPage | None:
+        if self._cache.is_absent(name):
+            return None
+        if (fresh := self._cache.page(name)) is not None:
+            return fresh
         try:
             page = self._ask(name)
         except UpstreamSilent:
-            if kept.exists():
-                return self._read(kept)[0]
+            if (old := self._cache.page(name, stale=True)) is not None:
+                return old
             raise
-        files = list(_usable(page)) if page is not None else []
-        record = None
-        if page is not None:
-            status = Status(page.status.value) if page.status is not None else Status.ACTIVE
-            shown = tuple(file for file, _ in files)
-            record = ProjectRecord(name=name, files=shown, status=status, reason=page.status_reason)
-        urls = {file.filename: url for file, url in files}
-        content = {"record": record.to_json().decode() if record else None, "urls": urls}
-        write_atomic(kept, json.dumps(content).encode())
-        return record
+        if page is None:
+            self._cache.note_absent(name)
+        else:
+            self._cache.keep_page(name, page)
+        return page
 
     def metadata(self, name: NormalizedName, filename: str) -> Path | None:
         """A wheel's METADATA, kept; None when upstream offers none."""
@@ -85,14 +96,13 @@ class Proxy:
         if found is None or found[0].metadata_sha256 is None:
             return None
         file, url = found
-        kept = self._kept(file.sha256, f"{filename}.metadata")
-        if not kept.exists():
-            with _session() as session, _talking(url):
-                answer = session.get(f"{url.partition('#')[0]}.metadata", timeout=_TIMEOUT)
-                answer.raise_for_status()
-            if hashlib.sha256(answer.content).hexdigest() != file.metadata_sha256:
+        kept = self._cache.place(file.sha256, f"{filename}.metadata")
+        if not self._cache.has(kept, found[0].metadata_sha256):
+            content = self._get(f"{url.partition('#')[0]}.metadata", _METADATA)
+            if hashlib.sha256(content).hexdigest() != file.metadata_sha256:
                 raise UpstreamSilent(f"upstream's metadata of {filename} is not what its page says")
-            write_atomic(kept, answer.content)
+            write_atomic(kept, content)
+            self._cache.wrote(len(content))
         return kept
 
     def file(self, name: NormalizedName, filename: str) -> Path | Passing | None:
@@ -101,49 +111,122 @@ class Proxy:
         if found is None:
             return None
         file, url = found
-        kept = self._kept(file.sha256, filename)
-        if whole(kept, file.sha256):
+        kept = self._cache.place(file.sha256, filename)
+        if self._cache.has(kept, file.sha256):
             return kept
-        session = _session()
-        with _talking(url):
-            answer = session.get(url, timeout=_TIMEOUT, stream=True)
-            answer.raise_for_status()
-        length = answer.headers.get("Content-Length")
-        size = int(length) if length and not answer.headers.get("Content-Encoding") else None
-        return Passing(size=size, pieces=_through(session, answer, file.sha256, kept))
+        with contextlib.ExitStack() as stack:
+            answer = stack.enter_context(self._asking(url, {"Accept-Encoding": "identity"}))
+            length = answer.headers.get("Content-Length", "")
+            size = int(length) if length.isdecimal() and not answer.headers.get("Content-Encoding") else None
+            return Passing(size=size, pieces=self._through(stack.pop_all(), answer, file, kept))
 
     def _find(self, name: NormalizedName, filename: str) -> tuple[FileRecord, str] | None:
-        if self.project(name) is None:
-            return None
-        record, urls = self._read(self._folder / "pages" / f"{name}.json")
-        file = record.find(filename) if record is not None else None
-        return (file, urls[filename]) if file is not None else None
+        page = self._page(name)
+        return page.find(filename) if page is not None else None
 
-    def _kept(self, sha256: str, filename: str) -> Path:
-        return self._folder / "files" / sha256[:2] / sha256 / filename
-
-    def _read(self, kept: Path) -> tuple[ProjectRecord | None, dict[str, str]]:
-        values = json.loads(kept.read_text(encoding="utf-8"))
-        record = values["record"]
-        return (ProjectRecord.from_json(record.encode()) if record else None), values["urls"]
-
-    def _ask(self, name: NormalizedName) -> ProjectPage | None:
-        import requests
-        from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
+    def _ask(self, name: NormalizedName) -> UpstreamPage | None:
+        from pypi_simple import ACCEPT_JSON_PREFERRED, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
         try:
-            with PyPISimple(self._url, session=_session()) as client:
-                return client.get_project_page(name, timeout=_TIMEOUT)
-        except NoSuchProjectError:
-            return None
-        except (
-            requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError
-        ) as err:  # fmt: skip
-            raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=[str(err)]) from err
+            with self._asking(f"{self._url}{name}/", {"Accept": ACCEPT_JSON_PREFERRED}, absent=(404, 410)) as answer:
+                if not answer.ok:
+                    return None
+                body = _read(answer, _PAGE)
+                with _parsing:
+                    return _understood(name, answer, body)
+        except UpstreamSilent as err:
+            raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=err.details) from err
+        except (UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError) as err:
+            why = f"{type(err).__name__}: {str(err)[:300]}"
+            raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=[why]) from err
+
+    def _get(self, url: str, limit: int) -> bytes:
+        with self._asking(url, {}) as answer:
+            return _read(answer, limit)
+
+    @contextlib.contextmanager
+    def _asking(
+        self, url: str, headers: Mapping[str, str], absent: Collection[int] = ()
+    ) -> Iterator[requests.Response]:
+        """An answer whose body is still to come; every failure of the network is an `UpstreamSilent`."""
+        import requests
+
+        from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, session
+
+        try:
+            with (
+                session(self._hosts) as client,
+                client.get(url, headers=dict(headers), timeout=TIMEOUT, stream=True) as answer,
+            ):
+                if answer.status_code not in absent:
+                    answer.raise_for_status()
+                yield answer
+        except (requests.RequestException, NotPublic, TooMuch) as err:
+            # The log has the whole; a client learns what it asked for, and nothing of the network in here.
+            print(f"certified: upstream does not give {url[:300]!a}: {err}", file=sys.stderr, flush=True)
+            raise UpstreamSilent("upstream does not give this", details=[str(err)[:300]]) from err
+
+    def _through(
+        self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, kept: Path
+    ) -> Iterator[bytes]:
+        """The bytes as they come, and kept at the end. The last ones are held back until the whole is known to be
+        right, so that a client never gets all of a wrong file."""
+        from astronomer_certified.effects.web import pieces
+
+        limit = file.size if file.size >= 0 else self._cache.quota
+        digest, held = hashlib.sha256(), b""
+        with stack, self._cache.keeping(kept) as keeping:
+            for piece in pieces(answer, limit):
+                digest.update(piece)
+                keeping.write(piece)
+                if held:
+                    yield held
+                held = piece
+            if digest.hexdigest() != file.sha256:
+                raise UpstreamSilent(f"upstream's {kept.name} is not what its page says")
+            keeping.whole()
+        yield held
 
 
-def _usable(page: ProjectPage) -> Iterator[tuple[FileRecord, str]]:
-    for package in page.packages:
+def _read(answer: requests.Response, limit: int) -> bytes:
+    from astronomer_certified.effects.web import pieces
+
+    return b"".join(pieces(answer, limit))
+
+
+def _understood(name: NormalizedName, answer: requests.Response, body: bytes) -> UpstreamPage:
+    """The page of a project. Raises ValueError, or what pypi_simple does, for what is no such page."""
+    from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage, UnsupportedContentTypeError
+
+    kind, _, rest = answer.headers.get("Content-Type", "text/html").partition(";")
+    kind = kind.strip().lower()
+    if kind == "application/vnd.pypi.simple.v1+json":
+        values = json.loads(body)
+        status, reason = _status(values.pop("project-status", None) or {})
+        packages = ProjectPage.from_json_data(values, answer.url).packages
+    elif kind in ("text/html", "application/vnd.pypi.simple.v1+html"):
+        charset = rest.partition("charset=")[2].strip().strip('"') or None
+        page = RepositoryPage.from_html(body, answer.url, charset)
+        said = {key: words[0] for key, words in page.pypi_meta.items() if words}
+        status, reason = _status({"status": said.get("project-status"), "reason": said.get("project-status-reason")})
+        packages = [DistributionPackage.from_link(link, name) for link in page.links]
+    else:
+        raise UnsupportedContentTypeError(answer.url, kind)
+    files = list(_usable(packages))
+    record = ProjectRecord(name=name, files=tuple(file for file, _ in files), status=status, reason=reason)
+    return UpstreamPage(record=record, urls={file.filename: url for file, url in files})
+
+
+def _status(said: Mapping[str, object]) -> tuple[Status, str | None]:
+    """What upstream says of the project (PEP 792). One that this program does not know forbids nothing here: what it
+    means for an installer, the installer must know, and it is told the reason."""
+    stated, reason = said.get("status"), said.get("reason")
+    status = next((known for known in Status if known.value == stated), Status.ACTIVE)
+    return status, str(reason) if reason else None
+
+
+def _usable(packages: Iterable[DistributionPackage]) -> Iterator[tuple[FileRecord, str]]:
+    for package in packages:
         sha256 = _sha256(package.digests)
         if sha256 is not None and _FILENAME.fullmatch(package.filename) and len(package.filename) <= _LONGEST:
             yield _record(package, sha256), package.url
@@ -168,38 +251,3 @@ def _record(package: DistributionPackage, sha256: str) -> FileRecord:
         metadata_sha256=_sha256(package.metadata_digests),
         yanked=(package.yanked_reason or "") if package.is_yanked else None,
     )
-
-
-def _through(session: requests.Session, answer: requests.Response, sha256: str, kept: Path) -> Iterator[bytes]:
-    """The bytes as they come, and kept at the end. The last ones are held back until the whole is known to be right,
-    so that a client never gets all of a wrong file."""
-    digest = hashlib.sha256()
-    with session, answer, atomic_file(kept) as beside, beside.open("wb") as stream:
-        held = b""
-        for chunk in answer.iter_content(_CHUNK):
-            digest.update(chunk)
-            stream.write(chunk)
-            if held:
-                yield held
-            held = chunk
-        if digest.hexdigest() != sha256:
-            raise UpstreamSilent(f"upstream's {kept.name} is not what its page says")
-        yield held
-
-
-def _session() -> requests.Session:
-    import requests
-
-    session = requests.Session()
-    session.headers["User-Agent"] = "astronomer-certified-index"
-    return session
-
-
-@contextlib.contextmanager
-def _talking(url: str) -> Iterator[None]:
-    import requests
-
-    try:
-        yield
-    except requests.RequestException as err:
-        raise UpstreamSilent(f"upstream does not give {url}", details=[str(err)]) from err

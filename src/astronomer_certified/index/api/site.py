@@ -11,6 +11,7 @@ import functools
 import gzip
 import hashlib
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -323,18 +324,20 @@ class Site:
     def _size(self, path: Path, sha256: str) -> int | None:
         """The file's size; None when it is gone or, up to 64 kB, known to have other bytes than it should."""
         try:
-            stat = os.stat(path)  # noqa: PTH116  half the time of Path.stat
+            there = os.lstat(path)  # half the time of Path.lstat
         except OSError:
             return None
+        if not stat.S_ISREG(there.st_mode):  # a link was put in its place
+            return None
         # Read once for each state of the file, whatever of it is asked for, and by whichever way.
-        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if stat.st_size <= SMALL and self._sound.get(path) != state:
+        state = (there.st_mtime_ns, there.st_size, there.st_ino)
+        if there.st_size <= SMALL and self._sound.get(path) != state:
             if not whole(path, sha256):
                 return None
             if len(self._sound) >= _SOUND_KEPT:
                 self._sound.clear()
             self._sound[path] = state
-        return stat.st_size
+        return there.st_size
 
     def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
         # The last one is kept: an installer asks for a file and its metadata one after the other.

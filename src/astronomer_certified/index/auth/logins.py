@@ -50,14 +50,22 @@ class Login:
 
 
 def basic(header: str) -> tuple[str, str] | None:
-    """User and password of an Authorization header (RFC 7617); None for one of another kind, or a malformed one."""
+    """User and password of an Authorization header (RFC 7617); None for one of another kind, or a malformed one.
+
+    In UTF-8, as the answer to who sends none asks for, or in Latin-1, which is what pip and twine know: no word with a
+    letter beyond ASCII is both, but by a rare accident that ends in a refusal.
+    """
     scheme, _, coded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, colon, password = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+        given = base64.b64decode(coded.strip(), validate=True)
     except ValueError:
         return None
+    try:
+        user, colon, password = given.decode().partition(":")
+    except UnicodeDecodeError:
+        user, colon, password = given.decode("latin-1").partition(":")
     return (user, password) if colon else None
 
 

@@ -33,7 +33,7 @@ from astronomer_certified.index.api.site import Address, stamp_of
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
-from astronomer_certified.index.store.store import Store, whole
+from astronomer_certified.index.store.store import Store, regular, whole
 
 from . import nginx
 
@@ -208,7 +208,7 @@ class _Export:
         beside = pool.with_suffix(".new")
         digest = hashlib.sha256()
         try:
-            stream = source.open("rb")
+            stream = regular(source)
         except OSError:
             return False
         with stream, beside.open("wb") as copy:

@@ -12,14 +12,20 @@ from typing import BinaryIO, cast
 import requests
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, host_of, pieces, session
 from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api.fallback import Fallback
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit, operator
 from astronomer_certified.index.store.records import ProjectRecord
 from astronomer_certified.index.store.store import Store, Upload
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
-_TIMEOUT = (10, 60)
+# How the uploader of a file is called that another index gave.
+_MIRRORED = "mirrored by"
+
+# Bytes of one file; the other index may send without end.
+_LARGEST = 20 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,29 @@ class PassedOver:
     why: str
 
 
-def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterator[Copied | PassedOver]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Another index, and what it may give."""
+
+    url: str
+    """Its simple API."""
+    hosts: tuple[str, ...] = ()
+    """HOST or HOST:PORT: private machines that its pages may name, besides its own."""
+    protected: tuple[str, ...] | None = ()
+    """Normalized names, or patterns, that it gives nothing of; None when it is one of ours and may give all."""
+
+    def may_give(self, store: Store, project: NormalizedName) -> bool:
+        """Whether its files may stand under that name: a protected one, or one that has files which were published
+        here, is nobody else's."""
+        if self.protected is None:
+            return True
+        if Fallback(protected=self.protected).is_protected(project):
+            return False
+        record = store.project(project)
+        return record is None or all(file.uploader.startswith(_MIRRORED) for file in record.files)
+
+
+def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> Iterator[Copied | PassedOver]:
     """Each file once it is here, yanked if and only if it is there (PEP 592), and each that this index has no use for.
 
     A page gives files of its own project only: what it lists of another is named in the error and not copied, or the
@@ -49,13 +77,18 @@ def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterat
     """
     from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
-    silent = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
+    silent = (
+        requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError, NotPublic
+    )  # fmt: skip
     missing: list[str] = []
-    with requests.Session() as session:
-        client = PyPISimple(url, session=session)
+    with session((host_of(source.url), *source.hosts)) as client:
+        index = PyPISimple(source.url, session=client)
         for project in projects:
+            if not source.may_give(store, project):
+                missing.append(f"{project}: is ours and comes from nowhere else; from an index of ours, say --ours")
+                continue
             try:
-                page = client.get_project_page(project, timeout=_TIMEOUT)
+                page = index.get_project_page(project, timeout=TIMEOUT)
             except NoSuchProjectError:
                 missing.append(f"{project}: is not there")
                 continue
@@ -74,19 +107,19 @@ def mirror(store: Store, url: str, projects: Iterable[NormalizedName]) -> Iterat
                     )
                     continue
                 try:
-                    yield _copied(store, session, claimed, package.url, package.digests.get("sha256"))
+                    yield _copied(store, client, claimed, package.url, package.digests.get("sha256"))
                     _yank(store, project, package.filename, package.yanked_reason or "" if package.is_yanked else None)
-                except (PublishError, requests.RequestException) as err:
+                except (PublishError, NotPublic, TooMuch, requests.RequestException) as err:
                     missing.append(f"{package.filename}: {err}")
     if missing:
         raise PublishError(
-            f"{len(missing)} of what was asked of {url} did not come; everything else is here",
+            f"{len(missing)} of what was asked of {source.url} did not come; everything else is here",
             details=missing,
             hint="mirror it again when the cause is gone: what is here is not copied twice",
         )
 
 
-def _copied(store: Store, session: requests.Session, claimed: ClaimedFile, url: str, sha256: str | None) -> Copied:
+def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, url: str, sha256: str | None) -> Copied:
     filename = claimed.filename
     if sha256 is None:
         raise PublishError(f"{filename} cannot be copied: the other index shows no sha256 of it")
@@ -94,9 +127,9 @@ def _copied(store: Store, session: requests.Session, claimed: ClaimedFile, url: 
     known = record.find(filename) if record is not None else None
     if known is not None and known.sha256 == sha256 and known.withheld is None:
         return Copied(filename=filename, new=False)
-    with session.get(url, stream=True, timeout=_TIMEOUT) as answer:
+    with client.get(url, stream=True, timeout=TIMEOUT) as answer:
         answer.raise_for_status()
-        upload = Upload(filename=filename, sha256=sha256, uploader=f"mirrored by {operator()}")
+        upload = Upload(filename=filename, sha256=sha256, uploader=f"{_MIRRORED} {operator()}")
         new = store.add(upload, cast(BinaryIO, _Body(answer)))
     Audit(store).note("mirrored", user=operator(), file=filename, source=url.partition("#")[0])
     return Copied(filename=filename, new=new)
@@ -114,14 +147,14 @@ def _yank(store: Store, project: NormalizedName, filename: str, reason: str | No
 
     store.change(project, change)
     deed = "yanked" if reason is not None else "yank undone"
-    Audit(store).note(deed, user=f"mirrored by {operator()}", file=filename, why=reason)
+    Audit(store).note(deed, user=f"{_MIRRORED} {operator()}", file=filename, why=reason)
 
 
 class _Body:
     """A response as a stream; a connection that breaks is an error, not an end."""
 
     def __init__(self, answer: requests.Response) -> None:
-        self._chunks = answer.iter_content(1 << 20)
+        self._pieces = pieces(answer, _LARGEST)
 
     def read(self, size: int = -1) -> bytes:
-        return next(self._chunks, b"")
+        return next(self._pieces, b"")

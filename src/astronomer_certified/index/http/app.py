@@ -23,8 +23,9 @@ from astronomer_certified.index.api.access import Log
 from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.metrics import Counters
 from astronomer_certified.index.api.passthrough import Passthrough
-from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
+from astronomer_certified.index.api.proxy import Passing, Proxy, UpstreamSilent
 from astronomer_certified.index.api.site import Address, Answer, Site
+from astronomer_certified.index.api.upstream_cache import UpstreamCache
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
 from astronomer_certified.index.store.store import Store
@@ -71,12 +72,11 @@ class _Sent:
 def build(setup: Setup) -> Application:
     """The application of an index. Opens its store; raises `PublishError` when that, or its logins, cannot be had."""
     options = setup.options
-    store = Store.open(setup.store)
+    store = Store.open(setup.store, reading=True)
     url = _fallback_url(setup.fallback)
     mode = options.mode if url else Mode.NONE
     fallback = Fallback(mode=mode, url=url, protected=setup.protected)
     address = Address(public_url=options.public_url, accel=options.accel)
-    kept = options.kept or setup.store.with_name("upstream")
     return Application(
         Parts(
             setup=setup,
@@ -84,11 +84,17 @@ def build(setup: Setup) -> Application:
             site=Site(store, fallback, address),
             logins=Logins(setup.credentials),
             pages=WebPages(store, address),
-            upstream=Passthrough(store, fallback, kept) if mode is Mode.PROXY else None,
+            upstream=Passthrough(store, fallback, _proxy(setup, url)) if mode is Mode.PROXY and url else None,
             counters=Counters(options.metrics_folder),
             log=Log.to(options.access_log),
         )
     )
+
+
+def _proxy(setup: Setup, url: str) -> Proxy:
+    options = setup.options
+    folder = options.kept or setup.store.with_name("upstream")
+    return Proxy(url, UpstreamCache(folder, options.upstream_quota), options.upstream_hosts)
 
 
 def _fallback_url(stated: bool | str) -> str | None:

@@ -95,8 +95,8 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
             self._add(filename, stream, login)
         except NameTaken as err:
             self._refused(filename, login.name, err)
-            # Like pypiserver: twine knows 400 as "exists already", everybody else 409.
-            raise _http(400 if "twine" in request.environ.get("HTTP_USER_AGENT", "") else 409, err) from err
+            # twine --skip-existing knows the status, others look for the words.
+            raise _http(409, err, prefix="File already exists: ") from err
         except Refusal as err:
             self._refused(filename, login.name, err)
             raise _http(err.status, err, err.headers) from err
@@ -145,8 +145,8 @@ def _refuse_foreign_form(claimed: validation.ClaimedFile, fields: Any) -> None:
         )
 
 
-def _http(status: int, error: CertifiedError, headers: Mapping[str, str] | None = None) -> Exception:
+def _http(status: int, error: CertifiedError, headers: Mapping[str, str] | None = None, prefix: str = "") -> Exception:
     # The reason in the status line is all that twine prints of an answer: one line of ASCII, not too long.
-    reason = " ".join("; ".join([error.what, *error.details]).split()).encode("ascii", "replace").decode()
+    reason = prefix + " ".join("; ".join([error.what, *error.details]).split()).encode("ascii", "replace").decode()
     refusal: Exception = HTTPError(f"{status} {reason[:_LONGEST_REASON]}", str(error), headers=dict(headers or {}))
     return refusal

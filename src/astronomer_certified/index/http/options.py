@@ -36,6 +36,10 @@ class Options:
     """Where the workers of one index leave their counts for each other."""
     kept: Path | None = None
     """Where the proxy keeps what it passed on; beside the store by default. It may be thrown away."""
+    upstream_quota: int = 20 << 30
+    """Bytes that the proxy keeps of upstream's pages and files."""
+    upstream_hosts: tuple[str, ...] = ()
+    """HOST or HOST:PORT: private machines that upstream's pages may name, besides upstream's own."""
     reconciled: bool = False
     """Somebody else has looked over the store already: the supervisor does it once for its workers."""
 
@@ -74,6 +78,7 @@ class Setup:
         for name in ("access_log", "metrics_folder", "kept"):
             options[name] = Path(options[name]) if options[name] else None
         options["mode"] = Mode(options["mode"])
+        options["upstream_hosts"] = tuple(options["upstream_hosts"])
         return cls(
             store=Path(values["store"]),
             credentials=Path(values["credentials"]) if values["credentials"] else None,

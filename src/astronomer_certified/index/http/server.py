@@ -101,7 +101,7 @@ class Server:
 
     def __enter__(self) -> Self:
         """The server answers. Raises `PublishError`."""
-        store = Store.open(self._setup.store)
+        store = Store.open(self._setup.store, reading=True)
         if not self._setup.options.reconciled:
             self.findings = integrity.reconcile(store)
         self._socket = self._socket or listen("127.0.0.1", 0)

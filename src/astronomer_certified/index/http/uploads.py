@@ -79,6 +79,8 @@ class Uploads:
 
     def refused(self, upload: UploadRequest) -> Answer | None:
         """Why nothing of the body is read: no right login, or a body that cannot be taken. None when it is."""
+        if self._store.read_only:
+            return _say(HTTPStatus.FORBIDDEN, "This index is read-only: it takes no uploads.")
         length = upload.headers.get("content-length", "")
         if length.isdecimal() and (len(length) > _DIGITS or int(length) > self._limit + _FORM):
             return self._too_large()

@@ -48,7 +48,7 @@ class Place:
 
 def supervise(setup: Setup, place: Place, *, workers: int, ready: Callable[[str, tuple[Finding, ...]], None]) -> None:
     """Nothing, after SIGTERM or SIGINT; `ready` gets the address and what was found once all workers answer."""
-    store = Store.open(setup.store)
+    store = Store.open(setup.store, reading=True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         with place.listen() as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
@@ -103,7 +103,7 @@ class _Watch:
 
     def _replace(self) -> None:
         """New workers answer before the old ones are told to go. Files laid into the store by hand are looked at."""
-        integrity.reconcile(Store.open(self._setup.store))
+        integrity.reconcile(Store.open(self._setup.store, reading=True))
         old, self.processes = self.processes, []
         try:
             self.spawn()

@@ -18,9 +18,13 @@ class Audit:
 
     def __init__(self, store: Store) -> None:
         self._path = store.records / "audit.jsonl"
+        self._read_only = store.read_only
 
     def note(self, deed: str, **values: object) -> None:
-        """The deed is on disk. OSError when there is no room for all of it; then nothing of it is there."""
+        """The deed is on disk. OSError when there is no room for all of it; then nothing of it is there. Of a store
+        that is read-only nothing can be noted, and nothing is done but refused."""
+        if self._read_only:
+            return
         line = f"{json.dumps({'time': timestamp(time.time()), 'deed': deed, **values})}\n".encode()
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:

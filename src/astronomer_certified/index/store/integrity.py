@@ -34,6 +34,8 @@ class Finding:
 def reconcile(store: Store) -> tuple[Finding, ...]:
     """What was found and done so that every file that is listed is there, and every sound file is listed."""
     there = {path.name for path in store.root.iterdir() if not path.name.startswith(".")}
+    if store.read_only:
+        return tuple(_seen(store, there))
     listed = _list_names(store)
     findings: list[Finding] = []
     known: set[str] = set()
@@ -49,6 +51,24 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
                 findings.append(_judge(store, name, file))
     findings += [_adopted(store, filename) for filename in sorted(there - known)]
     return tuple(findings)
+
+
+def _seen(store: Store, there: set[str]) -> Iterator[Finding]:
+    """What is not in order in a store that is read-only, where nothing can be done about it."""
+    known: set[str] = set()
+    for name in store.names():
+        try:
+            record = store.project(name)
+        except PublishError as err:
+            yield Finding(filename=store.record_file(name).name, what=str(err), served=False)
+            continue
+        for file in record.files if record else ():
+            known.add(file.filename)
+            if file.filename not in there and file.withheld is None:
+                yield Finding(filename=file.filename, what=_MISSING, served=False)
+    for filename in sorted(there - known):
+        what = "is not listed: it has no record, and the store is read-only"
+        yield Finding(filename=filename, what=what, served=False)
 
 
 def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None) -> tuple[Finding, ...]:

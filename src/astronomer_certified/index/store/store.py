@@ -16,15 +16,18 @@ project, and readers take no lock. A copy of the folder, made at any time, is a 
 from __future__ import annotations
 
 import difflib
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -43,8 +46,16 @@ _CHUNK = 1 << 20
 _LOCKS = 64
 
 
+# What the system says of a store that nobody, or not this user, may write to.
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 class NameTaken(Refused):
     """The name is published already, with other bytes."""
+
+
+class ReadOnly(PublishError):
+    """The store can be read only, here or by this user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +78,13 @@ class Store:
         self.records = self.root / ".records"
         self.incoming = self.root / ".incoming"
         self.names_file = self.records / "names"
+        self.read_only = False
+        """Whether nothing can be published here: a copy on a disk that is mounted so, or of another user."""
 
     @classmethod
-    def open(cls, root: Path) -> Self:
-        """The store in `root`, made if missing, known to be writable and free of what killed writers left."""
+    def open(cls, root: Path, *, reading: bool = False) -> Self:
+        """The store in `root`, made if missing, known to be writable and free of what killed writers left. For who is
+        `reading` only, one that is there may also be read-only, which its `read_only` says."""
         store = cls(root)
         try:
             for folder in ("projects", "metadata", "provenance", "locks"):
@@ -82,6 +96,9 @@ class Store:
                 probe.unlink()
             store.sweep()
         except OSError as err:
+            if reading and err.errno in _READ_ONLY and os.access(store.names_file, os.R_OK):
+                store.read_only = True
+                return store
             raise PublishError(
                 f"{root} cannot be the store of an index",
                 details=[str(err)],
@@ -156,9 +173,13 @@ class Store:
         """Whether a file that lies in the folder without a record is published now, checked like an upload."""
         claimed = validation.parse(filename)
         path = self.file(filename)
-        stat = path.stat()
-        with path.open("rb") as stream:
-            received = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with regular(path) as stream:
+                there = os.fstat(stream.fileno())
+                received = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as err:
+            why = "it is a symbolic link" if err.errno == errno.ELOOP else err.strerror
+            raise Refused(f"{filename} is not taken: {why}", hint="put the file itself there") from err
         contents = validation.verify(path, claimed)
         with self._locked(claimed.project):
             record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
@@ -166,7 +187,7 @@ class Store:
                 return False
             _refuse_other_spelling(record, claimed)
             upload = Upload(filename=filename, uploader="adopted")
-            fresh = _describe(upload, claimed, contents, received, stat)
+            fresh = _describe(upload, claimed, contents, received, there)
             self._keep(record, fresh, contents, upload)
         return True
 
@@ -268,6 +289,8 @@ class Store:
 
     @contextmanager
     def _locked(self, project: NormalizedName) -> Iterator[None]:
+        if self.read_only:
+            raise ReadOnly(f"{self.root} is read-only", hint="publish where it can be written")
         # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
         with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -276,6 +299,8 @@ class Store:
     @contextmanager
     def partial(self) -> Iterator[tuple[BinaryIO, Path]]:
         """An open file in `.incoming/` and its path: removed at the end, unless it was renamed by then."""
+        if self.read_only:
+            raise ReadOnly(f"{self.root} is read-only", hint="publish where it can be written")
         self.incoming.mkdir(exist_ok=True)
         while True:
             descriptor, name = tempfile.mkstemp(suffix=".part", dir=self.incoming)
@@ -305,10 +330,20 @@ class Store:
         return tuple(swept)
 
 
+def regular(path: Path) -> BufferedReader:
+    """The file, open for reading. OSError for anything else: what a link leads to may change behind our back, and a
+    pipe or a device may never end. A folder of files may well be a link as a whole."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return os.fdopen(handle, "rb")
+
+
 def whole(path: Path, sha256: str) -> bool:
-    """Whether the file at `path` has these bytes; no when it cannot be read."""
+    """Whether the file at `path` has these bytes; no when it cannot be read, or is a link."""
     try:
-        with path.open("rb") as stream:
+        with regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
     except OSError:
         return False

@@ -1,0 +1,160 @@
+"""Addresses that others name -> what is there, within limits, and never from a machine that only we can reach.
+
+A page of another index says where its files are. Whoever writes that page must not choose, through us, what is asked of
+this machine, of its neighbours, or of the address at which a cloud tells its secrets (server-side request forgery).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Collection, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from astronomer_certified.errors import CertifiedError
+
+# Seconds to connect, and to wait for the next byte.
+TIMEOUT = (10, 60)
+
+# Who sends less than this on average, after the first seconds, holds on to a place that others wait for.
+_SLOWEST = 1024
+_PATIENCE = 60.0
+
+_PIECE = 256 << 10
+_PORTS = {"http": 80, "https": 443}
+
+
+class NotPublic(CertifiedError):
+    """An address that only machines in here can reach, and that nobody here named."""
+
+
+class TooMuch(CertifiedError):
+    """More bytes than were to be expected, or fewer in a minute than anybody can use."""
+
+
+def host_of(url: str) -> str:
+    """The host and port of an address, as `HOST:PORT`, for the hosts that `session` may talk to."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 443)}"
+
+
+def session(named: Collection[str]) -> requests.Session:
+    """A session that connects to public addresses, and to the hosts that were `named` here: HOST:PORT, or HOST for
+    all of its ports. Redirects are no way around that, nor is a name that resolves to something private.
+
+    Its calls raise `NotPublic`. Of a machine-wide proxy it is the proxy that resolves names; then only addresses that
+    stand in the URL are looked at.
+    """
+    made = requests.Session()
+    made.headers["User-Agent"] = "astronomer-certified"
+    adapter = _Guarded(frozenset(named))
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, adapter)
+    return made
+
+
+def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:
+    """The decoded body, as it comes. Raises `TooMuch` beyond `limit` bytes, and for a body that only drips in;
+    `requests.ConnectionError` when it breaks off."""
+    begun, size = time.monotonic(), 0
+    while True:
+        try:
+            piece = answer.raw.read1(_PIECE, decode_content=True)
+        except (HTTPError, OSError) as err:
+            raise requests.ConnectionError(f"{answer.url} broke off: {err}") from err
+        if not piece:
+            return
+        size += len(piece)
+        if size > limit:
+            raise TooMuch(f"{answer.url} sends more than the {limit} bytes that are taken of it")
+        taken = time.monotonic() - begun
+        if taken > _PATIENCE and size < taken * _SLOWEST:
+            raise TooMuch(f"{answer.url} sent {size} bytes in {taken:.0f} s")
+        yield piece
+
+
+def is_public(address: str) -> bool:
+    """Whether anybody on the internet could reach that IP address; private, local and reserved ones are not, nor are
+    those that carry one of them inside (RFC 4291, 3056, 4380, 6052)."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in _TRANSLATED:
+            inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inside is not None:
+            return is_public(str(inside))
+    return found.is_global and not found.is_multicast
+
+
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class _Guarded(HTTPAdapter):
+    def __init__(self, named: frozenset[str]) -> None:
+        self._named = named
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._named)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        url = request.url or ""
+        if select_proxy(url, options.get("proxies")):
+            _refuse_by_name(url, self._named)
+        return super().send(request, *args, **options)
+
+
+def _pools(named: frozenset[str]) -> dict[str, Any]:
+    """Pools whose connections look at whom they have reached, before a word is said."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return _looked_at(super()._new_conn(), self, named)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return _looked_at(super()._new_conn(), self, named)
+
+    plain = type("Plain", (HTTPConnectionPool,), {"ConnectionCls": Plain})
+    secure = type("Secure", (HTTPSConnectionPool,), {"ConnectionCls": Secure})
+    return {"http": plain, "https": secure}
+
+
+def _looked_at(connected: Any, connection: HTTPConnection, named: frozenset[str]) -> Any:
+    # After connecting: a name that is asked twice may answer differently the second time.
+    address = connected.getpeername()[0]
+    if not _is_named(connection.host, connection.port, named) and not is_public(address):
+        connected.close()
+        raise _not_public(connection.host, connection.port, address)
+    return connected
+
+
+def _refuse_by_name(url: str, named: frozenset[str]) -> None:
+    host, _, port = host_of(url).rpartition(":")
+    try:
+        public = is_public(host)
+    except ValueError:
+        public = host != "localhost" and not host.endswith(".localhost")
+    if not public and not _is_named(host, int(port), named):
+        raise _not_public(host, int(port), host)
+
+
+def _is_named(host: str, port: int, named: frozenset[str]) -> bool:
+    host = host.lower().strip("[]")
+    return host in named or f"{host}:{port}" in named
+
+
+def _not_public(host: str, port: int, address: str) -> NotPublic:
+    return NotPublic(
+        f"{host}:{port} is not asked: {address} is no public address",
+        hint=f"if that is a host of yours, name it: --upstream-host {host}:{port}",
+    )

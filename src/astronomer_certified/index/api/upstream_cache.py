@@ -1,0 +1,247 @@
+"""What the proxy keeps of upstream: pages, files and what is not there, within a quota. One folder, several processes.
+
+    pages/NAME.json            what upstream lists of a project, and when it was asked
+    files/HH/SHA256/FILENAME   a file, or a wheel's METADATA beside it
+
+Everything here may be thrown away at any time. Names that upstream does not have are kept in memory only: strangers can
+think of more of them than a disk has room for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from packaging.utils import NormalizedName
+
+from astronomer_certified.effects.disk import put, temporary_beside, write_atomic
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord
+from astronomer_certified.index.store.store import whole
+
+# Seconds for which what upstream said counts.
+_FRESH = 600.0
+
+# Names that upstream does not have, and files of pages that are kept ready to look into: some 50 MB.
+_ABSENT = 10_000
+_FILES_READY = 50_000
+
+# When more than this share of the quota has been written since, the folder is looked over; then this much may stay.
+_SHARE = 0.05
+_STAYS = 0.9
+
+# Seconds in which nothing is removed after its last use: somebody may be about to send it.
+_IN_USE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamPage:
+    """A project as upstream lists it, and where each of its files is."""
+
+    record: ProjectRecord
+    urls: dict[str, str]
+
+    def find(self, filename: str) -> tuple[FileRecord, str] | None:
+        """The file of that name and its address; None when upstream lists none."""
+        file = self.record.find(filename)
+        return (file, self.urls[filename]) if file is not None else None
+
+
+class _Kept(NamedTuple):
+    used: float
+    size: int
+    path: Path
+
+
+class Keeping:
+    """A file that is being kept. Without room for it nothing is kept, which is no reason to give a client nothing."""
+
+    def __init__(self, place: Path) -> None:
+        self.size = 0
+        self._place = place
+        self._beside: Path | None = None
+        self._stream: BinaryIO | None = None
+        with contextlib.suppress(OSError):
+            self._beside = temporary_beside(place)
+            self._stream = self._beside.open("wb")
+
+    def write(self, piece: bytes) -> None:
+        """More of the file."""
+        self.size += len(piece)
+        if self._stream is not None:
+            try:
+                self._stream.write(piece)
+            except OSError:
+                self.close()
+
+    def whole(self) -> None:
+        """That was all of it, and it is right."""
+        if self._stream is not None and self._beside is not None:
+            with contextlib.suppress(OSError):
+                self._stream.flush()
+                put(self._beside, self._place)
+
+    def close(self) -> None:
+        """Nothing is left of what was not whole."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # the last bytes may find no room either
+                self._stream.close()
+        if self._beside is not None:
+            self._beside.unlink(missing_ok=True)
+        self._stream = self._beside = None
+
+
+class UpstreamCache:
+    """Pages and files of upstream, together of at most `quota` bytes, a twentieth more while they are written."""
+
+    def __init__(self, folder: Path, quota: int) -> None:
+        self._folder = folder
+        self._quota = quota
+        self._written = quota  # so that the first thing that is written looks over what others left
+        self._absent: OrderedDict[NormalizedName, float] = OrderedDict()
+        self._ready: OrderedDict[NormalizedName, tuple[int, UpstreamPage]] = OrderedDict()
+        self._sound: dict[tuple[Path, str], tuple[int, int, int]] = {}
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+
+    # --- pages
+
+    def is_absent(self, name: NormalizedName) -> bool:
+        """Whether upstream said lately that it has no such project."""
+        with self._lock:
+            said = self._absent.get(name)
+            return said is not None and time.monotonic() - said < _FRESH
+
+    def note_absent(self, name: NormalizedName) -> None:
+        """Upstream has no such project; of the many that it does not have, those asked for last are remembered."""
+        with self._lock:
+            self._absent[name] = time.monotonic()
+            self._absent.move_to_end(name)
+            while len(self._absent) > _ABSENT:
+                self._absent.popitem(last=False)
+            self._ready.pop(name, None)
+        self._page_file(name).unlink(missing_ok=True)
+
+    def page(self, name: NormalizedName, *, stale: bool = False) -> UpstreamPage | None:
+        """What upstream said of the project, lately or, when `stale` will do, ever; None when nothing is kept."""
+        path = self._page_file(name)
+        try:
+            stamp = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        if not stale and time.time() - stamp / 1e9 >= _FRESH:
+            return None
+        with self._lock:
+            known = self._ready.get(name)
+            if known is not None and known[0] == stamp:
+                self._ready.move_to_end(name)
+                return known[1]
+        try:
+            values = json.loads(path.read_bytes())
+            page = UpstreamPage(record=ProjectRecord.from_json(values["record"].encode()), urls=values["urls"])
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, PublishError):
+            return None  # thrown away meanwhile, or of another version of this program
+        self._be_ready(name, stamp, page)
+        return page
+
+    def keep_page(self, name: NormalizedName, page: UpstreamPage) -> None:
+        """The page is kept. Where there is no room for it, it is not, and asked for again."""
+        content = json.dumps({"record": page.record.to_json().decode(), "urls": page.urls}).encode()
+        path = self._page_file(name)
+        with contextlib.suppress(OSError):
+            write_atomic(path, content)
+            self._be_ready(name, path.stat().st_mtime_ns, page)
+        self.wrote(len(content))
+
+    def _be_ready(self, name: NormalizedName, stamp: int, page: UpstreamPage) -> None:
+        with self._lock:
+            self._absent.pop(name, None)
+            self._ready[name] = (stamp, page)
+            self._ready.move_to_end(name)
+            files = sum(len(page.record.files) for _, page in self._ready.values())
+            while files > _FILES_READY and len(self._ready) > 1:
+                files -= len(self._ready.popitem(last=False)[1][1].record.files)
+
+    def _page_file(self, name: NormalizedName) -> Path:
+        return self._folder / "pages" / f"{name}.json"
+
+    # --- files
+
+    def place(self, sha256: str, filename: str) -> Path:
+        """Where a file is kept, or would be. `sha256` has 64 hexadecimal digits, `filename` no slash."""
+        return self._folder / "files" / sha256[:2] / sha256 / filename
+
+    def has(self, place: Path, sha256: str) -> bool:
+        """Whether the file is kept with these bytes. It is read once for each state that it is found in."""
+        try:
+            stat = place.stat()
+            state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if self._sound.get((place, sha256)) != state:
+                if not whole(place, sha256):
+                    return False
+                if len(self._sound) > _ABSENT:
+                    self._sound.clear()
+                self._sound[place, sha256] = state
+            # What was used longest ago goes first; file systems are mounted so that reading alone does not tell.
+            os.utime(place, ns=(time.time_ns(), stat.st_mtime_ns))
+        except OSError:
+            return False
+        return True
+
+    @property
+    def quota(self) -> int:
+        """Bytes that may be kept, of one file too."""
+        return self._quota
+
+    @contextlib.contextmanager
+    def keeping(self, place: Path) -> Iterator[Keeping]:
+        """A file that is there at the end if it was said to be whole, and if there was room for it."""
+        keeping = Keeping(place)
+        try:
+            yield keeping
+        finally:
+            keeping.close()
+            self.wrote(keeping.size)
+
+    def wrote(self, size: int) -> None:
+        """So many bytes are new; what was used longest ago goes where they are too many."""
+        with self._lock:
+            self._written += size
+            if self._written < self._quota * _SHARE:
+                return
+            self._written = 0
+        if self._looking.acquire(blocking=False):
+            try:
+                self._look_over()
+            finally:
+                self._looking.release()
+
+    def _look_over(self) -> None:
+        kept = sorted(self._everything())
+        size = sum(item.size for item in kept)
+        if size <= self._quota:
+            return
+        for item in kept:
+            if size <= self._quota * _STAYS or time.time() - item.used < _IN_USE:
+                return
+            with contextlib.suppress(OSError):
+                item.path.unlink()
+                size -= item.size
+                if item.path.parent.name != "pages":
+                    item.path.parent.rmdir()  # unless the METADATA of the wheel is still there
+
+    def _everything(self) -> Iterator[_Kept]:
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(OSError):
+                    stat = path.stat()
+                    yield _Kept(max(stat.st_atime, stat.st_mtime), stat.st_size, path)

@@ -1,0 +1,273 @@
+"""Upstream may be hostile, or merely large, slow and silent: what it can make this index do."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from other_indexes import JSON, PAGE, Said, answering, proxy, speaking
+from packaging.utils import NormalizedName
+from tiny_wheels import NAME, wheel
+
+from astronomer_certified.effects import web
+from astronomer_certified.effects.web import NotPublic, TooMuch, host_of, is_public
+from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
+from astronomer_certified.index.api.upstream_cache import UpstreamCache, UpstreamPage
+from astronomer_certified.index.store.records import ProjectRecord, Status
+
+TINY = NormalizedName("tiny")
+SHA256 = hashlib.sha256(wheel()).hexdigest()
+
+
+def page(*files: dict[str, object], **more: object) -> bytes:
+    return json.dumps(
+        PAGE | {"project-status": {"status": "active"}, "files": files, "versions": ["1.0"]} | more
+    ).encode()
+
+
+def listed(url: str, **more: object) -> dict[str, object]:
+    return {"filename": NAME, "url": url, "hashes": {"sha256": SHA256}, **more}
+
+
+def told(body: bytes) -> Said:
+    return Said(headers={"Content-Type": JSON}, pieces=[body])
+
+
+# --- addresses
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "255.255.255.255", "224.0.0.1", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_no_private_address_is_public_however_it_is_dressed(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_addresses_of_the_internet_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+def test_a_private_machine_is_asked_only_when_somebody_here_named_it() -> None:
+    with answering(lambda path: Said(pieces=[b"secret"])) as there:
+        for named in ((), ("127.0.0.2",), ("127.0.0.1:1",)):
+            with web.session(named) as client, pytest.raises(NotPublic, match="is no public address"):
+                client.get(there, timeout=5)
+        for named in (("127.0.0.1",), (host_of(there),)):
+            with web.session(named) as client:
+                assert client.get(there, timeout=5).content == b"secret"
+
+
+def test_neither_a_name_nor_a_redirect_leads_to_a_private_machine() -> None:
+    with (
+        answering(lambda path: Said(pieces=[b"secret"])) as inside,
+        answering(lambda path: Said(status=302, headers={"Location": inside})) as outside,
+        web.session((host_of(outside),)) as client,
+    ):
+        with pytest.raises(NotPublic, match=host_of(inside)):
+            client.get(outside, timeout=5)
+        with pytest.raises(NotPublic, match=r"localhost:\d+ is not asked"):
+            client.get(inside.replace("127.0.0.1", "localhost"), timeout=5)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://localhost/", "https://[::1]/", "http://a.localhost/"])
+def test_a_private_address_is_not_asked_of_a_machine_wide_proxy_either(url: str) -> None:
+    with web.session(()) as client, pytest.raises(NotPublic):
+        client.get(url, proxies={"http": "http://127.0.0.1:9/", "https": "http://127.0.0.1:9/"}, timeout=5)
+
+
+def test_a_page_of_upstream_chooses_no_private_machine(tmp_path: Path) -> None:
+    with answering(lambda path: Said(pieces=[wheel()])) as inside:
+        there = page(listed(f"{inside}{NAME}"))
+        with answering(lambda path: told(there)) as upstream:
+            with pytest.raises(UpstreamSilent, match="upstream does not give this"):
+                proxy(upstream, tmp_path).file(TINY, NAME)
+            allowed = proxy(upstream, tmp_path, host_of(inside)).file(TINY, NAME)
+            assert isinstance(allowed, Passing)
+            assert b"".join(allowed.pieces) == wheel()
+
+
+# --- pages
+
+
+def test_a_name_that_upstream_does_not_have_leaves_nothing_on_disk_and_is_asked_for_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def nothing(path: str) -> Said:
+        asked.append(path)
+        return Said(status=404)
+
+    with answering(nothing) as upstream:
+        here = proxy(upstream, tmp_path)
+        assert [here.project(NormalizedName(f"n{number % 50}")) for number in range(100)] == [None] * 100
+    assert len(asked) == 50
+    assert not (tmp_path / "kept").exists()
+
+
+def test_of_the_names_that_upstream_does_not_have_ten_thousand_are_remembered(tmp_path: Path) -> None:
+    cache = UpstreamCache(tmp_path, 1 << 20)
+    for number in range(10_001):
+        cache.note_absent(NormalizedName(f"n{number}"))
+    assert [cache.is_absent(NormalizedName(name)) for name in ("n0", "n1", "n10000")] == [False, True, True]
+
+
+@pytest.mark.parametrize("html", [False, True], ids=["JSON", "HTML"])
+def test_a_status_that_nobody_knows_yet_forbids_nothing_here(tmp_path: Path, html: bool) -> None:
+    if html:
+        meta = (
+            '<meta name="pypi:project-status" content="embalmed"><meta name="pypi:project-status-reason" content="so">'
+        )
+        kind, body = (
+            "text/html; charset=utf-8",
+            f'<html><head>{meta}</head><a href="{NAME}#sha256={SHA256}">{NAME}</a></html>',
+        )
+    else:
+        kind, body = JSON, page(listed(NAME), **{"project-status": {"status": "embalmed", "reason": "so"}}).decode()
+    with speaking(kind, body) as upstream:
+        record = proxy(upstream, tmp_path).project(TINY)
+    assert record is not None
+    assert (record.status, record.reason, [file.filename for file in record.files]) == (Status.ACTIVE, "so", [NAME])
+
+
+def endless(limit: int) -> Iterator[bytes]:
+    for _ in range(limit >> 20):
+        yield b" " * (1 << 20)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(headers={"Content-Type": JSON}, pieces=endless(200 << 20)),
+        Said(headers={"Content-Type": JSON, "Content-Encoding": "gzip"}, pieces=[gzip.compress(bytes(200 << 20), 9)]),
+    ],
+    ids=["as it is", "compressed"],
+)
+def test_a_page_without_end_is_not_read_to_its_end(tmp_path: Path, said: Said) -> None:
+    begun = time.monotonic()
+    with answering(lambda path: said) as upstream:
+        with pytest.raises(UpstreamSilent) as caught:
+            proxy(upstream, tmp_path).project(TINY)
+        assert "sends more than the 33554432 bytes" in caught.value.details[0]
+    assert time.monotonic() - begun < 20
+
+
+def test_who_only_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_PATIENCE", 0.2)
+
+    def drops() -> Iterator[bytes]:
+        for _ in range(50):
+            time.sleep(0.05)
+            yield b"."
+
+    with (
+        answering(lambda path: Said(pieces=drops())) as there,
+        web.session(("127.0.0.1",)) as client,
+        client.get(there, stream=True, timeout=5) as answer,
+        pytest.raises(TooMuch, match=r"sent \d bytes in 0 s"),
+    ):
+        list(web.pieces(answer, 1000))
+
+
+def test_a_body_that_breaks_off_is_an_error_and_no_end() -> None:
+    cut = Said(headers={"Content-Length": "1000"}, pieces=[b"half"])
+    with (
+        answering(lambda path: cut) as there,
+        web.session(("127.0.0.1",)) as client,
+        client.get(there, stream=True, timeout=5) as answer,
+        pytest.raises(requests.ConnectionError),
+    ):
+        list(web.pieces(answer, 1000))
+
+
+# --- files
+
+
+def test_a_file_that_is_longer_than_its_page_says_is_cut_off(tmp_path: Path) -> None:
+    def answer(path: str) -> Said:
+        return (
+            Said(pieces=[wheel(), bytes(1 << 20)])
+            if path.endswith(".whl")
+            else told(page(listed(NAME, size=len(wheel()))))
+        )
+
+    with answering(answer) as upstream:
+        passing = proxy(upstream, tmp_path).file(TINY, NAME)
+        assert isinstance(passing, Passing)
+        with pytest.raises(UpstreamSilent, match="upstream does not give this"):
+            b"".join(passing.pieces)
+    assert not list((tmp_path / "kept" / "files").rglob("*.whl"))
+    assert not list((tmp_path / "kept" / "files").rglob(".*"))
+
+
+def test_a_disk_without_room_is_no_reason_to_give_a_client_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")  # nothing can be written below it
+    answer = {"/tiny/": told(page(listed(f"/files/{NAME}"))), f"/files/{NAME}": Said(pieces=[wheel()])}
+    with answering(answer.__getitem__) as upstream:
+        for _ in range(2):
+            passing = proxy(upstream, tmp_path).file(TINY, NAME)
+            assert isinstance(passing, Passing)
+            assert b"".join(passing.pieces) == wheel()
+
+
+def test_what_was_used_longest_ago_goes_when_the_quota_is_used_up(tmp_path: Path) -> None:
+    cache = UpstreamCache(tmp_path, 100_000)
+    places = []
+    for number in range(12):
+        content = bytes([number]) * 10_000
+        place = cache.place(hashlib.sha256(content).hexdigest(), f"tiny-{number}.tar.gz")
+        with cache.keeping(place) as keeping:
+            keeping.write(content)
+            keeping.whole()
+        places.append(place)
+        used = time.time_ns() - (3600 - number) * 10**9
+        os.utime(place, ns=(used, used))
+    first = hashlib.sha256(bytes(10_000)).hexdigest()
+    there = [place.exists() for place in places]
+    assert sum(there) <= 11
+    assert there == sorted(there)  # the oldest are gone, and no newer one is
+
+    kept = places[there.index(True)]
+    content = bytes([there.index(True)]) * 10_000
+    assert cache.has(kept, hashlib.sha256(content).hexdigest())  # used now: others go before it
+    cache.wrote(100_000)
+    assert kept.exists()
+    assert not cache.has(kept, first)
+
+
+def test_pages_have_the_same_quota_and_the_last_is_served_whatever_there_is(tmp_path: Path) -> None:
+    cache = UpstreamCache(tmp_path, 5000)
+    for number in range(100):
+        name = NormalizedName(f"n{number}")
+        cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name), urls={}))
+        old = tmp_path / "pages" / f"{name}.json"
+        os.utime(old, ns=((time.time_ns() - 3600 * 10**9),) * 2)
+    size = sum(path.stat().st_size for path in (tmp_path / "pages").iterdir())
+    assert size < 5500
+    name = NormalizedName("last")
+    cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name, reason="here"), urls={}))
+    found = cache.page(name)
+    assert found is not None
+    assert found.record.reason == "here"
+
+
+def test_a_page_that_was_kept_by_another_program_or_torn_is_asked_for_again(tmp_path: Path) -> None:
+    with answering(lambda path: told(page(listed(NAME)))) as upstream:
+        assert proxy(upstream, tmp_path).project(TINY) is not None
+        kept = tmp_path / "kept" / "pages" / "tiny.json"
+        for torn in (b"", b"{", b"[]", b'{"record": null, "urls": {}}', b'{"record": "{}", "urls": {}}', b"\xff"):
+            kept.write_bytes(torn)
+            record = proxy(upstream, tmp_path).project(TINY)
+            assert record is not None
+            assert record.find(NAME) is not None
