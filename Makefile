@@ -9,7 +9,7 @@ VERSION ?= 2.1.0
 PORT ?= 8080
 JOBS ?=
 MOMENTS ?= 200
-REQUESTS ?= 10000
+REQUESTS ?= 100000
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
@@ -61,10 +61,10 @@ bench-index: $(ready) ## the index and its peers under wrk, needs wrk and nginx 
 	@$(bin)/python scripts/bench_index.py --alone --files 2000 200000
 
 torture-index: $(ready) ## kill -9 the index at MOMENTS random moments of uploads
-	@$(bin)/python tests/integration/torture.py kill $(MOMENTS)
+	@$(bin)/python tests/integration/torture.py $(MOMENTS)
 
 fuzz-index: $(ready) ## send the index REQUESTS malformed requests
-	@$(bin)/python tests/integration/torture.py fuzz $(REQUESTS)
+	@$(bin)/python tests/integration/fuzz.py $(REQUESTS)
 
 serve: $(ready) ## serve the local index on 127.0.0.1:PORT
 	@$(certified) serve --port $(PORT)

@@ -1,9 +1,8 @@
-"""An index that is killed at random moments of its uploads, and one that is sent what nobody should send.
+"""An index that is killed at random moments of its uploads.
 
-Tests call it with a small number, `make torture-index` and `make fuzz-index` with a large one:
+Tests call it with a small number, `make torture-index` with a large one:
 
-    python tests/integration/torture.py kill 200
-    python tests/integration/torture.py fuzz 10000
+    python tests/integration/torture.py 200
 """
 
 from __future__ import annotations
@@ -17,14 +16,12 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,189 +208,13 @@ def _records(index: Index) -> Iterator[str]:
         yield from (file["filename"] for file in json.loads(path.read_text())["files"])
 
 
-# --- fuzz
-
-
-@dataclass(slots=True)
-class Fuzzed:
-    """How many requests of each shape, and what was answered: a status, `closed`, or worse."""
-
-    answers: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
-    worst: list[str] = field(default_factory=list)
-
-
-def fuzz(root: Path, requests_wanted: int, seed: int = 1) -> Fuzzed:
-    """Malformed requests, some after a right login. None gets a 5xx, none hangs, nothing is stored."""
-    chance = random.Random(seed)
-    index, result = Index.at(root), Fuzzed()
-    with index.running() as (process, url):
-        assert upload(url, index.credentials, *wheel("good", "1.0", b"x")).ok
-        before = _everything(index)
-        host, port = url.removeprefix("http://").rstrip("/").split(":")
-        for _ in range(requests_wanted):
-            _send(chance, index.credentials, (host, int(port)), result)
-        assert process.poll() is None, "the server is gone"
-        page = requests.get(f"{url}simple/good/", timeout=10)
-        assert page.status_code == 200
-        time.sleep(0.5)
-        assert _everything(index) == before, "something was stored"
-    return result
-
-
-def _everything(index: Index) -> set[str]:
-    found = {str(path.relative_to(index.store)) for path in index.store.rglob("*") if path.is_file()}
-    return {path for path in found if not path.startswith((".records/locks", ".records/audit"))}
-
-
-def _send(chance: random.Random, login: Credentials, address: tuple[str, int], result: Fuzzed) -> None:
-    shape = chance.choice(_SHAPES)
-    data = shape(chance, login)
-    start = time.monotonic()
-    try:
-        with socket.create_connection(address, timeout=20) as wire:
-            with contextlib.suppress(ConnectionError):
-                wire.sendall(data)
-            with contextlib.suppress(OSError):  # it may have hung up already
-                wire.shutdown(socket.SHUT_WR)
-            received = b""
-            with contextlib.suppress(ConnectionError):
-                while chunk := wire.recv(1 << 16):
-                    received += chunk
-    except TimeoutError:
-        result.worst.append(f"hang: {data[:300]!r}")
-        result.answers["hang"] += 1
-        return
-    result.slowest = max(result.slowest, time.monotonic() - start)
-    # 100 is not an answer yet.
-    statuses = [status for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received) if status != b"100"]
-    status = statuses[0].decode() if statuses else "closed"
-    if status.startswith("5"):
-        result.worst.append(f"{status}: {data[:500]!r}")
-    result.answers[status] += 1
-
-
-def _noise(chance: random.Random, longest: int = 40) -> bytes:
-    return chance.randbytes(chance.randrange(1, longest))
-
-
-def _name(chance: random.Random) -> str:
-    good = "good-1.0-py3-none-any.whl"
-    return chance.choice(
-        [
-            "../" + good, "..%2f" + good, "/etc/passwd", "\\..\\" + good, good + "\0", "\0", "a" * 100_000, "." + good,
-            "good-1.0-py3-none-any.whl\n", "good.whl", "", " ", "good-1.0.tar.gz/", "gööd-1.0-py3-none-any.whl", good,
-            "good-1.0-py3-none-any.whl.asc", "CON-1.0-py3-none-any.whl", "good-1.0-py3-none-any.whl;x", "%00.whl",
-            _noise(chance).decode("latin-1"), "good-2.0-py3-none-any.whl", "good-2.0.tar.gz",
-            "new-1.0-py3-none-any.whl",
-        ]
-    )  # fmt: skip
-
-
-def _target(chance: random.Random, login: Credentials) -> bytes:
-    pieces = [
-        b"/", b"simple", b"packages", b"..", b"%2e%2e", b"%2f", b"%00", b"\x00", b"good", b"good-1.0-py3-none-any.whl",
-        b"integrity", b"upstream", b".records", b"%ff", b"?format=", b"&", b"#", b"%", b"%zz", b"a" * 500, b" ",
-        b"\xe9",
-        b"project", b"search?q=", b"metrics", b"health", b"legacy", b"//", b";", b"*",
-    ]  # fmt: skip
-    target = b"/" + b"/".join(chance.choices(pieces, k=chance.randrange(1, 6)))
-    method = chance.choice(
-        [b"GET", b"HEAD", b"GET", b"OPTIONS", b"PUT", b"DELETE", b"get", b"PATCH", b"TRACE", b"CONNECT"]
-    )
-    headers = chance.choice(
-        [b"", b"Range: bytes=" + _noise(chance, 12) + b"\r\n", b"Accept: " + _noise(chance) + b"\r\n",
-         b"Accept-Encoding: gzip;q=x, *;q=9\r\n", b"If-None-Match: " + _noise(chance) + b"\r\n",
-         b"Range: bytes=99999999999999999999999-\r\n", b"If-Range: x\r\nRange: bytes=0-0\r\n"]
-    )  # fmt: skip
-    return method + b" " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n"
-
-
-def _smuggled(chance: random.Random, login: Credentials) -> bytes:
-    framing = [
-        b"Content-Length: 5", b"Content-Length: 0", b"Content-Length: 99999999999999999999", b"Content-Length: 0x5",
-        b"Content-Length: 5, 6", b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity, chunked",
-        b"Transfer-Encoding:\tchunked", b"Transfer-Encoding: chunked\x0b", b"transfer-encoding : chunked",
-        b"Expect: 100-continue", b"Upgrade: h2c", b"Connection: Content-Length", b" folded", b"X:\x00", b"\r",
-        b"Host: y", b": empty", b"GET / HTTP/1.1", b"X: " + b"y" * chance.choice((10, 5000, 40_000)),
-    ]  # fmt: skip
-    lines = chance.choices(framing, k=chance.randrange(1, 5))
-    start = chance.choice(
-        [b"POST / HTTP/1.1", b"GET /simple/ HTTP/1.1", b"POST / HTTP/1.0", b"POST http://x/ HTTP/1.1"]
-    )
-    end = chance.choice([b"\r\n\r\n", b"\n\n", b"\r\n\n", b"\r\r\n"])
-    body = chance.choice(
-        [b"", b"0\r\n\r\n", b"5\r\nabcde\r\n0\r\n\r\n", b"ffffffffffffffff\r\n", b"-1\r\n", _noise(chance)]
-    )
-    return (
-        start + b"\r\nHost: x\r\n" + b"\r\n".join(lines) + end + body + b"GET /simple/good/ HTTP/1.1\r\nHost: x\r\n\r\n"
-    )
-
-
-def _form(chance: random.Random, login: Credentials) -> bytes:
-    """An upload that is wrong in one way or several, by somebody who may upload."""
-    boundary = chance.choice([b"x", b"boundary", b"", b"a" * 300, b'"q"', b"\xff"])
-    kind = chance.choice(
-        [b"multipart/form-data; boundary=" + boundary] * 6 + [b"multipart/form-data", b"text/plain", b"", b"x" * 999]
-    )
-    contents = [b"", b"not a zip", b"PK\x05\x06" + bytes(18), _broken(chance), _noise(chance, 3000)]
-    fields: list[tuple[bytes, bytes]] = [
-        (b'name=":action"', chance.choice([b"file_upload"] * 5 + [b"remove_pkg", b"\0", b""]))
-    ]
-    name = _name(chance).encode("utf-8", "replace")
-    fields += [(b'name="content"; filename="' + name + b'"', chance.choice(contents))] * chance.choice((1, 1, 1, 0, 2))
-    if chance.random() < 0.4:
-        fields.append(chance.choice([
-            (b'name="sha256_digest"', _noise(chance)), (b'name="attestations"', b'[{"version": 1}]'),
-            (b'name="attestations"', b"[" * 5000), (b'name="name"', _noise(chance)), (b'name="version"', b"\0"),
-            (b'name="gpg_signature"; filename="' + name + b'.asc"', b"x"), (b"", b""),
-            (b'name="' + _noise(chance), b"1"),
-        ]))  # fmt: skip
-    body = b"".join(
-        b"--" + boundary + b"\r\nContent-Disposition: form-data; " + h + b"\r\n\r\n" + v + b"\r\n" for h, v in fields
-    )
-    body += chance.choice([b"--" + boundary + b"--\r\n"] * 4 + [b"", b"--" + boundary])
-    length = len(body) + chance.choice([0] * 8 + [-3, 7])
-    auth = base64.b64encode(f"{login.user}:{login.password}".encode())
-    if chance.random() < 0.1:
-        auth = chance.choice([b"", b"!!!", base64.b64encode(b"\xff:\xff"), base64.b64encode(b"nobody"), b"x" * 9000])
-    return (
-        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic " + auth
-        + b"\r\nContent-Type: " + kind + b"\r\nContent-Length: " + str(max(0, length)).encode() + b"\r\n\r\n" + body
-    )  # fmt: skip
-
-
-def _broken(chance: random.Random) -> bytes:
-    content = bytearray(wheel("good", "2.0", b"x" * 200)[1])
-    for _ in range(chance.randrange(1, 4)):
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    return bytes(content[: chance.choice((len(content), len(content), chance.randrange(len(content))))])
-
-
-def _garbage(chance: random.Random, login: Credentials) -> bytes:
-    return _noise(chance, 500) + chance.choice([b"", b"\r\n\r\n"])
-
-
-_SHAPES = [_target, _target, _smuggled, _form, _form, _garbage]
-
-
 def main() -> int:
-    what, number = sys.argv[1], int(sys.argv[2])
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        if what == "kill":
-            killed = kill(Path(folder), number)
-            print(f"{killed.moments} kills: {len(killed.sent)} names sent,")
-            print(f"{len(killed.acknowledged)} acknowledged, all of them there and whole;")
-            print(f"{killed.adopted} whole files found without a record and published")
-        else:
-            fuzzed = fuzz(Path(folder), number)
-            print(f"{sum(fuzzed.answers.values())} requests, the slowest {fuzzed.slowest:.2f} s; nothing stored")
-            print(", ".join(f"{status}: {count}" for status, count in sorted(fuzzed.answers.items())))
-            for line in fuzzed.worst[:10]:
-                print(line)
-            if fuzzed.worst:
-                return 1
+        killed = kill(Path(folder), int(sys.argv[1]))
+    print(f"{killed.moments} kills: {len(killed.sent)} names sent,")
+    print(f"{len(killed.acknowledged)} acknowledged, all of them there and whole;")
+    print(f"{killed.adopted} whole files found without a record and published")
     print(f"{time.monotonic() - start:.0f} s")
     return 0
 

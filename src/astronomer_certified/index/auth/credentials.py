@@ -99,17 +99,24 @@ class Htpasswd:
 
     def __call__(self, user: str, password: str) -> bool:
         """Whether the login is right now. Raises `PublishError` when the file cannot be read."""
-        stamp = self._read_stamp()
-        login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(login, key=self._pepper).digest()
-        if stamp is not None and stamp == self._stamp and key in self._accepted:
+        if self.remembers(user, password):
             return True
+        stamp, key = self._read_stamp(), self._key(user, password)
         with self._checking:
             self._reload(stamp)
             right = key in self._accepted or self._check(user, password)
             if right:
                 self._accepted.add(key)
             return right
+
+    def remembers(self, user: str, password: str) -> bool:
+        """Whether the login was found right, and the file has not changed since: told at once."""
+        stamp = self._read_stamp()
+        return stamp is not None and stamp == self._stamp and self._key(user, password) in self._accepted
+
+    def _key(self, user: str, password: str) -> bytes:
+        login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(login, key=self._pepper).digest()
 
     def _read_stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -268,6 +268,12 @@ class Application:
         given = basic(request.headers.get("authorization", ""))
         if given is None:
             return None
+        try:
+            # Who was let in before does not stand in line behind those who guess.
+            if (known := self._parts.logins.known(*given, request.peer)) is not None:
+                return known
+        except CertifiedError as err:
+            return err
         if self._waiting >= _AT_THE_DOOR:
             return Refusal("too many logins at once; try again", status=503, headers={"Retry-After": "10"})
         self._waiting += 1
