@@ -4,6 +4,9 @@ import os
 import pytest
 import ui
 
+# Plugins are loaded while the application is made.
+pytestmark = pytest.mark.fresh_process
+
 PLUGIN = '''
 from airflow.plugins_manager import AirflowPlugin
 

@@ -13,6 +13,9 @@ import ui
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
+# The key of an application is read while it is made.
+pytestmark = pytest.mark.fresh_process
+
 KNOWN = 'temporary_key'
 
 

@@ -5,6 +5,9 @@ import os
 import pytest
 import ui
 
+# The setting below is read while the application is made.
+pytestmark = pytest.mark.fresh_process
+
 os.environ['AIRFLOW__API__ENABLE_EXPERIMENTAL_API'] = 'True'
 
 

@@ -59,6 +59,19 @@ def app_of(ui):
     return _apps[ui]
 
 
+def let_go():
+    """No connection to the database is open: none may be in two processes."""
+    from airflow import settings
+
+    settings.Session.remove()
+    settings.engine.dispose()
+    if RBAC in _apps:
+        session = _apps[RBAC].appbuilder.get_session
+        engine = session.get_bind()
+        session.remove()
+        engine.dispose()
+
+
 def _write_dags():
     folder = os.environ['AIRFLOW__CORE__DAGS_FOLDER']
     path = os.path.join(folder, 'dags_of_the_proof.py')

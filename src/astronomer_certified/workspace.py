@@ -112,6 +112,14 @@ class Workspace:
         """The folder of the wheels that the index needs beside the patched ones."""
         return self.release_dist(release) / "wheelhouse"
 
+    def proof_wheels(self, release: Release) -> Path:
+        """The folder of those of them that the environment of the proofs needs."""
+        return self.release_build(release) / "proof-wheels"
+
+    def proof_environments(self, release: Release) -> Path:
+        """The folder of the environments that proofs were run in, kept for the next time and for people."""
+        return self.release_build(release) / "proof-environments"
+
     def environments(self, release: Release) -> Path:
         """The folder in which environments of a release are made."""
         return self.release_build(release) / "environments"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from astronomer_certified.certify.proofs import Outcome, _cases, judge
+from astronomer_certified.certify.proofs import Outcome, cases, judge
 
 NAME = "test_hole.py"
 
@@ -33,7 +33,7 @@ def outcome(folder: Path, text: str) -> Outcome:
     done = subprocess.run(
         [*words, "--junitxml", report, "-q", NAME], cwd=folder, capture_output=True, text=True, check=False
     )
-    return Outcome(cases=_cases(report), seconds=0.1, output=done.stdout)
+    return Outcome(cases=cases(report), seconds=0.1, output=done.stdout)
 
 
 @pytest.mark.parametrize("upstream", [FAILS, RAISES, FAILS + PASSES], ids=["assert", "raises", "with a guard"])
@@ -60,3 +60,11 @@ def test_what_proves_nothing_is_said(tmp_path: Path, upstream: str, patched: str
     problems = judge(NAME, outcome(tmp_path / "up", upstream), outcome(tmp_path / "pa", patched))
 
     assert any(words in problem for problem in problems), problems
+
+
+def test_a_proof_that_is_broken_on_upstream_is_not_said_to_pass_there_as_well(tmp_path: Path) -> None:
+    for number, broken in enumerate((ELSEWHERE, FIXTURE, IMPORT)):
+        up, patched = tmp_path / f"up{number}", tmp_path / f"patched{number}"
+        problems = judge(NAME, outcome(up, broken), outcome(patched, PASSES))
+        assert len(problems) == 1, problems
+        assert "not in an assertion of the proof" in problems[0]

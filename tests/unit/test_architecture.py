@@ -17,6 +17,8 @@ from factories import ROOT
 from astronomer_certified import errors
 
 PACKAGE = ROOT / "src" / "astronomer_certified"
+# It runs in the environment of the proofs, on their Python.
+PROOF_SERVER = PACKAGE / "certify" / "proof_server.py"
 
 # Every door to the outside, who may open it, and why. Whoever adds one writes the reason down.
 DOORS = {
@@ -77,11 +79,12 @@ ASSERTS = 6
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the tool by dotted name below the package. The payload is a program of its own."""
+    """Every module of the tool by dotted name below the package. The payload and the process that runs proofs are
+    programs of their own."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         relative = path.relative_to(PACKAGE)
-        if relative.parts[0] != "payload":
+        if relative.parts[0] != "payload" and path != PROOF_SERVER:
             found[".".join(relative.with_suffix("").parts).removesuffix(".__init__")] = path
     return found
 
@@ -116,6 +119,16 @@ def test_rooms_import_downwards_only() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_the_process_that_runs_proofs_imports_nothing_of_ours() -> None:
+    imports = [
+        node for node in ast.walk(ast.parse(PROOF_SERVER.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = {
+        node.module if isinstance(node, ast.ImportFrom) else alias.name for node in imports for alias in node.names
+    }
+    assert names - sys.stdlib_module_names == {"conftest", "pytest"}
 
 
 def test_the_payload_imports_nothing_but_itself_and_the_standard_library() -> None:

@@ -1,26 +1,22 @@
 """Patches' proofs, run twice each -> results. The same locked environment, with only the wheel exchanged whose patch
-names the proof: upstream's must fail in an assertion of it, the patched one must pass. Works in scratch folders.
+names the proof: upstream's must fail in an assertion of it, the patched one must pass.
+
+`proof_runs` runs them; here is what their outcomes mean, and what is remembered of them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astronomer_certified.effects.disk import write_atomic
-from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import ProofError
-from astronomer_certified.pythons import environments
 
 SIDES = ("upstream", "patched")
-_TIMEOUT = 600.0
 # pytest ends a failure's text with where it was raised: `test_x.py:12: AssertionError`.
 _RAISED = re.compile(r"^(?P<file>[^\s:]+\.py):\d+: (?P<error>\w+)", re.MULTILINE)
 # `Failed` is what pytest.raises and pytest.fail raise: assertions too.
@@ -61,18 +57,6 @@ class ProofResult:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where proofs are run: their folder, an environment for each proof and side to run, scratch space, and logs."""
-
-    folder: Path
-    environments: Mapping[tuple[str, str], Path]
-    scratch: Path
-    logs: Path
-    jobs: int
-    progress: Callable[[str, float], None]
-
-
 class Memory:
     """Outcomes of earlier runs, by the digest of all that went into them. Only of proofs that held."""
 
@@ -105,40 +89,17 @@ class Memory:
         write_atomic(self._path(name, side), (json.dumps(values, indent=1) + "\n").encode())
 
 
-def prove(
-    names: Sequence[str],
-    bench: Bench,
-    known: Mapping[tuple[str, str], Outcome],
-    keep: Callable[[str, str, Outcome], None],
+def verdict(
+    names: Sequence[str], outcomes: Mapping[tuple[str, str], Outcome], by_hand: Callable[[str, str], str]
 ) -> tuple[ProofResult, ...]:
-    """The result of each named proof. What is not `known` is run; what a proof that holds was made of is kept.
-
-    Raises `ProofError` that names every proof which does not hold, and why.
-    """
-
-    def one(name: str, side: str) -> Outcome:
-        outcome = _run(name, bench.folder, bench.environments[name, side], bench.scratch / f"{Path(name).stem}-{side}")
-        write_atomic(bench.logs / f"{Path(name).stem}-{side}.txt", outcome.output.encode())
-        bench.progress(f"{name} on {side}", outcome.seconds)
-        return outcome
-
-    runs = [(name, side) for name in names for side in SIDES]
-    with ThreadPoolExecutor(max_workers=bench.jobs) as pool:
-        futures = {key: pool.submit(one, *key) for key in runs if key not in known}
-        outcomes = {**known, **{key: future.result() for key, future in futures.items()}}
-    problems: list[str] = []
-    for name in names:
-        found = judge(name, *(outcomes[name, side] for side in SIDES))
-        problems += found
-        if not found:
-            for side in SIDES:
-                keep(name, side, outcomes[name, side])
-    if problems:
-        raise ProofError(
-            "not every proof holds",
-            details=problems,
-            hint=f"what pytest said is in {bench.logs}; certified prove VERSION NAME runs one alone",
-        )
+    """The result of each named proof, of which all hold. Raises `ProofError` that names every one that does not, and
+    says how to run the first of them `by_hand`: the line for a proof and a side."""
+    problems = {name: judge(name, *(outcomes[name, side] for side in SIDES)) for name in names}
+    wrong = [name for name in names if problems[name]]
+    if wrong:
+        lines = [problem for name in wrong for problem in problems[name]]
+        side = "patched" if any("on the patched wheel" in line for line in problems[wrong[0]]) else "upstream"
+        raise ProofError("not every proof holds", details=lines, hint=f"run it by hand: {by_hand(wrong[0], side)}")
     return tuple(_result(name, *(outcomes[name, side] for side in SIDES)) for name in names)
 
 
@@ -154,7 +115,8 @@ def judge(name: str, upstream: Outcome, patched: Outcome) -> list[str]:
                 f"{name}: on upstream {case.name} fails with {case.error or 'an error'}"
                 f" in {case.raised_in or 'set-up'}, not in an assertion of the proof"
             )
-    if not any(case.fails_in(name) for case in upstream.cases):
+    # One that is broken there is said to be, which is enough: nobody knows what it would have shown.
+    if not problems and not any(case.fails_in(name) for case in upstream.cases):
         problems.append(f"{name}: passes on upstream, so it proves nothing")
     problems += [
         f"{name}: on the patched wheel {case.name} fails: {case.error} in {case.raised_in or 'set-up'}"
@@ -177,32 +139,7 @@ def _result(name: str, upstream: Outcome, patched: Outcome) -> ProofResult:
     )
 
 
-def _run(name: str, folder: Path, environment: Path, scratch: Path) -> Outcome:
-    # A copy, so that no configuration above the project's folder reaches the proofs, nor a cache of theirs the project.
-    here = scratch / "proofs"
-    shutil.copytree(folder, here, ignore=shutil.ignore_patterns("__pycache__"))
-    (scratch / "home").mkdir()
-    (scratch / "tmp").mkdir()
-    report = scratch / "report.xml"
-    words: list[str | Path] = [
-        environments.python_of(environment), "-m", "pytest", "-c", "/dev/null", "--rootdir", here,
-        "-p", "no:cacheprovider", "--junitxml", report, "-q", name,
-    ]  # fmt: skip
-    env = clean_environment(
-        HOME=str(scratch / "home"),
-        TMPDIR=str(scratch / "tmp"),
-        PYTHONDONTWRITEBYTECODE="1",
-        AIRFLOW_HOME=str(scratch / "home" / "airflow"),
-    )
-    env["PATH"] = f"{environment / 'bin'}:{env.get('PATH', '')}"
-    start = time.monotonic()
-    completed = run(words, cwd=here, env=env, timeout=_TIMEOUT, check=False)
-    seconds = time.monotonic() - start
-    cases = _cases(report) if report.is_file() else ()
-    return Outcome(cases=cases, seconds=seconds, output=completed.stdout + completed.stderr)
-
-
-def _cases(report: Path) -> tuple[Case, ...]:
+def cases(report: Path) -> tuple[Case, ...]:
     """The test cases of a JUnit XML report that pytest wrote."""
     root = ET.parse(report).getroot()  # noqa: S314  written by our own pytest a moment ago
     return tuple(_case(element) for element in root.iter("testcase"))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
@@ -151,6 +152,50 @@ def _system_hint(status: int, printed: str) -> str | None:
     return next((HINTS[number] for number in refusals if os.strerror(number) in printed), None)
 
 
+class Conversation:
+    """A program that answers each line that it is sent with one line."""
+
+    def __init__(self, process: subprocess.Popen[str], streams: tuple[IO[str], IO[str]], name: str, log: Path) -> None:
+        self._process = process
+        self._to, self._from = streams
+        self._name = name
+        self._log = log
+
+    def heard(self) -> str:
+        """Its next line. Raises `CommandFailed` when it has ended instead, with the last lines of its log."""
+        line = self._from.readline()
+        if not line:
+            status = self._process.wait()
+            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LOG_TAIL:]
+            raise CommandFailed(
+                f"{self._name} {_ending(status)}", details=last,
+                hint=_system_hint(status, "\n".join(last)) or f"the whole output is in {self._log}",
+            )  # fmt: skip
+        return line
+
+    def ask(self, line: str) -> str:
+        """What it answers. Raises `CommandFailed` when it ends instead."""
+        with contextlib.suppress(BrokenPipeError):  # then it has ended, and its log says why
+            self._to.write(f"{line}\n")
+            self._to.flush()
+        return self.heard()
+
+
+@contextlib.contextmanager
+def conversation(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[Conversation]:
+    """A program that can be asked while the block lasts; what it says beside its answers goes to the log.
+
+    It and its children end with the block, and with this process.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("wb") as stream,
+        _tied(argv, cwd, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream) as process,
+    ):
+        if process.stdin is not None and process.stdout is not None:  # as it is with two pipes
+            yield Conversation(process, (process.stdin, process.stdout), Path(argv[0]).name, log)
+
+
 @contextlib.contextmanager
 def background(
     argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
@@ -160,26 +205,39 @@ def background(
     It gets SIGTERM when this process is killed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _TIED, str(os.getpid()), *(os.fspath(word) for word in argv)],
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that the whole group can be ended, workers of the server included
-        )
-        try:
-            yield lambda: process.poll() is None
-        finally:
-            for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(patience)
-                    if not _group_lives(process.pid):
-                        break
+    with (
+        log.open("wb") as stream,
+        _tied(argv, cwd, env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT) as process,
+    ):
+        yield lambda: process.poll() is None
+
+
+@contextlib.contextmanager
+def _tied(
+    argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], **streams: Any
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", _TIED, str(os.getpid()), *(os.fspath(word) for word in argv)],
+        cwd=cwd,
+        env=dict(env),
+        encoding="utf-8",
+        start_new_session=True,  # so that the whole group can be ended, workers of a server included
+        **streams,
+    )
+    try:
+        yield process
+    finally:
+        for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                if not _group_lives(process.pid):
+                    break
+        for pipe_end in (process.stdin, process.stdout):
+            if pipe_end is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe_end.close()
 
 
 def _group_lives(group: int) -> bool:

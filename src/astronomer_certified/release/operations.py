@@ -157,9 +157,10 @@ class Factory:
     def prove(self, version: Version, names: Sequence[str], *, again: bool = False) -> Receipt:
         """The receipt of the proofs: of all of them, or of the named ones. `again` runs what is known already."""
         with self._plan(version) as plan:
-            if not names and not again:
-                return self._perform(plan.up_to(proving.NAME))[proving.NAME]
-            steps = plan.chosen_proofs(names or proving.names(plan.run, plan.carried), again=again)
+            if names or again:
+                steps = plan.chosen_proofs(names or proving.names(plan.run, plan.carried), again=again)
+            else:
+                steps = plan.proofs()
             return self._perform(steps)[steps[-1].name]
 
     def constraints(self, version: Version, folder: Path) -> tuple[Path, ...]:

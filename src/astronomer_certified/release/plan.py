@@ -59,6 +59,7 @@ class Plan:
             *(step for item in self.run.manifest.distributions for step in self.wheel_steps(item)),
             certified_wheel.step(self.run, self.committed),
             wheelhouse.step(self.run),
+            wheelhouse.step_of_proofs(self.run, self.committed, after=[wheelhouse.NAME]),
         )
 
     def verifying(self, *, every: bool = False) -> tuple[Step, ...]:
@@ -85,10 +86,19 @@ class Plan:
                 ahead.extend(steps[name].needs)
         return [step for step in steps.values() if step.name in wanted]
 
+    def proofs(self) -> list[Step]:
+        """The steps that run all proofs, the last of them, and all that it needs."""
+        return self._proving(proving.step(self.run, self.carried, self.committed))
+
     def chosen_proofs(self, names: Sequence[str], *, again: bool) -> list[Step]:
         """The steps that run some proofs, by file name or CVE id, and all that these need. Raises `ProofError`."""
-        step = proving.chosen_step(self.run, self.carried, self.committed, names, again=again)
-        return [*self.up_to(*step.needs), step]
+        wanted = proving.chosen(self.run, self.carried, names)
+        return self._proving(proving.chosen_step(self.run, self.carried, self.committed, wanted, again=again))
+
+    def _proving(self, step: Step) -> list[Step]:
+        # Without the wheelhouse of the index: what the proofs need of it is little.
+        own = wheelhouse.step_of_proofs(self.run, self.committed)
+        return [*self.up_to(*(need for need in step.needs if need != own.name)), own, step]
 
 
 def _names(steps: Sequence[Step]) -> list[str]:

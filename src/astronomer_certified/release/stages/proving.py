@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from astronomer_certified.artifacts import Wheel
+from astronomer_certified.artifacts import Interpreter, NotDone, Wheel
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import ProofError, SeriesError
@@ -23,9 +25,12 @@ from astronomer_certified.steps import code
 from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Done, Shown, Step
 
-from . import lacking
+from . import lacking, wheelhouse
 
 NAME = "prove"
+
+# The file that says of an environment that all of it is there.
+_WHOLE = "whole"
 
 # The distributions of which an environment has upstream's wheel in place of ours: none on the patched side.
 Gone = tuple[NormalizedName, ...]
@@ -47,14 +52,13 @@ def names(run: Run, carried: Carried) -> tuple[str, ...]:
 
 def step(run: Run, carried: Carried, committed: Committed) -> Step:
     """Every proof that the series name holds."""
-    python = run.manifest.target.python
     wheels = [wheel_step_of(item) for item in run.manifest.distributions]
 
     def inputs(done: Done) -> Mapping[str, str]:
         return {
             **{name: done[name].fingerprint for name in wheels},
             "upstream wheel": run.manifest.core.upstream_wheel.sha256,
-            "wheelhouse": done["wheelhouse"].fingerprint,
+            "wheelhouse": done[wheelhouse.OF_PROOFS].fingerprint,
             **run.file_digests([*_locks(run), *sorted(run.workspace.proofs.glob("*.py"))]),
         }
 
@@ -62,36 +66,56 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
         wanted = names(run, carried)
         if not wanted:
             return Made(record={"python": "", "results": []}, note="no patch names a proof")
-        title = f"proofs on Python {python}"
-        pinned = committed.of(python)
-        lack = lacking.for_install(
-            lacking.thing(title, "proof run"), run.manifest.target, run.manifest, pinned, done["wheelhouse"]
-        )
-        if lack is not None:
-            return Made(not_done=[lack], note=f"not done: {lack.why}")
-        return _Proving(run, carried, committed, done).prove(wanted)
+        return _proven(_Proving(run, carried, committed, done), wanted)
 
-    return run.step(NAME, inputs, do, needs=[*wheels, "wheelhouse", "constraints"])
+    return run.step(NAME, inputs, do, needs=[*wheels, wheelhouse.OF_PROOFS, "constraints"])
 
 
-def chosen_step(run: Run, carried: Carried, committed: Committed, asked: Sequence[str], *, again: bool) -> Step:
-    """Some proofs, by file name or CVE id; with `again` they are run whatever is known of them. Raises `ProofError`."""
+def chosen(run: Run, carried: Carried, asked: Sequence[str]) -> tuple[str, ...]:
+    """The proofs that somebody means by their file names, or by ids of vulnerabilities. Raises `ProofError`."""
     known = names(run, carried)
-    chosen = []
+    found = []
     for name in asked:
         stem = name.lower().replace("-", "_").removesuffix(".py").removeprefix("test_")
         if f"test_{stem}.py" not in known:
-            raise ProofError(f"no patch of {run.release.upstream} names the proof {name!r}", details=known)
-        chosen.append(f"test_{stem}.py")
+            near = difflib.get_close_matches(f"test_{stem}.py", known, 3, 0.6)
+            raise ProofError(
+                f"no patch of {run.release.upstream} names the proof {name!r}",
+                details=() if near else known,
+                hint=f"did you mean {' or '.join(near)}?" if near else None,
+            )
+        found.append(f"test_{stem}.py")
+    return tuple(found)
+
+
+def chosen_step(run: Run, carried: Carried, committed: Committed, wanted: Sequence[str], *, again: bool) -> Step:
+    """Some proofs; with `again` they are run whatever is known of them. It needs only what their environments hold."""
     now = str(time.time_ns())
+    target = run.manifest.target
+    held = committed.of(target.python).wanted_by(run.manifest, target)
+    needed = [
+        item
+        for item in run.manifest.distributions
+        if item.name in held
+        or item.name == run.manifest.core.name
+        or any(set(wanted) & set(patch.proofs) for patch in carried.of(item.name))
+    ]
 
     def inputs(done: Done) -> Mapping[str, str]:
         return {"asked for": now}
 
     def do(done: Done) -> Made:
-        return _Proving(run, carried, committed, done).prove(chosen, again=again)
+        return _proven(_Proving(run, carried, committed, done), wanted, again=again)
 
-    return run.step("prove chosen", inputs, do, needs=step(run, carried, committed).needs, shown=Shown(stage=NAME))
+    needs = [*map(wheel_step_of, needed), wheelhouse.OF_PROOFS, "constraints"]
+    return run.step("prove chosen", inputs, do, needs=needs, shown=Shown(stage=NAME))
+
+
+def _proven(proving: _Proving, wanted: Sequence[str], *, again: bool = False) -> Made:
+    lack = proving.lack()
+    if lack is not None:
+        return Made(not_done=[lack], note=f"not done: {lack.why}")
+    return proving.prove(wanted, again=again)
 
 
 def _locks(run: Run) -> tuple[Path, Path]:
@@ -108,41 +132,58 @@ class _Proving:
         self._run = run
         self._carried = carried
         self._done = done
-        self._interpreter = interpreters.require(run.manifest.target.python, "the proofs")
         self._pinned = committed.of(run.manifest.target.python)
+        self._held = self._pinned.wanted_by(run.manifest, run.manifest.target)
+        self._kept = run.workspace.proof_environments(run.release)
+
+    def lack(self) -> NotDone | None:
+        """What keeps the proofs from being run on this machine."""
+        target = self._run.manifest.target
+        title = lacking.thing(f"proofs on Python {target.python}", "proof run")
+        return lacking.for_install(title, target, self._run.manifest, self._pinned, self._done[wheelhouse.OF_PROOFS])
 
     def prove(self, wanted: Sequence[str], *, again: bool = False) -> Made:
         """The record of the wanted proofs, all of which hold; what is known of them already is not run, unless `again`.
 
         Raises `ProofError`.
         """
-        from astronomer_certified.certify import proofs
+        from astronomer_certified.certify import proof_runs, proofs
 
         run = self._run
         sides = {(name, side): self._gone(name, side) for name in wanted for side in proofs.SIDES}
         wheels = {gone: self._wheels(gone) for gone in dict.fromkeys(sides.values())}
+        places = {gone: self._place(gone, wheels[gone].values()) for gone in wheels}
         digests = {key: self._digest(key[0], wheels[gone].values()) for key, gone in sides.items()}
         memory = proofs.Memory(run.workspace.proof_outcomes(run.release))
         known = {} if again else memory.recalled(digests)
-        missing = dict.fromkeys(gone for key, gone in sides.items() if key not in known)
-        with disk.scratch_folder(run.workspace.environments(run.release), NAME) as scratch:
-            environments = {gone: scratch / ("-".join(("upstream", *gone)) if gone else "patched") for gone in missing}
-            self._install({environments[gone]: wheels[gone] for gone in missing})
-            bench = proofs.Bench(
+        self._have({places[gone]: wheels[gone] for key, gone in sides.items() if key not in known})
+        with disk.scratch_folder(self._kept, NAME) as scratch:
+            bench = proof_runs.Bench(
                 folder=run.workspace.proofs,
-                environments={key: environments[gone] for key, gone in sides.items() if gone in missing},
+                environments={key: places[gone] for key, gone in sides.items() if key not in known},
                 scratch=scratch,
                 logs=run.logs / NAME,
                 jobs=run.jobs,
                 progress=lambda name, seconds: run.watcher.progress(NAME, f"{name} ({seconds:.1f} s)"),
             )
-            results = proofs.prove(
-                wanted, bench, known, lambda name, side, outcome: memory.keep(name, side, digests[name, side], outcome)
-            )
+            outcomes = {**known, **proof_runs.outcomes(bench)}
+        for name in wanted:
+            if not proofs.judge(name, *(outcomes[name, side] for side in proofs.SIDES)):
+                for side in proofs.SIDES:
+                    memory.keep(name, side, digests[name, side], outcomes[name, side])
+
+        def by_hand(name: str, side: str) -> str:
+            return proof_runs.by_hand(places[sides[name, side]], run.workspace.proofs, name)
+
+        results = proofs.verdict(wanted, outcomes, by_hand)
         record = {"python": self._interpreter.full_version, "results": [asdict(result) for result in results]}
         remembered = f"; {len(known)} of {len(digests)} runs remembered" if known else ""
         note = f"{len(results)} proofs: fail on upstream, pass on {run.release.patched}{remembered}"
         return Made(record=record, note=note)
+
+    @property
+    def _interpreter(self) -> Interpreter:
+        return interpreters.require(self._run.manifest.target.python, "the proofs")
 
     def _gone(self, proof: str, side: str) -> Gone:
         """The distributions whose patches name a proof: it must fail with upstream's wheels of these."""
@@ -152,48 +193,68 @@ class _Proving:
         return tuple(item.name for item in items if any(proof in patch.proofs for patch in self._carried.of(item.name)))
 
     def _wheels(self, gone: Gone) -> Mapping[NormalizedName, Wheel]:
-        """The wheel of each patched distribution, with upstream's for those that are `gone`."""
+        """The wheels of patched distributions that an environment holds, with upstream's for those that are `gone`. A
+        repair counts only where the extras of the proofs want it."""
         return {
             item.name: wheel_at(fetch.fetch(item.upstream_wheel, self._run.workspace).path)
             if item.name in gone
             else made_wheel(self._done, item)
             for item in self._run.manifest.distributions
+            if item.name in self._held or item.name == self._run.manifest.core.name
         }
+
+    def _contents(self, wheels: Iterable[Wheel]) -> str:
+        """The digest of all that is in an environment with these wheels."""
+        return disk.digest(
+            *sorted(wheel.sha256 for wheel in wheels),
+            self._interpreter.full_version,
+            *sorted(output.sha256 for output in self._done[wheelhouse.OF_PROOFS].outputs),
+            *map(disk.sha256_of, _locks(self._run)),
+        )
+
+    def _place(self, gone: Gone, wheels: Iterable[Wheel]) -> Path:
+        """Where the environment is that has upstream's wheels of what is `gone`."""
+        return self._kept / f"{'-'.join(('upstream', *gone)) if gone else 'patched'}-{self._contents(wheels)[:12]}"
 
     def _digest(self, name: str, wheels: Iterable[Wheel]) -> str:
         """The digest of all that decides what a proof says of these wheels."""
         folder = self._run.workspace.proofs
         shared = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
         return disk.digest(
-            *(wheel.sha256 for wheel in wheels),
-            self._interpreter.full_version,
-            self._done["wheelhouse"].fingerprint,
+            self._contents(wheels),
             code.digest_of(__name__),
-            *(f"{path.name} {disk.sha256_of(path)}" for path in (folder / name, *shared, *_locks(self._run))),
+            *(f"{path.name} {disk.sha256_of(path)}" for path in (folder / name, *shared)),
         )
 
-    def _install(self, sides: Mapping[Path, Mapping[NormalizedName, Wheel]]) -> None:
-        """An environment of the quick install for each side: its wheels are all in which they differ."""
+    def _have(self, wanted: Mapping[Path, Mapping[NormalizedName, Wheel]]) -> None:
+        """An environment of the quick install for each side is there: its wheels are all in which they differ.
+
+        It is kept for the next time, and those whose place it takes are removed.
+        """
+        sides = {place.name.rpartition("-")[0] for place in wanted}
+        for old in self._kept.glob("[!.]*"):
+            replaced = old not in wanted and old.name.rpartition("-")[0] in sides
+            if replaced or (old in wanted and not (old / _WHOLE).is_file()):
+                shutil.rmtree(old, ignore_errors=True)
+        missing = [place for place in wanted if not place.is_dir()]
+        with ThreadPoolExecutor(max_workers=self._run.jobs) as pool:
+            list(pool.map(lambda place: self._install(place, wanted[place]), missing))
+
+    def _install(self, environment: Path, wheels: Mapping[NormalizedName, Wheel]) -> None:
         from astronomer_certified.pythons import pinned_environment
 
         run = self._run
-        wanted = self._pinned.wanted_by(run.manifest, run.manifest.target)
-        shelf = pinned_environment.Shelf(
-            wheels=tuple(wheel_at(output.path) for output in self._done["wheelhouse"].outputs)
-        )
-        also = [_locks(run)[1]]
-
-        def install(environment: Path) -> None:
-            # The core is no pin of its own constraints; a repair counts only where the extras of the proofs want it.
-            given = [
-                readable(wheel, environment.with_name(f"{environment.name}-wheels"))
-                for name, wheel in sides[environment].items()
-                if name in wanted or name == run.manifest.core.name
-            ]
+        run.watcher.progress(NAME, f"making {environment.name}")
+        with disk.scratch_folder(self._kept, "wheels") as scratch:
             contents = pinned_environment.Contents(
-                constraints=self._pinned, names=wanted - sides[environment].keys(), shelf=shelf, also=also, wheels=given
+                constraints=self._pinned,
+                names=self._held - wheels.keys(),
+                shelf=pinned_environment.Shelf(
+                    wheels=tuple(wheel_at(output.path) for output in self._done[wheelhouse.OF_PROOFS].outputs)
+                ),
+                also=[_locks(run)[1]],
+                wheels=[readable(wheel, scratch) for wheel in wheels.values()],
             )
             pinned_environment.install(environment, self._interpreter, contents)
-
-        with ThreadPoolExecutor(max_workers=run.jobs) as pool:
-            list(pool.map(install, sides))
+        # Last: without it, an environment is one that a killed run left.
+        disk.write_atomic(environment / _WHOLE, b"")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -10,13 +11,14 @@ from packaging.version import Version
 
 from astronomer_certified.artifacts import PinnedFile, UpstreamFile, WheelhouseItem
 from astronomer_certified.closure import constraints
+from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.errors import ConstraintsError
 from astronomer_certified.project import manifest
 from astronomer_certified.release.run import Run
 from astronomer_certified.source import fetch
 from astronomer_certified.steps import code
 from astronomer_certified.steps.receipts import Made
-from astronomer_certified.steps.runner import Done, Step
+from astronomer_certified.steps.runner import Done, Shown, Step
 
 NAME = "wheelhouse"
 
@@ -24,9 +26,41 @@ NAME = "wheelhouse"
 _TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
 
 
+OF_PROOFS = "wheelhouse of proofs"
+
+
 def step(run: Run) -> Step:
     """The wheelhouse of a release holds what its index needs of foreign projects, as far as this machine can."""
-    target = run.workspace.wheelhouse(run.release)
+    return _step(run, _Part(name=NAME, folder=run.workspace.wheelhouse(run.release), wanted=lambda: items(run)))
+
+
+def step_of_proofs(run: Run, committed: Committed, *, after: Sequence[str] = ()) -> Step:
+    """A folder holds what the environment of the proofs needs of foreign projects: few of the many of the index.
+
+    A step of `after` that makes all of them comes first, so that none is built twice at once.
+    """
+
+    def needed() -> Sequence[WheelhouseItem]:
+        target = run.manifest.target
+        wanted = committed.of(target.python).wanted_by(run.manifest, target)
+        there = [item for item in items(run) if item.source.project in wanted]
+        return [replace(item, pythons=(target.python,)) for item in there if target.python in item.pythons]
+
+    part = _Part(name=OF_PROOFS, folder=run.workspace.proof_wheels(run.release), wanted=needed, after=tuple(after))
+    return _step(run, part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Some of the wheels, the folder that holds them, and the steps that come first."""
+
+    name: str
+    folder: Path
+    wanted: Callable[[], Sequence[WheelhouseItem]]
+    after: tuple[str, ...] = ()
+
+
+def _step(run: Run, part: _Part) -> Step:
     requirements = run.workspace.toolchain
 
     def inputs(done: Done) -> Mapping[str, str]:
@@ -51,18 +85,19 @@ def step(run: Run) -> Step:
             return fetch.fetch(pinned, run.workspace)
 
         def told(count: int, total: int, title: str) -> None:
-            run.watcher.progress(NAME, f"{count}/{total} {title}")
+            run.watcher.progress(part.name, f"{count}/{total} {title}")
 
         workshop = wheelhouse.Workshop(
-            fetch=fetched, workspace=run.workspace, folder=target, logs=run.logs, jobs=run.jobs
+            fetch=fetched, workspace=run.workspace, folder=part.folder, logs=run.logs, jobs=run.jobs
         )
-        house = wheelhouse.fill(items(run), era, workshop, told)
+        house = wheelhouse.fill(part.wanted(), era, workshop, told)
         record = {"wheels": [{"file": w.filename, "sha256": w.sha256, "size": w.size} for w in house.wheels]}
         note = f"{len(house.wheels)} wheels" + (f", {len(house.not_done)} not done" if house.not_done else "")
         outputs = [wheel.path for wheel in house.wheels]
         return Made(outputs=outputs, record=record, not_done=house.not_done, note=note)
 
-    return run.step(NAME, inputs, do, needs=["constraints"])
+    shown = Shown(stage=NAME, minor=part.name != NAME)
+    return run.step(part.name, inputs, do, needs=["constraints", *part.after], shown=shown)
 
 
 def _sharing(run: Run) -> dict[Version, Path]:
