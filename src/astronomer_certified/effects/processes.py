@@ -6,10 +6,12 @@ import contextlib
 import errno
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -44,6 +46,10 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 _LOG_TAIL = 25
+
+# Bytes of an answer that are read at once; seconds that a program has to end when its input has.
+_PIECE = 1 << 20
+_MOMENT = 0.2
 
 # Below what Linux gives out by itself (ip_local_port_range), above what services have by convention.
 _PORTS = range(20_000, 32_768)
@@ -194,6 +200,81 @@ def conversation(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
     ):
         if process.stdin is not None and process.stdout is not None:  # as it is with two pipes
             yield Conversation(process, (process.stdin, process.stdout), Path(argv[0]).name, log)
+
+
+class Ended(CommandFailed):
+    """A program that ended, or was ended, instead of giving an answer; `what` says how."""
+
+    def __init__(self, status: int | None) -> None:
+        """`status` as in `subprocess`, negative for a signal; None when it gave no answer in time."""
+        super().__init__("gave no answer in time" if status is None else _ending(status))
+        self.status = status
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it had no processor time left (RLIMIT_CPU)."""
+        return self.status == -signal.SIGXCPU
+
+
+class Respondent:
+    """A program that answers one question after the other, over its standard streams; for one thread at a time.
+
+    An answer is its length, in eight bytes, and then so many bytes. The program is to end when its input does, which
+    happens at the latest when this process ends, however it ends.
+    """
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+        """The program is started. Raises OSError when it cannot be."""
+        self.asked = 0
+        self._process = subprocess.Popen(argv, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def waits(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def ask(self, question: bytes, *, timeout: float, longest: int) -> bytes:
+        """The answer, of at most `longest` bytes. Raises `Ended`, and then there are no more answers."""
+        self.asked += 1
+        until = time.monotonic() + timeout
+        try:
+            if self._process.stdin is not None:
+                self._process.stdin.write(question)
+            size = int.from_bytes(self._exactly(8, until), "big")
+            if size > longest:
+                raise TimeoutError
+            return self._exactly(size, until)
+        except (TimeoutError, BrokenPipeError, EOFError) as err:
+            late = isinstance(err, TimeoutError)
+            status = self.end()
+            raise Ended(None if late else status) from err
+
+    def _exactly(self, size: int, until: float) -> bytes:
+        assert self._process.stdout is not None  # PIPE, above
+        number = self._process.stdout.fileno()
+        content = bytearray()
+        ready = select.poll()
+        ready.register(number, select.POLLIN)
+        while len(content) < size:
+            if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise TimeoutError
+            piece = os.read(number, min(size - len(content), _PIECE))
+            if not piece:
+                raise EOFError
+            content += piece
+        return bytes(content)
+
+    def end(self) -> int:
+        """Its status, once it is gone: at once, whatever it does."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.poll() is None:
+                self._process.wait(_MOMENT)
+        self._process.kill()
+        status = self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return status
 
 
 @contextlib.contextmanager

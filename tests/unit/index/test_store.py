@@ -212,16 +212,16 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
         ),
         pytest.param(NAME, lambda: wheel(whole(metadata="")), "metadata of another", id="no metadata"),
         pytest.param(
-            NAME, lambda: wheel(whole() | {"more.py": ""}, but="more.py"), "does not list more.py", id="unlisted"
+            NAME, lambda: wheel(whole() | {"more.py": ""}, but="more.py"), "does not list 'more.py'", id="unlisted"
         ),
-        pytest.param(NAME, lambda: wheel(whole() | {RECORD: "tiny.py"}), "RECORD that is none", id="no record"),
+        pytest.param(NAME, lambda: wheel(whole() | {RECORD: "tiny.py"}), "RECORD is none", id="no record"),
         pytest.param(
             NAME, lambda: wheel(whole() | {RECORD: record(whole(content="a"), RECORD)}), "another hash", id="forged"
         ),
         pytest.param(
             NAME,
             lambda: wheel(whole() | {RECORD: record(whole() | {"b": ""}, RECORD)}),
-            "lists b",
+            "lists 'b'",
             id="listed, not there",
         ),
         pytest.param(NAME, lambda: wheel(whole() | {"../a": ""}), "outside", id="path trick"),

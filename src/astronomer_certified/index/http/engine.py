@@ -115,6 +115,8 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
         upload = Upload(
             filename=filename,
             sha256=announced or None,
+            md5=fields.get("md5_digest") or None,
+            blake2_256=fields.get("blake2_256_digest") or None,
             uploader=login.name,
             provenance=provenance_object(filename, announced, attestations) if attestations else None,
             limit=self._limit,
@@ -123,7 +125,9 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
 
     def _refused(self, filename: str, user: str, error: CertifiedError) -> None:
         peer = request.environ.get("REMOTE_ADDR", "")
-        Audit(self._store).note("upload refused", user=user, file=filename[:300], why=error.what, peer=peer)
+        # Of a file that is not sound, the details say which member, and why.
+        why = "; ".join([error.what, *error.details])[:_LONGEST_REASON]
+        Audit(self._store).note("upload refused", user=user, file=filename[:300], why=why, peer=peer)
 
     def remove_package(self, pkg: Any) -> None:
         raise HTTPError(f"403 {pkg} is published, and what is published is never removed")

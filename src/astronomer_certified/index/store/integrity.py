@@ -101,7 +101,7 @@ def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[F
     """What a whole file says of itself is in its record and beside it: both can be made from it at any time."""
     path = store.file(file.filename)
     try:
-        contents = validation.verify(path, validation.parse(file.filename), again=True)
+        contents = store.verifier.verify(path, validation.parse(file.filename), again=True)
     except Refused as err:  # taken by an older index, which asked for less
         yield Finding(filename=file.filename, what=f"would not be taken today: {err}", served=True)
         return

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -38,10 +38,17 @@ from astronomer_certified.effects.disk import put
 from astronomer_certified.errors import PublishError
 
 from . import validation
+from .contents.verification import Contents
 from .records import FileRecord, ProjectRecord, timestamp
-from .validation import ClaimedFile, Contents, Refused
+from .validation import ClaimedFile, Refused
+from .verifier import Verifier
 
 _CHUNK = 1 << 20
+# What the upload protocol knows beside sha256. md5 is asked of nothing but damage.
+_DIGESTS: dict[str, Callable[[], Any]] = {
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+    "blake2_256": lambda: hashlib.blake2b(digest_size=32),
+}
 # Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
 
@@ -64,6 +71,8 @@ class Upload:
 
     filename: str
     sha256: str | None = None
+    md5: str | None = None
+    blake2_256: str | None = None
     uploader: str = "operator"
     provenance: bytes | None = None
     limit: int | None = None
@@ -73,8 +82,9 @@ class Upload:
 class Store:
     """A folder of published files. Everything here is safe at any time, from any thread and process."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, verifier: Verifier | None = None) -> None:
         self.root = root.absolute()
+        self.verifier = verifier or Verifier()
         self.records = self.root / ".records"
         self.incoming = self.root / ".incoming"
         self.names_file = self.records / "names"
@@ -151,21 +161,15 @@ class Store:
         """Whether the file is new, or whole again; False when it is published already with the same bytes, and they
         are still there.
 
-        Raises Refused for what is not a sound distribution or not of the announced sha256, and NameTaken when
+        Raises Refused for what is not a sound distribution or not of the announced digests, and NameTaken when
         the name was ever published with other bytes.
         """
         claimed = validation.parse(upload.filename)
         with self.partial() as (file, path):
             received = _copy(stream, file, upload)
-            if upload.sha256 and upload.sha256.lower() != received:
-                raise Refused(
-                    f"{upload.filename} was damaged on its way",
-                    details=[f"announced sha256 {upload.sha256[:64]!a}", f"received  sha256 {received}"],
-                    hint="upload it again",
-                )
             if self._is_whole(claimed, received):
                 return False
-            contents = validation.verify(path, claimed)
+            contents = self.verifier.verify(path, claimed)
             with self._locked(claimed.project):
                 return self._publish(upload, claimed, contents, path, received)
 
@@ -180,7 +184,7 @@ class Store:
         except OSError as err:
             why = "it is a symbolic link" if err.errno == errno.ELOOP else err.strerror
             raise Refused(f"{filename} is not taken: {why}", hint="put the file itself there") from err
-        contents = validation.verify(path, claimed)
+        contents = self.verifier.verify(path, claimed)
         with self._locked(claimed.project):
             record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
             if record.find(filename) is not None:
@@ -369,16 +373,27 @@ def _describe(
 
 
 def _copy(stream: BinaryIO, file: BinaryIO, upload: Upload) -> str:
-    digest = hashlib.sha256()
+    """The sha256 of what came. Refused when it is too much, or is not what was announced."""
+    announced = {"md5": upload.md5, "blake2_256": upload.blake2_256}
+    digests = {name: _DIGESTS[name]() for name, value in announced.items() if value} | {"sha256": hashlib.sha256()}
     size = 0
     while chunk := stream.read(_CHUNK):
         size += len(chunk)
         if upload.limit is not None and size > upload.limit:
             raise Refused(f"{upload.filename} is larger than the {upload.limit} bytes that are taken here")
-        digest.update(chunk)
+        for digest in digests.values():
+            digest.update(chunk)
         file.write(chunk)
     file.flush()
-    return digest.hexdigest()
+    received: dict[str, str] = {name: digest.hexdigest() for name, digest in digests.items()}
+    for name, value in [("sha256", upload.sha256), *announced.items()]:
+        if value and value.lower() != received[name]:
+            raise Refused(
+                f"{upload.filename} was damaged on its way",
+                details=[f"announced {name} {value[:64]!a}", f"received  {name} {received[name]}"],
+                hint="upload it again",
+            )
+    return received["sha256"]
 
 
 def _taken(filename: str, published: str, received: str) -> NameTaken:

@@ -1,0 +1,91 @@
+"""One file and what its name claims -> what it says of itself, or Refused. In this process, however long it takes.
+
+What comes from others is verified through `verifier`, which runs this in a child with limits.
+"""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.metadata import parse_email
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from astronomer_certified.index.store.validation import ClaimedFile, Refused
+
+from .members import Unsound
+from .sdists import sdist_metadata
+from .wheels import wheel_metadata
+
+# What the standard library raises for bytes that were made to hurt: numbers and text that no archive has.
+_UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, ValueError, OverflowError, struct.error)
+
+# No project asks for more, and it is shown with each of its files.
+_LONGEST_PYTHON = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a sound file says of itself."""
+
+    metadata: bytes
+    requires_python: str | None
+
+
+def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents:
+    """What `path` says of itself; Refused unless it is a whole archive that all readers read alike, and whose
+    metadata agrees with its filename.
+
+    With `again`, its bytes are known to be those that were verified before: RECORD's hashes are not computed anew.
+    """
+    try:
+        if claimed.wheel is None:
+            metadata = sdist_metadata(path, claimed)
+        else:
+            metadata = wheel_metadata(path, claimed, again=again)
+    except Unsound as err:
+        raise Refused(
+            f"{claimed.filename} is not a sound archive",
+            details=[err.what, *err.details],
+            hint="build the file again, with the usual tools, instead of changing it",
+        ) from err
+    except _UNREADABLE as err:
+        raise Refused(
+            f"{claimed.filename} is not a sound archive",
+            details=[f"{type(err).__name__}: {err}"[:300]],
+            hint="build the file again",
+        ) from err
+    raw, _ = parse_email(metadata)
+    _compare(raw.get("name", "nothing"), raw.get("version", "nothing"), claimed)
+    return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python"), claimed))
+
+
+def _compare(name: str, version: str, claimed: ClaimedFile) -> None:
+    try:
+        agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
+    except ValueError:  # InvalidName and InvalidVersion, and numbers with more digits than Python reads
+        agree = False
+    if not agree:
+        raise Refused(
+            f"{claimed.filename} holds the metadata of another distribution",
+            details=[
+                f"filename: {claimed.project} {claimed.version}",
+                f"metadata: {name[:200]} {version[:200]}",
+            ],
+            hint="build the file again instead of renaming it",
+        )
+
+
+def _requires_python(text: str | None, claimed: ClaimedFile) -> str | None:
+    """None also for what no installer understands: each would pass over such a file with a warning of its own."""
+    if text is not None and len(text) > _LONGEST_PYTHON:
+        raise Refused(f"{claimed.filename} has a Requires-Python of more than {_LONGEST_PYTHON} characters")
+    try:
+        return text if text is None else str(SpecifierSet(text)) and text.strip()
+    except InvalidSpecifier:
+        return None
