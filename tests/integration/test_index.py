@@ -194,12 +194,16 @@ def test_an_upload_that_is_not_what_it_says_is_refused_and_leaves_nothing(
         post(index.url, index_folder.credentials, wheel.name, b""),
         post(index.url, index_folder.credentials, foreign.name, foreign.read_bytes()),
         post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes(), sha256_digest="0" * 64),
+        post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes(), md5_digest="0" * 32),
+        post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes(), blake2_256_digest="0" * 64),
         post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes(), name="another"),
         post(index.url, index_folder.credentials, wheel.name, wheel.read_bytes(), version="\0"),
     ]
 
-    assert [response.status_code for response in refused] == [400] * 6
-    assert "holds the metadata of another distribution" in refused[2].reason
+    assert [response.status_code for response in refused] == [400] * 8
+    assert "'foreign-1.0.dist-info' is the folder of another distribution" in refused[2].reason
+    assert "announced md5 '0000" in refused[4].reason
+    assert "announced blake2_256 '0000" in refused[5].reason
     assert index_folder.published() == set()
     assert index_folder.left_over() == []
 

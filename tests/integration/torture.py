@@ -47,6 +47,30 @@ def served_at(process: subprocess.Popen[str]) -> str:
     return found[1]
 
 
+def children(parent: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat")]
+    return [number for number in found if alive(number) and _status(number)[1] == str(parent)]
+
+
+def alive(number: int) -> bool:
+    """Whether there is such a process, and somebody does not just have to take note of its end."""
+    return _status(number)[0] not in ("", "Z")
+
+
+def processor_time(number: int) -> float:
+    """Seconds that a process has computed so far."""
+    return sum(map(int, _status(number)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _status(number: int) -> list[str]:
+    try:
+        # The name in brackets may hold blanks; state and parent come behind it (proc(5)).
+        return Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["", ""]
+
+
 def kill_all(process: subprocess.Popen[str]) -> None:
     """The supervisor and its workers end at this instant."""
     with contextlib.suppress(ProcessLookupError):

@@ -22,7 +22,6 @@ from typing import Any
 
 import pytest
 from packaging.utils import NormalizedName
-from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store import integrity
@@ -31,6 +30,7 @@ from astronomer_certified.index.store.integrity import Finding
 from astronomer_certified.index.store.records import Status
 from astronomer_certified.index.store.store import NameTaken, Store, Upload
 from astronomer_certified.index.store.validation import Refused
+from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 ADD_AND_HANG = """
 import sys
@@ -269,10 +269,18 @@ def test_what_is_not_a_sound_distribution_is_refused_and_leaves_nothing(
     assert incoming(store) == []
 
 
-def test_bytes_other_than_announced_are_refused(store: Store) -> None:
-    with pytest.raises(Refused, match="damaged on its way"):
-        add(store, NAME, wheel(), sha256="0" * 64)
+@pytest.mark.parametrize(("name", "length"), [("sha256", 64), ("md5", 32), ("blake2_256", 64)])
+def test_bytes_other_than_announced_are_refused(store: Store, name: str, length: int) -> None:
+    with pytest.raises(Refused, match=f"damaged on its way\n  announced {name} '000"):
+        add(store, NAME, wheel(), **{name: "0" * length})
     assert listed(store) == []
+
+
+def test_bytes_as_announced_in_every_way_are_taken(store: Store) -> None:
+    content = wheel()
+    blake2 = hashlib.blake2b(content, digest_size=32).hexdigest().upper()
+    announced = {"sha256": hashlib.sha256(content).hexdigest(), "md5": hashlib.md5(content).hexdigest()}
+    assert add(store, NAME, content, **announced, blake2_256=blake2) is True
 
 
 def test_a_client_that_goes_away_leaves_nothing(store: Store) -> None:

@@ -40,7 +40,7 @@ class Limits:
     """More of these seconds, for each megabyte of the file: a wheel of 2 GB is unpacked and hashed, too."""
     patience: float = 3.0
     """How many times that it may take by the clock, beside others on a busy machine."""
-    memory: int = 768 * _MB
+    memory: int = 512 * _MB
     """Bytes of addresses."""
     at_once: int = 2
     """Files that are verified at the same time, by each process that answers."""
@@ -57,7 +57,8 @@ class Verifier:
         self._limits = limits or Limits()
         self._turns = threading.Semaphore(self._limits.at_once)
         self._idle: list[Respondent] = []
-        weakref.finalize(self, _end, self._idle)
+        self.close = weakref.finalize(self, _end, self._idle)
+        """Ends the children that wait; it happens by itself once nobody has the object any more."""
 
     def verify(self, path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents:
         """What `path` says of itself. Refused for all that `verification.verify` refuses, and for what takes more

@@ -153,13 +153,14 @@ def pax(**records: str) -> bytes:
 def many_members(count: int) -> bytes:
     """An sdist of very many empty files: a megabyte, compressed."""
     block = bytearray(header(tarfile.REGTYPE, 0, "tiny-1.0/0000000"))
+    block[148:156] = b"        "
+    total = sum(block) - sum(b"0000000")
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as stream:
         stream.write(Piece(name="tiny-1.0/PKG-INFO", content=METADATA.encode()).written(tarfile.USTAR_FORMAT))
         for number in range(count):
-            block[9:16] = b"%07d" % number
-            block[148:156] = b"        "
-            block[148:156] = b"%06o\0 " % sum(block)
+            block[9:16] = digits = b"%07d" % number
+            block[148:156] = b"%06o\0 " % (total + sum(digits))
             stream.write(block)
         stream.write(bytes(1024))
     return buffer.getvalue()
