@@ -104,11 +104,11 @@ def test_metadata_of_any_bytes_comes_back_as_it_is(verifier: Verifier, tmp_path:
     ("name", "content"),
     [
         pytest.param(SDIST, lambda: long_pax_header(60_000), id="60,000 digits"),
-        pytest.param(NAME, lambda: long_record(1_500_000), id="1.5 million lines of RECORD"),
-        pytest.param(SDIST, lambda: many_members(480_000), id="480,000 members"),
+        pytest.param(NAME, lambda: long_record(300_000), id="300,000 lines of RECORD"),
+        pytest.param(SDIST, lambda: many_members(110_000), id="110,000 members"),
     ],
 )
-def test_what_once_took_half_a_minute_is_refused_at_once(
+def test_what_once_took_half_a_minute_is_refused_and_costs_this_process_nothing(
     verifier: Verifier, tmp_path: Path, name: str, content: object
 ) -> None:
     assert callable(content)
@@ -116,12 +116,10 @@ def test_what_once_took_half_a_minute_is_refused_at_once(
     verifier.verify(*file(tmp_path, NAME.replace("1.0", "1.0.0"), wheel()))  # the start of a child is not counted
 
     start = time.process_time() + os.times().children_user
-    clock = time.monotonic()
     with pytest.raises(Refused, match=r"more than|more lines|pax header"):
         verifier.verify(*bomb)
 
-    assert time.monotonic() - clock < 10  # 0.02 to 1.5 s, alone
-    assert time.process_time() + os.times().children_user - start < 0.5  # of this process
+    assert time.process_time() + os.times().children_user - start < 0.5
 
 
 def test_what_takes_more_of_a_processor_than_allowed_is_refused_and_the_next_is_taken(
