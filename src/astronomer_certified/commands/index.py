@@ -117,7 +117,7 @@ def _store(args: argparse.Namespace, *, reading: bool = False) -> Store:
 
 def _publish(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.store.audit import Audit, operator
-    from astronomer_certified.index.store.store import Upload
+    from astronomer_certified.index.store.incoming import Upload
 
     store = _store(args)
     for path in args.files:

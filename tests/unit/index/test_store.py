@@ -26,16 +26,18 @@ from packaging.utils import NormalizedName
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.audit import Audit
+from astronomer_certified.index.store.incoming import Upload
 from astronomer_certified.index.store.integrity import Finding
 from astronomer_certified.index.store.records import Status
-from astronomer_certified.index.store.store import NameTaken, Store, Upload
+from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
 from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 ADD_AND_HANG = """
 import sys
 from pathlib import Path
-from astronomer_certified.index.store.store import Store, Upload
+from astronomer_certified.index.store.incoming import Upload
+from astronomer_certified.index.store.store import Store
 
 class Stuck:
     def read(self, size):

@@ -17,8 +17,9 @@ from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit, operator
+from astronomer_certified.index.store.incoming import Upload
 from astronomer_certified.index.store.records import ProjectRecord
-from astronomer_certified.index.store.store import Store, Upload
+from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
 # How the uploader of a file is called that another index gave.

@@ -16,7 +16,8 @@ from astronomer_certified.index.api.provenance import provenance_object
 from astronomer_certified.index.auth.logins import Refusal
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit
-from astronomer_certified.index.store.store import NameTaken, Store, Upload
+from astronomer_certified.index.store.incoming import Upload
+from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
 
 with warnings.catch_warnings():

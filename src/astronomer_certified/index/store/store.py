@@ -26,10 +26,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -37,18 +37,13 @@ from packaging.version import Version
 from astronomer_certified.effects.disk import put
 from astronomer_certified.errors import PublishError
 
-from . import validation
+from . import incoming, validation
 from .contents.verification import Contents
+from .incoming import Upload
 from .records import FileRecord, ProjectRecord, timestamp
 from .validation import ClaimedFile, Refused
 from .verifier import Verifier
 
-_CHUNK = 1 << 20
-# What the upload protocol knows beside sha256. md5 is asked of nothing but damage.
-_DIGESTS: dict[str, Callable[[], Any]] = {
-    "md5": lambda: hashlib.md5(usedforsecurity=False),
-    "blake2_256": lambda: hashlib.blake2b(digest_size=32),
-}
 # Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
 
@@ -63,20 +58,6 @@ class NameTaken(Refused):
 
 class ReadOnly(PublishError):
     """The store can be read only, here or by this user."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """Who brings a file, and what else comes with it."""
-
-    filename: str
-    sha256: str | None = None
-    md5: str | None = None
-    blake2_256: str | None = None
-    uploader: str = "operator"
-    provenance: bytes | None = None
-    limit: int | None = None
-    """The most bytes that are taken; None for no limit."""
 
 
 class Store:
@@ -166,7 +147,7 @@ class Store:
         """
         claimed = validation.parse(upload.filename)
         with self.partial() as (file, path):
-            received = _copy(stream, file, upload)
+            received = incoming.copy(stream, file, upload)
             if self._is_whole(claimed, received):
                 return False
             contents = self.verifier.verify(path, claimed)
@@ -370,30 +351,6 @@ def _describe(
         metadata_sha256=hashlib.sha256(contents.metadata).hexdigest() if is_wheel else None,
         provenance_sha256=hashlib.sha256(upload.provenance).hexdigest() if upload.provenance else None,
     )
-
-
-def _copy(stream: BinaryIO, file: BinaryIO, upload: Upload) -> str:
-    """The sha256 of what came. Refused when it is too much, or is not what was announced."""
-    announced = {"md5": upload.md5, "blake2_256": upload.blake2_256}
-    digests = {name: _DIGESTS[name]() for name, value in announced.items() if value} | {"sha256": hashlib.sha256()}
-    size = 0
-    while chunk := stream.read(_CHUNK):
-        size += len(chunk)
-        if upload.limit is not None and size > upload.limit:
-            raise Refused(f"{upload.filename} is larger than the {upload.limit} bytes that are taken here")
-        for digest in digests.values():
-            digest.update(chunk)
-        file.write(chunk)
-    file.flush()
-    received: dict[str, str] = {name: digest.hexdigest() for name, digest in digests.items()}
-    for name, value in [("sha256", upload.sha256), *announced.items()]:
-        if value and value.lower() != received[name]:
-            raise Refused(
-                f"{upload.filename} was damaged on its way",
-                details=[f"announced {name} {value[:64]!a}", f"received  {name} {received[name]}"],
-                hint="upload it again",
-            )
-    return received["sha256"]
 
 
 def _taken(filename: str, published: str, received: str) -> NameTaken:
