@@ -19,10 +19,10 @@ import pytest
 import requests
 import torture
 from index_fixtures import IndexFolder, make_wheel, post
-
-from astronomer_certified.index.http.server import Server
 from raw_archives import SDIST, long_pax_header, long_record, many_members, raw_sdist
 from tiny_wheels import NAME
+
+from astronomer_certified.index.http.server import Server
 
 
 def test_a_server_killed_at_any_moment_loses_nothing_and_shows_nothing_torn(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from packaging.utils import NormalizedName
+from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store import integrity
@@ -31,7 +32,6 @@ from astronomer_certified.index.store.integrity import Finding
 from astronomer_certified.index.store.records import Status
 from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
-from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 ADD_AND_HANG = """
 import sys

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from raw_archives import SDIST, entries, long_pax_header, long_record, many_members, raw_sdist, raw_zip
+from tiny_wheels import METADATA, NAME, wheel, whole
 
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.validation import Refused
 from astronomer_certified.index.store.verifier import Limits, Verifier
-from raw_archives import SDIST, entries, long_pax_header, long_record, many_members, raw_sdist, raw_zip
-from tiny_wheels import METADATA, NAME, wheel, whole
 
 VERIFY = """
 import sys
