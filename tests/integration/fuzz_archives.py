@@ -110,15 +110,21 @@ _MEMBERS: list[Callable[[Random, Members], None]] = [
 # --- bytes that zip readers disagree about
 
 
+# Fields of the first local header, of the first entry of the directory, and of its end, in which a changed bit says
+# something else of the file. Times, attributes and versions are not among them.
+_FIELDS = {
+    b"PK\x03\x04": [*range(4), *range(8, 10), *range(14, 30)],
+    b"PK\x01\x02": [*range(4), *range(10, 12), *range(16, 32), *range(42, 46)],
+    b"PK\x05\x06": [*range(4), *range(8, 22)],
+}
+
+
 def _flipped(chance: Random, content: bytes) -> bytes:
-    """Bits of the directory at the end, where every one means something to a reader, or of a signed member."""
+    """A bit of what zip readers find their way by."""
     made = bytearray(content)
-    start = content.find(b"PK\x01\x02")
-    for _ in range(chance.randrange(1, 4)):
-        made[chance.randrange(start, len(made) - 2) if chance.random() < 0.7 else chance.randrange(0, 30)] ^= (
-            1 << chance.randrange(8)
-        )
-    return bytes(made) if bytes(made) != content else content[:-1]
+    mark = chance.choice(list(_FIELDS))
+    made[content.find(mark) + chance.choice(_FIELDS[mark])] ^= 1 << chance.randrange(8)
+    return bytes(made)
 
 
 def _cut(chance: Random, content: bytes) -> bytes:
@@ -162,7 +168,7 @@ def _tar(chance: Random) -> bytes:
             archive.addfile(info, io.BytesIO(data))
         bad = tarfile.TarInfo(chance.choice([f"{TOP}/bad", f"{TOP}/a/b"]))
         bad.type = chance.choice([tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
-        bad.linkname = chance.choice(["/etc/passwd", "../../evil", f"{TOP}/../../evil"])
+        bad.linkname = chance.choice(["/etc/passwd", "../../../evil", f"../../../{TOP}x"])
         if chance.random() < 0.3:
             bad.type, bad.name = tarfile.REGTYPE, chance.choice(["../evil", "/evil", "other/x", f"{TOP}/../evil"])
         archive.addfile(bad)

@@ -129,6 +129,14 @@ class Connection(HttpToolsProtocol):
             self._refusal = 431
             self.send_400_response("the head of this request is too long")
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. Whose request is whole is still answered, and then the connection ends: some close
+        their half of it when they have asked (RFC 9112, 9.6)."""
+        asked = self.cycle is not None and not self.cycle.response_complete and not self._in_body
+        if asked:
+            self.cycle.keep_alive = False
+        return asked
+
     def resume_writing(self) -> None:
         """The client took what waited for it."""
         self._progress = time.monotonic()

@@ -180,7 +180,9 @@ class _Run:
         try:
             config = uvicorn.Config(
                 self._application, http=self._protocol, loop="uvloop", ws="none", lifespan="off", interface="asgi3",
-                log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=_BACKLOG,
+                log_config=None, access_log=False,
+                log_level="error",  # of each malformed request it has a line to say
+                server_header=False, proxy_headers=False, backlog=_BACKLOG,
                 timeout_keep_alive=3600,  # the doorkeeper closes idle connections, with all others that are late
                 timeout_graceful_shutdown=1,
             )  # fmt: skip

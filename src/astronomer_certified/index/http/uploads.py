@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import sys
 import tempfile
 import threading
@@ -44,6 +45,7 @@ _IN_MEMORY = 1 << 20
 _PIECE = 1 << 20
 
 _BOUNDARY = 200
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 _FILENAME = 1000
 
 # twine sends one part for each requirement, and certified wheels have thousands.
@@ -126,7 +128,8 @@ class Uploads:
         while more:
             message = await receive()
             if message["type"] != "http.request":
-                raise ConnectionAbortedError("the client went before its upload had come")
+                # It went away, or closed its half of the connection: then it still hears this.
+                return _say(HTTPStatus.BAD_REQUEST, "This upload was cut short.", (("Connection", "close"),))
             piece = message.get("body", b"")
             size += len(piece)
             if size > self._limit + _FORM:
@@ -226,6 +229,9 @@ def _refuse_ambiguous(parts: Sequence[Any]) -> None:
         raise _BadForm("The :action must be text")
     if any(len(part.filename or "") > _FILENAME for part in parts):
         raise _BadForm("No file has so long a name")
+    # multipart's parser takes them, Bottle's objects do not.
+    if any(_CONTROL.search(value) for part in parts for _, value in getattr(part, "headerlist", ())):
+        raise _BadForm("A part of this form has a control character in its head")
 
 
 def _environ(upload: UploadRequest, body: BinaryIO) -> dict[str, Any]:
