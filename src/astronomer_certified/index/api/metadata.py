@@ -17,7 +17,7 @@ from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, regular
 
 # Bytes that are read of it: that of a certified wheel, which pins thousands, has a tenth.
-_LONGEST = 2 << 20
+_LONGEST = 1 << 20
 
 # Bytes of the largest that is published; what is larger has been changed since.
 _LARGEST = 16 << 20

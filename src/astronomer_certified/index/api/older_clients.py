@@ -17,8 +17,12 @@ from . import legacy_json, metadata
 from .find_links import FindLinks
 from .install_lines import shown_version
 from .legacy_json import Places
+from .response_cache import ResponseCache
 from .site import Address, Answer, stamp_of
 from .web_pages import sent
+
+# Bytes of JSON that are kept.
+_KEPT = 16 << 20
 
 _POLICY = (("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff"))
 
@@ -30,6 +34,7 @@ class OlderClients:
         self._store = store
         self._public = address.public_url
         self._files = FindLinks(store, address)
+        self._kept = ResponseCache(_KEPT)
 
     def answer(self, path: str, headers: Mapping[str, str]) -> Answer | None:
         """The answer to a GET; None for what they do not ask for. `headers` have lower-case names."""
@@ -44,8 +49,12 @@ class OlderClients:
     def _json(self, rest: str, headers: Mapping[str, str]) -> Answer:
         words = unquote(rest).split("/")
         name = project_name(words[0])
-        if name is None or len(words) > 2 or stamp_of(self._store.record_file(name)) == 0:
+        # The time first: what was made of something newer is made once more, at the worst.
+        stamp = stamp_of(self._store.record_file(name)) if name is not None else 0
+        if name is None or len(words) > 2 or stamp == 0:
             return _missing()
+        if (kept := self._kept.get((*words, stamp))) is not None:
+            return sent(kept, "application/json", headers, _POLICY, "json")
         record = self._store.project(name)
         version = metadata.version_of(record, words[1]) if record is not None and len(words) > 1 else None
         if record is None or not record.served or (len(words) > 1 and version is None):
@@ -54,7 +63,10 @@ class OlderClients:
         if "/".join(words) != right:
             return _moved("../" * (len(words)) + quote(right) + "/json")
         body = self.page(record, version)
-        return sent(body, "application/json", headers, _POLICY, "json") if body is not None else _missing()
+        if body is None:
+            return _missing()
+        self._kept.put((*words, stamp), body)
+        return sent(body, "application/json", headers, _POLICY, "json")
 
     def page(self, record: ProjectRecord, version: str | None = None) -> bytes | None:
         """The JSON of a project, or of one of its versions; None when nothing of it is served."""

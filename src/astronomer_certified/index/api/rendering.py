@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def page(template: str, **values: object) -> bytes:
     """The page; every template needs `title`, `up` (the way to the root of the index) and `static`."""
-    return environment().get_template(template).render(style=style_name(), **values).encode()
+    return environment().get_template(template).render(style=style_name(), **values).encode("utf-8", "replace")
 
 
 @functools.cache
