@@ -102,14 +102,14 @@ def make_wheel(
     content: str = "",
     requires: Sequence[str] = (),
     filename: str | None = None,
-    described: bool = True,
+    text: str = "What it is.",
 ) -> Path:
-    """A wheel that pip installs; `content` makes its bytes differ, `filename` makes it lie."""
+    """A wheel that pip installs; `content` makes its bytes differ, `filename` makes it lie. `text` describes it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
-    metadata += ["Description-Content-Type: text/markdown", "", "What it is."] if described else []
+    metadata += ["Description-Content-Type: text/markdown", "", text] if text else []
     with WheelFile(path, "w") as archive:
         archive.writestr(f"{name}.py", content)
         archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(metadata) + "\n")

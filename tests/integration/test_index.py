@@ -139,7 +139,7 @@ def test_a_file_that_twine_check_rejects_stops_everything_before_the_upload(
     index_folder: IndexFolder, index: Server, tmp_path: Path
 ) -> None:
     good = make_wheel(tmp_path, "good")
-    poor = make_wheel(tmp_path, "poor", described=False)
+    poor = make_wheel(tmp_path, "poor", text="")
 
     with pytest.raises(PublishError, match="long_description"):
         publish([good, poor], index.url, index_folder.credentials, run=run)

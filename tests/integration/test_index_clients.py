@@ -124,6 +124,22 @@ def test_pip_installs(shop: Shop, tmp_path: Path, version: str | None, python: P
         assert "lib-1.0" in said
 
 
+def test_pip_and_uv_find_their_links_on_one_page_of_all_files(shop: Shop, tmp_path: Path) -> None:
+    flags: list[str | Path] = ["--no-index", "--find-links", f"{shop.server.url}packages/"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "download", "--isolated", "--no-cache-dir"]
+    succeeded([*pip, *flags, "--dest", tmp_path / "got", "app"], shop.environment())
+    assert {path.name for path in (tmp_path / "got").iterdir()} == {
+        "app-2.0-py3-none-any.whl",
+        "lib-1.0-py3-none-any.whl",
+    }
+    assert sha256(tmp_path / "got" / "app-2.0-py3-none-any.whl") == sha256(shop.wheels["app-2.0-py3-none-any.whl"])
+
+    (tmp_path / "in.txt").write_text("app\n")
+    environment = shop.environment(UV_CACHE_DIR=str(tmp_path / "cache"))
+    said = succeeded([interpreters.uv(), "pip", "compile", "--no-config", *flags, tmp_path / "in.txt"], environment)
+    assert "app==2.0" in said
+
+
 def test_uv_installs_and_resolves_as_of_a_date(shop: Shop, tmp_path: Path) -> None:
     uv = interpreters.uv()
     environment = shop.environment(UV_CACHE_DIR=str(tmp_path / "cache"))

@@ -80,11 +80,12 @@ def project_html(project: ProjectRecord, places: Places) -> bytes:
         status += f'<meta name="pypi:project-status-reason" content="{escape(project.reason)}">\n'
     if places.tracks:
         status += f'<meta name="pypi:tracks" content="{escape(places.tracks)}">\n'
-    links = "".join(_link(file, places) for file in project.served)
+    links = "".join(link(file, places) for file in project.served)
     return _page(f"Links for {project.name}", status, links)
 
 
-def _link(file: FileRecord, places: Places) -> str:
+def link(file: FileRecord, places: Places) -> str:
+    """A line of an HTML page, with all that installers read there."""
     words = [f'href="{places.files}{quote(file.filename)}#sha256={file.sha256}"']
     if file.requires_python is not None:
         words.append(f'data-requires-python="{escape(file.requires_python)}"')

@@ -149,7 +149,7 @@ class Site:
         path = path.removeprefix(self.prefix)
         if path.startswith("/simple/"):
             return self._simple(path[8:], query, headers)
-        if path.startswith("/packages/"):
+        if path.startswith("/packages/") and path != "/packages/":
             return self._file(path[10:], headers)
         if path.startswith("/integrity/"):
             return self._provenance(path[11:], headers)

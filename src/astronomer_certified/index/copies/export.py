@@ -3,6 +3,7 @@
     DIR/current -> tree-N                  one rename switches all readers from the last export to this one
     DIR/tree-N/simple/index.html, .json, and PROJECT/index.html, .json, each with a .gz beside it
     DIR/tree-N/packages/FILE, FILE.metadata, DIR/tree-N/integrity/FILE
+    DIR/tree-N/index.html, static/, project/, pypi/      for people and older clients; `page_tree` says more
     DIR/files/ab/SHA256                    every file once; the trees hold hard links to it
 
 A page that has not changed since the last export is linked, not written, and so is every file: an export costs what is
@@ -27,18 +28,19 @@ from packaging.utils import NormalizedName
 
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index.api import pages
+from astronomer_certified.index.api import pages, rendering
 from astronomer_certified.index.api.pages import Places
-from astronomer_certified.index.api.site import Address, stamp_of
-from astronomer_certified.index.api.web_pages import WebPages
+from astronomer_certified.index.api.site import stamp_of
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, regular, whole
+from astronomer_certified.steps import code
 
 from . import nginx
+from .page_tree import BELOW, PageTree
 
 _STATE = "state.json"
-_FORMAT = 2
+_FORMAT = 3
 _CHUNK = 1 << 20
 
 
@@ -86,14 +88,15 @@ class _Export:
         public = serving.public_url
         self._public = f"{public.rstrip('/')}/" if public else None
         self._places = Places(provenance=f"{self._public}integrity/" if self._public else None)
-        self._settings = {"format": _FORMAT, "provenance": self._places.provenance}
+        # What made them is a setting, too: pages of an older tool are written again.
+        made_by = [rendering.digest(), code.digest_of(PageTree.__module__)]
+        self._settings = {"format": _FORMAT, "provenance": self._places.provenance, "made_by": made_by}
         self._last, known = _state(target)
         # Pages made under other settings look different: all of them are written again.
         self._known: dict[str, int] = known["stamps"] if known.get("settings") == self._settings else {}
         self._stamps: dict[str, int] = {}
         self._written = 0
         self._files = 0
-        self._shown: list[ProjectRecord] = []
         self._withheld: list[str] = []
 
     def run(self) -> Exported:
@@ -108,17 +111,9 @@ class _Export:
         for folder in ("simple", "packages", "integrity"):
             (tree / folder).mkdir(parents=True)
         names = self._store.names()
-        for name in names:
-            stamp = stamp_of(self._store.record_file(name))  # first: what changes meanwhile is new to the next export
-            try:
-                record = self._store.project(name)
-            except PublishError as err:
-                self._withheld.append(f"{name}: shown as it was at the last export. {err}")
-                self._as_before(tree, name)
-                continue
-            if record is not None:
-                self._project(tree, record, stamp)
-        self._for_people(tree)
+        with contextlib.closing(PageTree(self._store, tree, self._public)) as page_tree:
+            self._projects(tree, names, page_tree)
+            page_tree.rest()
         self._page(tree / "simple", pages.list_html(names), pages.list_json(names))
         (tree / "health").write_text("Ok", encoding="utf-8")
         (tree / _STATE).write_text(json.dumps({"settings": self._settings, "stamps": self._stamps}), encoding="utf-8")
@@ -131,19 +126,39 @@ class _Export:
         unfinished.unlink()
         return Exported(projects=len(names), files=self._files, written=self._written, withheld=tuple(self._withheld))
 
-    def _project(self, tree: Path, record: ProjectRecord, stamp: int) -> None:
+    def _projects(self, tree: Path, names: list[NormalizedName], page_tree: PageTree) -> None:
+        for name in names:
+            stamp = stamp_of(self._store.record_file(name))  # first: what changes meanwhile is new to the next export
+            try:
+                record = self._store.project(name)
+            except PublishError as err:
+                self._withheld.append(f"{name}: shown as it was at the last export. {err}")
+                self._as_before(tree, name)
+                if (page := tree / "simple" / name / "index.html").exists():
+                    page_tree.files_on(page)
+                continue
+            if record is not None:
+                self._project(tree, record, stamp, page_tree)
+
+    def _project(self, tree: Path, record: ProjectRecord, stamp: int, page_tree: PageTree) -> None:
         kept = record
         for file in record.served:
             kept = kept.holding(self._file(tree, file))
         folder = tree / "simple" / record.name
         folder.mkdir()
-        if kept == record and self._known.get(record.name) == stamp and self._last is not None:
-            _link_all(self._last / "simple" / record.name, folder)
+        last = self._last if kept == record and self._known.get(record.name) == stamp else None
+        if last is not None:
+            _link_all(last / "simple" / record.name, folder)
         else:
             self._page(folder, pages.project_html(kept, self._places), pages.project_json(kept, self._places))
+        if last is not None and page_tree.may_be_linked(record.name):
+            for below in BELOW:
+                _link_all(last / below / record.name, tree / below / record.name)
+        else:
+            page_tree.project(kept)
         if kept == record:
             self._stamps[record.name] = stamp
-        self._shown.append(kept)
+        page_tree.files_of(kept)
         self._note_withheld(tree, kept)
 
     def _as_before(self, tree: Path, name: NormalizedName) -> None:
@@ -151,8 +166,7 @@ class _Export:
         last = self._last
         if last is None or not (last / "simple" / name).is_dir():
             return
-        for below in ("simple", "project"):
-            (tree / below / name).mkdir(parents=True)
+        for below in ("simple", *BELOW):
             _link_all(last / below / name, tree / below / name)
         listed: dict[str, Any] = json.loads((last / "simple" / name / "index.json").read_text(encoding="utf-8"))
         for filename in (file["filename"] for file in listed["files"]):
@@ -228,15 +242,6 @@ class _Export:
         for path in (self._target / "files").glob("*/*"):
             os.utime(path, ns=(path.stat().st_mtime_ns // 10**9 * 10**9,) * 2)
 
-    def _for_people(self, tree: Path) -> None:
-        """What is on one page there is on one page here; there is no search, which needs a server."""
-        people = WebPages(self._store, Address(public_url=self._public))
-        (tree / "index.html").write_bytes(people.front(static=True))
-        for record in self._shown:
-            folder = tree / "project" / record.name
-            folder.mkdir(parents=True)
-            (folder / "index.html").write_bytes(people.project(record))
-
     def _note_withheld(self, tree: Path, record: ProjectRecord) -> None:
         """nginx answers 410 for them, as the index does."""
         gone = tree / "gone"
@@ -257,8 +262,14 @@ class _Export:
 
 
 def _link_all(source: Path, folder: Path) -> None:
+    if not source.is_dir():
+        return  # of an export that had none of these
+    folder.mkdir(parents=True, exist_ok=True)
     for page in source.iterdir():
-        (folder / page.name).hardlink_to(page)
+        if page.is_dir():
+            _link_all(page, folder / page.name)
+        else:
+            (folder / page.name).hardlink_to(page)
 
 
 # Reading all of the pool again at each export would cost minutes. A file that was found right gets a time whose

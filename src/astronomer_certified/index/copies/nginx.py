@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from astronomer_certified.index.api.fallback import patterns
+from astronomer_certified.index.api.web_pages import POLICY
 
 _PAGES = r"""
 map $http_accept $index_page {
@@ -31,6 +32,7 @@ server {
     disable_symlinks off;
     types {
         text/html html;
+        text/css css;
         application/vnd.pypi.simple.v1+html v1html;
         application/vnd.pypi.simple.v1+json json;
         text/plain metadata;
@@ -70,10 +72,33 @@ server {
         types { }
         default_type application/vnd.pypi.integrity.v1+json;
     }
-    location / { try_files $uri $uri/index.html =404; }
+    location = /packages/ {
+        add_header Cache-Control no-cache;
+        try_files /packages/index.html =404;
+    }
+    location = /packages { return 301 packages/; }
+    location ~ ^/pypi/.+/json$ {
+        types { }
+        default_type application/json;
+        add_header Cache-Control no-cache;
+        add_header X-Content-Type-Options nosniff;
+    }
+    location /static/ {
+        add_header Cache-Control "public, max-age=31536000, immutable";
+        add_header X-Content-Type-Options nosniff;
+    }
+    location ~ "^/project/(?:[a-z0-9-]+/)?(?<index_last>[\w.!+-]+)$" { return 301 $index_last/; }
+    location / {
+        add_header Cache-Control no-cache;
+HEADERS
+        try_files $uri $uri/index.html =404;
+    }
     location ~ /(state\.json|gone/) { return 404; }
 }
 """
+
+# Those of the pages for people, as the index itself sends them.
+_HEADERS = "\n".join(f'        add_header {name} "{value}";' for name, value in POLICY)
 
 
 def configuration(root: Path, *, listen: str, upstream: str | None, protected: Iterable[str]) -> str:
@@ -85,6 +110,7 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
         names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
         elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {upstream.rstrip('/')}/$index_project/;"
     server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)
+    server = server.replace("HEADERS", _HEADERS)
     return f"# Made by `certified index export`, and again by each export.\n{_PAGES}{names}{server}"
 
 

@@ -22,6 +22,7 @@ from astronomer_certified.index.api import metrics
 from astronomer_certified.index.api.access import Log
 from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.metrics import Counters
+from astronomer_certified.index.api.older_clients import OlderClients
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import Passing, Proxy, UpstreamSilent
 from astronomer_certified.index.api.site import Address, Answer, Site
@@ -54,6 +55,7 @@ class Parts:
     site: Site
     logins: Logins
     pages: WebPages
+    older: OlderClients
     upstream: Passthrough | None
     counters: Counters
     log: Log
@@ -84,6 +86,7 @@ def build(setup: Setup) -> Application:
             site=Site(store, fallback, address),
             logins=Logins(setup.credentials),
             pages=WebPages(store, address),
+            older=OlderClients(store, address),
             upstream=Passthrough(store, fallback, _proxy(setup, url)) if mode is Mode.PROXY and url else None,
             counters=Counters(options.metrics_folder),
             log=Log.to(options.access_log),
@@ -134,6 +137,7 @@ class Application:
         """Nothing more is asked. What is being stored is stored first."""
         for pool in (self._slow, self._doors, self._upstreams):
             pool.shutdown(wait=False, cancel_futures=True)
+        self._parts.pages.close()
         self._uploads.close()
         self._parts.log.close()
 
@@ -219,10 +223,15 @@ class Application:
             return shown
         answer = self._parts.site.answer(request.target, request.headers)
         if answer is None:
-            answer = await self._in(self._slow, self._parts.pages.answer, path, request.query)
+            answer = await self._in(self._slow, self._made, path, request)
         if answer is None and self._parts.upstream is not None:
             return await self._elsewhere(path, request)
         return answer or text(404, "There is nothing here.")
+
+    def _made(self, path: str, request: Request) -> Answer | None:
+        """What is rendered for each who asks: pages for people, and what clients older than the simple API want."""
+        older = self._parts.older.answer(path, request.headers)
+        return older or self._parts.pages.answer(path, request.query, request.headers)
 
     def _metrics(self) -> Answer:
         folder = self._parts.setup.options.metrics_folder

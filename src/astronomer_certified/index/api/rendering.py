@@ -1,0 +1,59 @@
+"""A template and what it shows -> the bytes of a page for people; and their style sheet. Reads what ships beside it.
+
+What a template shows is escaped: metadata and reasons are other people's text. Jinja2 is imported with the first page:
+a command that shows none does not wait for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def page(template: str, **values: object) -> bytes:
+    """The page; every template needs `title`, `up` (the way to the root of the index) and `static`."""
+    return environment().get_template(template).render(style=style_name(), **values).encode("utf-8", "replace")
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates, each compiled once."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("astronomer_certified.index.api"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+@functools.cache
+def style() -> bytes:
+    """The style sheet."""
+    return _templates().joinpath("style.css").read_bytes()
+
+
+@functools.cache
+def style_name() -> str:
+    """The style sheet's name, which is another one for other bytes: so it may be kept for ever."""
+    return f"style-{hashlib.sha256(style()).hexdigest()[:12]}.css"
+
+
+@functools.cache
+def digest() -> str:
+    """Changes with everything that ships here: pages that were made with another one are made again."""
+    files = sorted((item.name, item.read_bytes()) for item in _templates().iterdir() if item.is_file())
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
+def _templates() -> Traversable:
+    return resources.files("astronomer_certified.index.api").joinpath("templates")

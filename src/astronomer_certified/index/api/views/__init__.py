@@ -1,0 +1,1 @@
+"""Records, metadata and notes -> what the templates show. Nothing here is HTML."""
