@@ -619,6 +619,8 @@ class Project:
         """Temporaries of whatever was made here, on disk and in memory."""
         places = [self.root / "build", self.root / "dist", self.root / "constraints", self.root / "index"]
         found = [path for place in places for path in place.rglob(".*") if path.name not in KEPT]
+        # Environments that are kept have hidden files of uv's inside.
+        found = [path for path in found if path.parent.parent.name != "proof-environments"]
         found += [*(self.store / ".incoming").glob("*")]
         # Of what stands for these in memory nothing is left, not even the folder itself.
         made_of = [self.dist, self.dist / "wheelhouse", self.root / "build", self.cache / "commits"]

@@ -4,8 +4,8 @@ that a proof does is seen by the next.
     python proof_server.py KIND HOME
 
 It is run in the environment of the proofs, so it is for Python 3.6 and later, and imports the standard library and what
-is there. The folder in which it starts holds conftest.py, whose `prepare(KIND)` is called once. Then, for each line of
-JSON on stdin, {"words": words for pytest, "output": path, "timeout": seconds}, there is one on stdout:
+is there. If the folder in which it starts has a conftest.py with a function `prepare(KIND)`, that is called once. Then,
+for each line of JSON on stdin, {"words": words for pytest, "output": path, "timeout": seconds}, there is one on stdout:
 {"status": of pytest, "seconds": elapsed, "cpu": seconds of processor}. HOME is as `prepare` left it for every proof.
 """
 
@@ -28,9 +28,11 @@ def main(kind: str, home: str) -> None:
     # What libraries print belongs to the log, which is stderr; stdout is for answers alone.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    import conftest  # type: ignore[import-not-found]  # of the folder in which this starts
+    if Path("conftest.py").is_file():
+        import conftest  # type: ignore[import-not-found]  # of the folder in which this starts
 
-    conftest.prepare(kind)
+        if hasattr(conftest, "prepare"):
+            conftest.prepare(kind)
     import pytest
 
     kept = home + ".kept"
