@@ -169,6 +169,8 @@ class Manifest:
     extras: tuple[str, ...]
     # Upstream's extras that this release does not have, with the reason.
     left_out: Mapping[str, str]
+    # Vulnerabilities that an earlier revision fixed and this one does not, with the reason.
+    no_longer_fixed: Mapping[str, str]
     default_extras: frozenset[str]
     extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]

@@ -123,7 +123,10 @@ def _flipped(chance: Random, content: bytes) -> bytes:
     """A bit of what zip readers find their way by."""
     made = bytearray(content)
     mark = chance.choice(list(_FIELDS))
-    made[content.find(mark) + chance.choice(_FIELDS[mark])] ^= 1 << chance.randrange(8)
+    place = content.find(mark) + chance.choice(_FIELDS[mark])
+    if mark not in content or place >= len(content):  # it was cut already
+        return content[:-1]
+    made[place] ^= 1 << chance.randrange(8)
     return bytes(made)
 
 

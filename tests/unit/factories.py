@@ -236,6 +236,7 @@ def manifest(**changes: Any) -> Manifest:
         providers={},
         documented_providers={},
         left_out={},
+        no_longer_fixed={},
         extras=("celery", "cncf.kubernetes"),
         extra_requirements={},
         default_extras=frozenset({"celery", "cncf.kubernetes"}),

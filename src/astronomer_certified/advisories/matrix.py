@@ -72,20 +72,23 @@ def load(workspace: Workspace) -> Matrix:
     A release carries the patches of its core and of its repairs.
     """
     known = records.load(workspace)
+    stated = {version: manifest.load(workspace, version) for version in workspace.versions()}
     carried = {
-        version: [
-            patch for item in manifest.load(workspace, version).distributions for patch in series.read(item.folder)
-        ]
-        for version in workspace.versions()
+        version: [patch for item in release.distributions for patch in series.read(item.folder)]
+        for version, release in stated.items()
     }
+    given_up = {version: release.no_longer_fixed for version, release in stated.items()}
     versions = tuple(sorted({*carried, *(version for item in known for version in item.versions)}))
-    rows = [_row_of(item, versions, carried) for item in known]
+    rows = [_row_of(item, versions, carried, given_up) for item in known]
     told = {slug for row in rows for slug in row.patches}
     others = dict.fromkeys(patch.slug for patches in carried.values() for patch in patches if patch.slug not in told)
     return Matrix(versions=versions, rows=(*rows, *(_row_without(slug, versions, carried) for slug in others)))
 
 
-def _row_of(item: records.Advisory, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]]) -> Row:
+def _row_of(
+    item: records.Advisory, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]],
+    given_up: Mapping[Version, Mapping[str, str]],
+) -> Row:  # fmt: skip
     fixing = {version: [patch for patch in carried.get(version, ()) if item.fixed_by(patch)] for version in versions}
     found = [patch for patches in fixing.values() for patch in patches]
     return Row(
@@ -96,7 +99,10 @@ def _row_of(item: records.Advisory, versions: Sequence[Version], carried: Mappin
         patches=_once(patch.slug for patch in found),
         proofs=_proofs(found, item.id),
         aliases=item.aliases,
-        statements={version: status.of(item, version, carried.get(version, ())) for version in versions},
+        statements={
+            version: status.of(item, version, carried.get(version, ()), given_up.get(version, {}))
+            for version in versions
+        },
     )
 
 

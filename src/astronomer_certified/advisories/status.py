@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -11,6 +11,8 @@ from packaging.version import Version
 from astronomer_certified.patches.series import Patch
 
 from .records import Advisory
+
+_NONE: Mapping[str, str] = {}
 
 
 class VulnerabilityStatus(enum.StrEnum):
@@ -41,11 +43,16 @@ class Statement:
 UNKNOWN = Statement(status=VulnerabilityStatus.UNKNOWN, reason="no record speaks of this version")
 
 
-def of(record: Advisory, version: Version, patches: Sequence[Patch]) -> Statement:
-    """What a release of an upstream version, which carries these patches, says of a vulnerability."""
+def of(
+    record: Advisory, version: Version, patches: Sequence[Patch], no_longer_fixed: Mapping[str, str] = _NONE
+) -> Statement:
+    """What a release of an upstream version, which carries these patches, says of a vulnerability. It says itself why
+    it has no longer a fix that it had."""
     fixing = [patch for patch in patches if record.fixed_by(patch)]
     if fixing:
         return fixed(fixing)
+    if given_up := next((no_longer_fixed[id] for id in (record.id, *record.aliases) if id in no_longer_fixed), None):
+        return Statement(status=VulnerabilityStatus.AFFECTED, reason=f"no longer fixed: {given_up}")
     if version in record.versions:
         reason = record.left_open.get(version, "no patch yet")
         return Statement(status=VulnerabilityStatus.AFFECTED, reason=reason)

@@ -224,6 +224,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     left_out = dict(left_out_table.items(toml.text))
     for name in sorted(left_out.keys() & set(extras)):
         left_out_table.problem(name, "is one of the extras, too")
+    no_longer_fixed = dict(top.table("no-longer-fixed", optional=True).items(toml.text))
     documented = dict(top.table("documented-providers", optional=True).items(_version))
     overrides = tuple(
         Override(
@@ -265,6 +266,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         documented_providers=documented,
         extras=extras,
         left_out=left_out,
+        no_longer_fixed=no_longer_fixed,
         default_extras=default,
         extra_requirements=extra_requirements,
         overrides=overrides,

@@ -5,9 +5,11 @@ A revision that was recorded is what the changelog of the next one compares with
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +23,29 @@ if TYPE_CHECKING:
     from astronomer_certified.patches.series import Patch
 
 
+HOW_TO_EXPLAIN = (
+    'put the fix back, or say in release.toml why it is gone: a line CVE-... = "why" under [no-longer-fixed]'
+)
+
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_FIRST_FILE = re.compile(rb"^(?:diff --git |--- \S)", re.MULTILINE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """One revision: its patches with their sha256, overrides with their reasons, and the patches of its repairs."""
+    """One revision: its patches with their sha256, overrides with their reasons, and the patches of its repairs.
+
+    `changes` has the sha256 of what each patch changes, without its header; `fixes` says by which patch or override
+    each vulnerability is fixed. Records of before these were kept have neither.
+    """
 
     number: int
     date: str
     patches: Mapping[str, str]
     overrides: Mapping[str, str]
     repairs: Mapping[str, Mapping[str, str]]
+    changes: Mapping[str, str] = field(default_factory=dict)
+    fixes: Mapping[str, str] = field(default_factory=dict)
 
     def same_as(self, other: Revision) -> bool:
         """Whether both are made of the same things in the same order: one patch may build upon another."""
@@ -58,7 +74,47 @@ def present(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]
         patches=digests(manifest.core),
         overrides={str(entry.requirement): entry.reason for entry in manifest.overrides},
         repairs={f"{item.name}=={item.release.patched}": digests(item) for item in manifest.repairs},
+        changes={patch.name: _change(manifest.core.folder / patch.name) for patch in patches[manifest.core.name]},
+        fixes=_fixes(manifest, patches),
     )
+
+
+def _change(path: Path) -> str:
+    """sha256 of a patch from its first file on: a header may be put into other words."""
+    content = path.read_bytes()
+    found = _FIRST_FILE.search(content)
+    return hashlib.sha256(content[found.start() if found else 0 :]).hexdigest()
+
+
+def _fixes(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]]) -> dict[str, str]:
+    found = {
+        cve: str(entry.requirement) for entry in manifest.overrides for cve in _CVE.findall(entry.reason)
+    }  # fmt: skip
+    found |= {
+        cve: patch.slug for item in manifest.distributions for patch in patches[item.name] for cve in patch.cves
+    }  # fmt: skip
+    return dict(sorted(found.items()))
+
+
+def lost(manifest: Manifest, now: Revision) -> dict[str, str]:
+    """The vulnerabilities that a recorded revision fixed, by what, and this one does not: whatever the reason."""
+    before = {cve: fix for item in read(path_of(manifest)) for cve, fix in item.fixes.items()}
+    return {cve: fix for cve, fix in before.items() if cve not in now.fixes}
+
+
+def unexplained(manifest: Manifest, now: Revision) -> list[str]:
+    """What is wrong with fixes that left a release: each must be missed on purpose, in `[no-longer-fixed]`."""
+    gone, said = lost(manifest, now), manifest.no_longer_fixed
+    problems = [
+        f"{cve} was fixed by {fix}, which left the release without a word"
+        for cve, fix in gone.items()
+        if cve not in said
+    ]
+    return problems + [
+        f"{cve} stands under [no-longer-fixed]," + (f" but {now.fixes[cve]} fixes it" if cve in now.fixes else
+                                                    " but no revision that is recorded fixed it")
+        for cve in said if cve not in gone
+    ]  # fmt: skip
 
 
 def read(path: Path) -> tuple[Revision, ...]:

@@ -16,7 +16,7 @@ from astronomer_certified.artifacts import Manifest, NotDone, Release, Target
 from astronomer_certified.closure import constraints
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import CertifiedError, ManifestError
-from astronomer_certified.project import manifest
+from astronomer_certified.project import manifest, revisions
 from astronomer_certified.steps.progress import Quiet, Recorder
 from astronomer_certified.steps.receipts import Receipt
 from astronomer_certified.steps.runner import Step, Watcher, perform
@@ -257,9 +257,20 @@ def check(workspace: Workspace, version: Version) -> str:
     run, stated = plan.run, plan.run.manifest
     digest = pinning.inputs_digest(stated, plan.carried)
     constraints.check_current(run.constraints_folder, digest, constraints.file_names(stated.pythons))
+    patches = plan.carried.every()
+    now = revisions.present(stated, patches, "")
+    if problems := revisions.unexplained(stated, now):
+        raise ManifestError(
+            f"{stated.release.tag} does not fix any more what it fixed", details=problems, hint=revisions.HOW_TO_EXPLAIN
+        )
     pins = ", ".join(f"{len(item.pins)} pins for {item.python}" for item in plan.committed.every())
-    patches = sum(len(item) for item in plan.carried.every().values())
-    return f"{stated.release.tag}: {patches} patches, {len(proving.names(run, plan.carried))} proofs, {pins}"
+    count = sum(len(item) for item in patches.values())
+    line = f"{stated.release.tag}: {count} patches, {len(proving.names(run, plan.carried))} proofs, {pins}"
+    recorded = {item.number: item for item in revisions.read(revisions.path_of(stated))}
+    known = recorded.get(stated.release.revision)
+    if recorded and (known is None or not known.same_as(now)):
+        line += f"; not what {stated.release.tag} was recorded with: certified bump {version}"
+    return line
 
 
 def releases_page(workspace: Workspace) -> str:

@@ -143,8 +143,13 @@ def _record(stated: Stated, release: Release, now: Revision, before: Revision | 
 def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
     entries: Entries = {name: [] for name in SECTIONS}
     old = before.patches if before else {}
-    for name, entry in _of_patches(stated.patches[stated.manifest.core.name], old, now.patches):
+    renamed = _renamed(before, now)
+    for name, entry in _of_patches(stated.patches[stated.manifest.core.name], old, now.patches, renamed):
         entries[name].append(entry)
+    for cve, fix in (before.fixes if before else {}).items():
+        if cve not in now.fixes:
+            why = stated.manifest.no_longer_fixed.get(cve)
+            entries["Security"].append(f"No longer fixed: {cve} ({_words(fix)})" + (f": {why}" if why else ""))
     known = before.overrides if before else {}
     for requirement, reason in now.overrides.items():
         if requirement not in known:
@@ -158,12 +163,27 @@ def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
     return entries
 
 
+def _renamed(before: Revision | None, now: Revision) -> dict[str, str]:
+    """Patches whose subject was put into other words, by their slug now: what they change is the same as before."""
+    old = {digest: series.slug_of(name) for name, digest in (before.changes if before else {}).items()}
+    found = {series.slug_of(name): old[digest] for name, digest in now.changes.items() if digest in old}
+    return {slug: was for slug, was in found.items() if was != slug and was not in found}
+
+
+def _words(fix: str) -> str:
+    """A slug, or the requirement of an override, as it is told."""
+    return fix.replace("==", " ") if "==" in fix else fix.replace("-", " ")
+
+
 def _of_patches(
-    patches: tuple[Patch, ...], old: Mapping[str, str], new: Mapping[str, str]
+    patches: tuple[Patch, ...], old: Mapping[str, str], new: Mapping[str, str], renamed: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     slugs = {series.slug_of(name): digest for name, digest in old.items()}
     for patch in patches:
         if slugs.get(patch.slug) == new[patch.name]:
+            continue
+        if patch.slug in renamed:
+            yield "Improvements", f"{patch.subject}: the patch that was called '{_words(renamed[patch.slug])}'"
             continue
         cves = f" ({', '.join(patch.cves)})" if patch.cves else ""
         notice = patch.fields.get("Notice", "").replace("\n ", " ").strip()
@@ -173,8 +193,8 @@ def _of_patches(
         yield _section_of(patch), f"{patch.subject}{cves}{again}{f'. {notice}' if notice else ''}"
     present = {patch.slug for patch in patches}
     for slug in slugs:
-        if slug not in present:
-            yield "Improvements", f"Not carried any more: {slug.replace('-', ' ')}"
+        if slug not in present and slug not in renamed.values():
+            yield "Improvements", f"Not carried any more: {_words(slug)}"
 
 
 # With what a sentence may begin in lower case.
@@ -198,7 +218,7 @@ def _of_repair(
     stem = f"{item.name}=={item.release.upstream}+"
     was = before.repairs if before is not None else {}
     old = next((made for title, made in was.items() if title.startswith(stem)), {})
-    for section, entry in _of_patches(patches, old, now.repairs[f"{item.name}=={item.release.patched}"]):
+    for section, entry in _of_patches(patches, old, now.repairs[f"{item.name}=={item.release.patched}"], {}):
         yield section, f"{item.name} {item.release.patched}: {entry}"
 
 

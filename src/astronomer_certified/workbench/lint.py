@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from astronomer_certified.advisories import records
 from astronomer_certified.advisories.records import Advisory
 from astronomer_certified.artifacts import METADATA_SOURCES, Distribution
@@ -15,7 +17,7 @@ from astronomer_certified.patches import series
 from astronomer_certified.patches.application import Overlay
 from astronomer_certified.patches.diffs import FileDiff
 from astronomer_certified.patches.series import Patch
-from astronomer_certified.project import catalogue
+from astronomer_certified.project import catalogue, manifest, revisions
 from astronomer_certified.project.manifest import CORE
 from astronomer_certified.workspace import Workspace
 
@@ -79,6 +81,15 @@ def _of_series(
     yield from _application(whole)
     if distribution.name == CORE:
         yield from evidence.problems(known, distribution.release.upstream, source)
+        yield from _lost(workspace, distribution.release.upstream)
+
+
+def _lost(workspace: Workspace, version: Version) -> Iterator[str]:
+    """A fix does not leave a release without a word."""
+    stated = manifest.load(workspace, version)
+    patches = {item.name: series.read(item.folder) for item in stated.distributions}
+    for problem in revisions.unexplained(stated, revisions.present(stated, patches, "")):
+        yield f"{problem}: {revisions.HOW_TO_EXPLAIN}"
 
 
 def _of_patch(whole: _Series, patch: Patch) -> Iterator[str]:

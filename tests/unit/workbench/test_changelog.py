@@ -237,3 +237,79 @@ def test_the_records_of_this_project_are_sound(path: Path) -> None:
     assert [item.number for item in recorded] == list(range(1, len(recorded) + 1))
     with pytest.raises(CertifiedError):
         revisions.read(path.with_name("release.toml"))
+
+
+# --- nothing is lost without a word
+
+
+def explain(place: Workspace, *lines: str) -> None:
+    path = place.manifest(VERSION)
+    path.write_text(path.read_text() + "\n[no-longer-fixed]\n" + "".join(f"{line}\n" for line in lines))
+
+
+def unexplained(place: Workspace) -> list[str]:
+    stated = changelog.load(place, VERSION)
+    return revisions.unexplained(stated.manifest, stated.now)
+
+
+def last_section(place: Workspace) -> str:
+    return text(place, "CHANGELOG.md").split("## Astronomer Certified ")[1]
+
+
+@pytest.mark.parametrize("how", ["dropped", "without its CVE"])
+def test_a_fix_that_leaves_the_series_is_a_matter_of_security(place: Workspace, how: str) -> None:
+    (folder(place) / "0001-fix.patch").unlink()
+    left = {"0002-mend.patch": BUG} if how == "dropped" else {"0001-fix.patch": patch(diff("b"), Description="Fix it")}
+    series(folder(place), left)
+
+    assert unexplained(place) == ["CVE-2021-0001 was fixed by fix, which left the release without a word"]
+    explain(place, 'CVE-2021-0001 = "it broke the demo of a customer"')
+    assert unexplained(place) == []
+    changelog.bump(place, VERSION)
+
+    security = last_section(place).partition("Security\n\n")[2].partition("\n\n")[0]
+    assert "- No longer fixed: CVE-2021-0001 (fix): it broke the demo of a customer" in security
+    # Also in the revision after that.
+    assert unexplained(place) == []
+
+
+def test_a_fix_that_another_patch_has_taken_over_is_not_lost(place: Workspace) -> None:
+    (folder(place) / "0001-fix.patch").unlink()
+    both = patch(diff("c"), Description="Mend all of it", CVE="CVE-2021-0002, CVE-2021-0001")
+    series(folder(place), {"0001-mend-all-of-it.patch": both})
+    assert unexplained(place) == []
+    changelog.bump(place, VERSION)
+    assert "No longer fixed" not in last_section(place)
+    assert "- Not carried any more: fix\n" in last_section(place)
+
+
+def test_another_subject_is_a_rename(place: Workspace) -> None:
+    (folder(place) / "0001-fix.patch").unlink()
+    series(folder(place), {"0001-repair-the-demo.patch": FIX.replace(b"Fix the demo", b"Repair the demo")})
+    assert unexplained(place) == []
+    changelog.bump(place, VERSION)
+    said = last_section(place)
+    assert "- Repair the demo: the patch that was called 'fix'\n" in said
+    assert "Security" not in said
+    assert "Not carried" not in said
+
+
+def test_an_override_that_fixed_something_is_missed_as_well(place: Workspace) -> None:
+    edit(place, "[certify]\n", f"{OVERRIDE}[certify]\n")
+    changelog.bump(place, VERSION)
+    edit(place, f"{OVERRIDE}[certify]\n", "[certify]\n")
+    assert unexplained(place) == ["CVE-2020-28493 was fixed by jinja2==3.0.1, which left the release without a word"]
+    changelog.bump(place, VERSION)
+    assert "- No longer fixed: CVE-2020-28493 (jinja2 3.0.1)\n" in last_section(place)
+
+
+@pytest.mark.parametrize(
+    ("id", "words"),
+    [
+        ("CVE-2021-0001", "stands under [no-longer-fixed], but fix fixes it"),
+        ("CVE-2021-9999", "stands under [no-longer-fixed], but no revision that is recorded fixed it"),
+    ],
+)
+def test_what_is_said_to_be_gone_was_there_and_is(place: Workspace, id: str, words: str) -> None:
+    explain(place, f'{id} = "gone"')
+    assert unexplained(place) == [f"{id} {words}"]
