@@ -14,17 +14,28 @@ from packaging.version import InvalidVersion, Version
 from astronomer_certified.errors import UsageError, WorkspaceError
 from astronomer_certified.workspace import Workspace
 
+# What `-C` is when nobody says it.
+_HERE = "."
+
 _LONGEST_DAYS = 36_500
 
 
 def workspace(args: argparse.Namespace) -> Workspace:
-    """The project folder that `-C` names, by default the present one. Raises `WorkspaceError` for what is none."""
+    """The project folder that `-C` names, by default the present one or the nearest above it, as in a checkout of the
+    project's. Raises `WorkspaceError` for what is none."""
     root = Path(args.directory).absolute()
+    if args.directory == _HERE:
+        root = next((above for above in (root, *root.parents) if _has_patches(above)), root)
     if not (root / "patches").is_dir():
         raise WorkspaceError(
             f"{root} is not a project: it has no patches/", hint="go there, or name it: certified -C DIR …"
         )
     return Workspace.at(root)
+
+
+def _has_patches(folder: Path) -> bool:
+    """Whether it is a project: a source in a checkout may have a folder of that name, too, but nothing of ours."""
+    return any(any(folder.glob(f"patches/{kind}")) for kind in ("*/release.toml", "*/*/distribution.toml"))
 
 
 def index_folder(args: argparse.Namespace) -> Path:

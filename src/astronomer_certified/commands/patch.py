@@ -138,7 +138,27 @@ def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> 
         print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))
     else:
         _print_exported(done)
+        _print_next(workspace, done)
     return 0
+
+
+def _print_next(workspace: Workspace, done: Exported) -> None:
+    """What an engineer does next, on stderr: stdout has the result."""
+    from astronomer_certified.patches import series
+
+    touched = [*done.added, *done.changed]
+    if not touched and not done.removed:
+        return
+    title = "==".join(done.folder.relative_to(workspace.root / "patches").parts)
+    proofs = dict.fromkeys(
+        proof
+        for name in touched
+        for proof in series.parse(done.folder / name, (done.folder / name).read_bytes()).proofs
+    )
+    words = [f"certified patch lint {title}"]
+    if "==" not in title:
+        words += [f"certified prove {title} {' '.join(proofs)}".strip(), f"certified bump {title}"]
+    print(f"next: {'; '.join([*words, 'make releases-page'])}", file=sys.stderr)
 
 
 def _asked(subject: str, field: str, what: str) -> str | None:

@@ -198,8 +198,27 @@ def unexported(folder: Path) -> list[str]:
 
 
 def uncommitted(repository: Repository) -> list[str]:
-    """The paths that differ from the last commit, as `git status --short` shows them."""
-    out = repository.git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    """The paths that differ from the last commit, as `git status --short` shows them; also those that git was told not
+    to look at (`git update-index --assume-unchanged`, `--skip-worktree`)."""
+    words = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    # A small letter, or an S: git passes over the file.
+    flagged = [
+        line[2:]
+        for line in repository.git("ls-files", "-v", "-z").split(b"\0")
+        if line[:1].islower() or line[:1] == b"S"
+    ]
+    if not flagged:
+        out = repository.git(*words)
+    else:
+        beside = repository.git_folder / "certified.index"
+        shutil.copyfile(repository.git_folder / "index", beside)
+        index = {"GIT_INDEX_FILE": str(beside)}
+        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+            repository.git(
+                "update-index", flag, "-z", "--stdin", stdin=b"".join(path + b"\0" for path in flagged), env=index
+            )
+        out = repository.git(*words, env=index)
+        beside.unlink()
     return [item.decode("utf-8", "replace") for item in out.split(b"\0") if item]
 
 

@@ -66,14 +66,22 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
 def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) -> Exported:
     repository = Repository.of(folder)
     _refuse_unfinished(folder, repository, state)
-    if checkout.digests(distribution.folder) != state.digests:
-        state = rebase.caught_up(folder, state, distribution)
-    if repository.resolve("HEAD") == state.tip and not state.left:
+    digests = checkout.digests(distribution.folder)
+    if digests != state.digests:
+        if _is_exported(repository, state, distribution):
+            # A run was killed after it had replaced the series and before it could note that.
+            state = replace(state, commits={}, digests=digests)
+        else:
+            state = rebase.caught_up(folder, state, distribution)
+    shifted = _shifted(repository, state, distribution)
+    if repository.resolve("HEAD") == state.tip and not state.left and not shifted:
         if state.port:  # aborted or skipped: nothing of it is left to wait for
             checkout.write_state(folder, replace(state, port={}))
         return Exported(
             folder=distribution.folder, added=(), changed=(), removed=(), unchanged=tuple(state.commits.values())
         )
+    known = {commit: name for commit, name in state.commits.items() if name not in shifted}
+    state = replace(state, commits=known)
     commits = _commits(repository, state.base)
     _refuse_left(state, commits)
     written, lost = _rendered(repository, state, distribution, commits, ask)
@@ -83,6 +91,25 @@ def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) 
     digests = checkout.digests(distribution.folder)
     checkout.write_state(folder, State(title=state.title, base=state.base, commits=names, digests=digests))
     return replace(exported, lost=tuple(lost))
+
+
+def _is_exported(repository: Repository, state: State, distribution: Distribution) -> bool:
+    """Whether the series is what the commits say, under the same subjects."""
+    patches = series.read(distribution.folder)
+    if state.left or [commit.subject for commit in _commits(repository, state.base)] != [p.subject for p in patches]:
+        return False
+    try:
+        verify(repository, state.base, "HEAD", patches, against=state.title)
+    except SeriesError:
+        return False
+    return True
+
+
+def _shifted(repository: Repository, state: State, distribution: Distribution) -> set[str]:
+    """The patches that apply, but not where they say: they are written anew."""
+    patches = [patch for patch in series.read(distribution.folder) if patch.name not in state.left]
+    tree = history.overlay(repository, state.base, patches)
+    return {patch.name for patch in patches if tree.apply(patch, against=state.title)}
 
 
 def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> None:

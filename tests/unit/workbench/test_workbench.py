@@ -22,6 +22,7 @@ from astronomer_certified.patches import series as series_stage
 from astronomer_certified.patches.series import read
 from astronomer_certified.project import catalogue
 from astronomer_certified.workbench import checkout, export, lint, messages, patch_folder
+from astronomer_certified.workbench.repository import Repository
 from astronomer_certified.workspace import Workspace
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -514,7 +515,7 @@ def test_an_export_says_which_fields_are_gone(
 
     assert main.main(["-C", str(place.root), "patch", "export", str(engineer.folder)]) == 0
 
-    assert capsys.readouterr().err.splitlines() == [
+    assert capsys.readouterr().err.splitlines()[:-1] == [
         "certified: 0001-fix.patch does not say any more: CVE: CVE-2021-0001",
         "certified: 0001-fix.patch does not say any more: Applied-Upstream: 1.2",
     ]
@@ -867,3 +868,72 @@ def test_the_verbs_print_what_they_made(
     assert main.main([*words, "checkout", "demo"]) == 2
     assert main.main([*words, "export", str(place.root)]) == 1
     assert "is not a checkout of a series\n  hint: certified patch checkout" in capsys.readouterr().err
+
+
+# --- what a kill, a hand or git itself has left
+
+
+def test_an_export_that_was_killed_before_it_noted_what_it_did_is_taken_up_again(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("Add a line", {"demo/jobs.py": f"{TEXT}one more\n"})
+    engineer.commit("Add another", {"demo/jobs.py": f"{TEXT}one more\nand another\n"})
+    before = checkout.read_state(engineer.folder)
+    export.export(place, engineer.folder)
+    made = written(demo)
+    checkout.write_state(engineer.folder, before)  # as a run leaves it that is killed after it replaced the series
+
+    assert export.export(place, engineer.folder).changed == ()
+
+    assert written(demo) == made
+    engineer.commit("Add a third", {"demo/jobs.py": f"{TEXT}one more\nand another\nand a third\n"})
+    assert export.export(place, engineer.folder).added == ("0003-add-a-third.patch",)
+
+
+def test_exporting_again_mends_the_line_numbers_of_a_series_that_was_reordered_by_hand(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("Change the end", {"demo/jobs.py": changed(line=18)})
+    engineer.commit("Begin with more", {"demo/jobs.py": f"0\n0\n0\n{changed(line=18)}"})
+    export.export(place, engineer.folder)
+    first, second = (demo.folder / "series").read_text().split()
+    (demo.folder / "series").write_text(f"{second}\n{first}\n")
+    with pytest.raises(SeriesError, match="problem"):
+        lint.lint(place, [demo])
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+
+    assert export.export(place, again.folder).changed == (first,)
+
+    assert lint.lint(place, [demo]) == "2 patches of 1 series: nothing to complain about"
+    assert export.export(place, again.folder).changed == ()
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_edits_that_git_was_told_to_pass_over_are_edits(
+    place: Workspace, engineer: Engineer, demo: Distribution, flag: str
+) -> None:
+    engineer.git("update-index", flag, "demo/jobs.py")
+    assert checkout.uncommitted(Repository.of(engineer.folder)) == []
+    engineer.write({"demo/jobs.py": changed()})
+    assert engineer.git("status", "--short") == ""
+
+    with pytest.raises(WorkspaceError, match="is a checkout with work that is not exported"):
+        checkout.make(place, demo, engineer.folder)
+    with pytest.raises(WorkspaceError, match="changes that are in no commit"):
+        export.export(place, engineer.folder)
+    assert (engineer.folder / "demo/jobs.py").read_text() == changed()
+    assert engineer.git("ls-files", "-v", "demo/jobs.py")[0] != "H"  # what git was told, it still knows
+
+
+def test_an_export_says_what_comes_next_and_works_inside_of_the_checkout(
+    place: Workspace, demo: Distribution, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engineer = Engineer(place, demo, place.root / "checkouts" / "demo-1.0")
+    engineer.commit("Change the jobs", {"demo/jobs.py": changed()})
+    monkeypatch.chdir(engineer.folder)
+
+    assert main.main(["patch", "export", "."]) == 0
+
+    printed = capsys.readouterr()
+    assert printed.out.startswith("added    0001-change-the-jobs.patch\n")
+    assert printed.err == "next: certified patch lint demo==1.0; make releases-page\n"
