@@ -37,6 +37,11 @@ def run(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
     if conflicts:
         print("certified: conflicts wait for you: resolve them there, git add, then certified patch port --continue",
               file=sys.stderr)  # fmt: skip
+    written = dict.fromkeys(row.target for row in rows if row.path is not None and row.fate in port.WRITTEN)
+    if written and not args.dry_run:
+        words = [f"certified patch lint {' '.join(written)}"]
+        words += [f"certified bump {title}" for title in written if "==" not in title]
+        print(f"next: {'; '.join([*words, 'make releases-page'])}", file=sys.stderr)
     return 1 if conflicts or failed or any(row.fate is Fate.FAILED for row in rows) else 0
 
 
