@@ -132,7 +132,7 @@ def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> 
     usual = workspace.checkout(str(args.folder))
     folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
     done = export.export(workspace, folder, _asked if sys.stdin.isatty() else missing_fields.nobody)
-    for line in done.lost:
+    for line in (*done.lost, *done.hints):
         print(f"certified: {line}", file=sys.stderr)
     if args.json:
         print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=1))

@@ -357,16 +357,26 @@ def apply(content: Sequence[bytes], hunks: Sequence[Hunk]) -> tuple[list[bytes],
     return result, offsets
 
 
+_UNEVEN = (
+    "its text is there, but not at the {2} of the file, where a hunk was made that has less context {0} than {1}:"
+    " export the patch from a checkout, or give both sides the same number of lines"
+)
+
+
 def _check_ends(content: Sequence[bytes], hunk: Hunk, number: int, at: int) -> None:
     """A hunk with less context on one side was made at that end of the file and fits nowhere else, as in GNU patch."""
     if not hunk.old and content:
         raise HunkRefused(number, at + 1, "it has no context, and the file is not empty")
     if hunk.leading < hunk.trailing and at != 0:
-        raise HunkRefused(number, at + 1, "its text is there, but not at the beginning of the file")
+        raise HunkRefused(number, at + 1, _UNEVEN.format("before its first change", "after its last", "beginning"))
     # Text that ends without a newline would swallow the line that follows it.
     ends_file = hunk.trailing < hunk.leading or any(not line.endswith(b"\n") for line in hunk.new)
     if ends_file and at + len(hunk.old) != len(content):
-        raise HunkRefused(number, at + 1, "its text is there, but not at the end of the file")
+        if hunk.trailing < hunk.leading:
+            why = _UNEVEN.format("after its last change", "before its first", "end")
+        else:
+            why = "its text is there, but not at the end of the file, where it belongs: its last line has no newline"
+        raise HunkRefused(number, at + 1, why)
 
 
 def _matches(content: Sequence[bytes], at: int, old: Sequence[bytes], done: int) -> bool:

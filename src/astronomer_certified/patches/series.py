@@ -26,6 +26,8 @@ _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 # Of several values in one field, which may be folded.
 _SEPARATOR = re.compile(r"[,\s]+")
+# How every patch begins that `git format-patch` writes; the date is a fixed one.
+_MAIL = re.compile(r"From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\n")
 _FIELD = re.compile(r"([!-9;-~]+):(.*)")
 _NUMBER = re.compile(r"^\d+-")
 
@@ -181,9 +183,31 @@ def proof_problem(proof: str) -> str | None:
     return None
 
 
+def _mail_fields(text: str) -> list[tuple[str, str]]:
+    """The fields of a patch as `git format-patch` writes it: those of the mail under the names that DEP-3 has for
+    them, and those that stand at the end of its text."""
+    import email
+    import email.policy
+    import email.utils
+
+    mail = email.message_from_string(text.partition("\n")[2], policy=email.policy.default)
+    paragraphs = [part for part in re.split(r"\n[ \t]*\n", str(mail.get_payload()).strip("\n")) if part.strip()]
+    stated = _fields(paragraphs[-1]) if paragraphs and _FIELD.match(paragraphs[-1]) else []
+    if stated:
+        paragraphs.pop()
+    subject = re.sub(r"^\[PATCH[^\]]*\]\s*", "", " ".join(str(mail["Subject"] or "").split()))
+    body = [f" {line}" if line.strip() else " ." for line in "\n\n".join(paragraphs).split("\n")] if paragraphs else []
+    fields = [("Description", "\n".join([subject, *body])), ("Author", str(mail["From"] or ""))]
+    if mail["Date"]:
+        fields.append(("Last-Update", email.utils.parsedate_to_datetime(str(mail["Date"])).date().isoformat()))
+    return fields + stated
+
+
 def _fields(header: str) -> list[tuple[str, str]]:
     """The DEP-3 fields: RFC 822 names and folded values, up to the `---` line."""
     text = re.split(r"^---\s*$", header, maxsplit=1, flags=re.MULTILINE)[0]
+    if _MAIL.match(text):
+        return _mail_fields(text)
     fields: list[tuple[str, str]] = []
     # Not `email`: reading its modules takes longer than reading a series.
     for line in text.lstrip("\n").split("\n"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astronomer_certified.artifacts import Distribution
+from astronomer_certified.effects.disk import digest
 from astronomer_certified.errors import SeriesError, WorkspaceError
 from astronomer_certified.patches import series
 from astronomer_certified.patches.series import Patch
@@ -22,13 +23,17 @@ from .checkout import State
 from .missing_fields import Ask, nobody
 from .repository import Repository
 
+# Of a patch whose subject has nothing to name a file by.
+_NAMELESS = re.compile(r"^\d{4}-patch-[0-9a-f]{8}\.patch$")
+
 _LOG = "%H%x00%P%x00%an%x00%ae%x00%cs%x00%B"
 _LOG_FIELDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export did to a patch folder, by file name; `lost` are fields that a changed patch lacks now."""
+    """What an export did to a patch folder, by file name; `lost` are fields that a changed patch lacks now, `hints`
+    what would make a patch better."""
 
     folder: Path
     added: tuple[str, ...]
@@ -36,6 +41,7 @@ class Exported:
     removed: tuple[str, ...]
     unchanged: tuple[str, ...]
     lost: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,11 @@ def _exported(folder: Path, state: State, distribution: Distribution, ask: Ask) 
     names = dict(zip((commit.id for commit in commits), written, strict=True))
     digests = checkout.digests(distribution.folder)
     checkout.write_state(folder, State(title=state.title, base=state.base, commits=names, digests=digests))
-    return replace(exported, lost=tuple(lost))
+    nameless = [name for name in exported.added if _NAMELESS.search(name)]
+    hints = [
+        f"{name}: its subject has no ASCII letter to name the file by; one in English helps others" for name in nameless
+    ]
+    return replace(exported, lost=tuple(lost), hints=tuple(hints))
 
 
 def _is_exported(repository: Repository, state: State, distribution: Distribution) -> bool:
@@ -270,11 +280,8 @@ def _names(commits: Sequence[_Commit], state: State, by_subject: Mapping[str, Pa
 
 
 def slug_of(subject: str) -> str:
-    """The subject in a file name. Raises `SeriesError` for one without a letter for it."""
-    slug = messages.slug(subject)
-    if not slug:
-        raise SeriesError(f"the subject {subject!r} has no ASCII letter or digit, so it cannot name a file")
-    return slug
+    """The subject in a file name. One without an ASCII letter or digit is called by a digest of it, which stays."""
+    return messages.slug(subject) or f"patch-{digest(subject)[:8]}"
 
 
 def next_name(taken: Sequence[str], slug: str) -> str:

@@ -57,7 +57,13 @@ def message(fields: Mapping[str, str]) -> str:
     """The commit message of a header."""
     subject, *rest = fields["Description"].split("\n")
     body = "\n".join("" if line.strip() == "." else line.removeprefix(" ") for line in rest).strip("\n")
-    trailers = [f"{name}: {value.strip()}" for name, value in _ordered(fields) if name not in _GITS_OWN]
+    trailers = [
+        f"{name}: {part}"
+        for name, value in _ordered(fields)
+        if name not in _GITS_OWN
+        # Each of several authors has a trailer of his own.
+        for part in ([line.strip() for line in value.split("\n")] if _is_of_people(name) else [value.strip()])
+    ]
     blocks = [subject.strip(), body, "\n".join(trailers)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -102,10 +108,16 @@ def _trailers(paragraph: str) -> dict[str, str]:
                                   hint="one 'Name: value' a line; lines that go on begin with a blank")  # fmt: skip
             return {}
         last, value = _spelled(match[1]), (match[2] or "").strip()
-        found[last] = f"{found[last]}, {value}" if last in found else value
+        between = "\n " if _is_of_people(last) else ", "
+        found[last] = f"{found[last]}{between}{value}" if last in found else value
     if not any(name in ORDER or name.endswith("-by") for name in found):
         return {}  # a paragraph of prose that happens to have a colon
     return {name: value for name, value in found.items() if name not in _GITS_OWN and value}
+
+
+def _is_of_people(name: str) -> bool:
+    """Whether a field is one of Co-authored-by, Signed-off-by and the like, each value of which is a line."""
+    return name.lower().endswith("-by")
 
 
 def _spelled(name: str) -> str:

@@ -385,3 +385,58 @@ def test_a_patch_that_is_no_diff_is_refused_with_its_line(folder: Path) -> None:
     with pytest.raises(SeriesError, match=r"a\.patch: not a patch") as caught:
         read(folder, patch(FIX.replace("@@ -2,3 +2,3 @@", "@@ -2,4 +2,4 @@")))
     assert caught.value.details == ("line 11: the hunk ends before its 4 old and 4 new lines",)
+
+
+MAIL = """From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001
+From: =?UTF-8?q?Ad=C3=A4?= <ada@example.invalid>
+Date: Sat, 5 Jun 2021 23:30:00 -0200
+Subject: [PATCH 1/2] Mend the third line, which was
+ broken
+
+It said nothing.
+
+  code, indented
+
+Bug: demo/demo#1
+Origin: vendor
+CVE: CVE-2021-0001
+Proof: test_demo.py
+---
+ demo/jobs.py | 2 +-
+ 1 file changed, 1 insertion(+), 1 deletion(-)
+
+diff --git a/demo/jobs.py b/demo/jobs.py
+index 0123456..89abcde 100644
+"""
+
+
+def test_a_patch_as_git_sends_it_is_read_with_the_fields_of_its_text(source: Path, folder: Path) -> None:
+    content = f"{MAIL}{FIX}-- \n2.47.0\n".encode()
+    [one] = stage.read(series(folder, {"0001-mend.patch": content}))
+    assert dict(one.fields) == {
+        "Description": "Mend the third line, which was broken\n It said nothing.\n .\n   code, indented",
+        "Author": "Adä <ada@example.invalid>",
+        "Last-Update": "2021-06-05",
+        "Bug": "demo/demo#1",
+        "Origin": "vendor",
+        "CVE": "CVE-2021-0001",
+        "Proof": "test_demo.py",
+    }
+    assert b"LINE 3" in applied(source, folder, {"0001-mend.patch": content})["demo/jobs.py"]
+
+
+def test_one_without_fields_lacks_them_as_any_other(folder: Path) -> None:
+    bare = MAIL.replace("Bug: demo/demo#1\nOrigin: vendor\nCVE: CVE-2021-0001\nProof: test_demo.py\n", "")
+    with pytest.raises(SeriesError, match="incomplete DEP-3 header") as caught:
+        stage.read(series(folder, {"0001-mend.patch": f"{bare}{FIX}".encode()}))
+    assert "missing: Origin" in str(caught.value) or "missing: Proof" in str(caught.value)
+
+
+def test_a_hunk_with_uneven_context_says_why_it_is_refused(source: Path, folder: Path) -> None:
+    uneven = "--- a/demo/jobs.py\n+++ b/demo/jobs.py\n@@ -2,2 +2,2 @@\n line 2\n-line 3\n+LINE 3\n"
+    with pytest.raises(SeriesError) as caught:
+        applied(source, folder, {"0001-mend.patch": patch(uneven)})
+    assert (
+        "not at the end of the file, where a hunk was made that has less context after its last change than before its"
+        " first: export the patch from a checkout" in str(caught.value)
+    )

@@ -304,10 +304,6 @@ def no_trailers(engineer: Engineer) -> None:
     engineer.commit("Bare", {"demo/jobs.py": changed()}, "")
 
 
-def no_letters(engineer: Engineer) -> None:
-    engineer.commit("…", {"demo/jobs.py": changed()})
-
-
 def two_line_subject(engineer: Engineer) -> None:
     engineer.commit("One\nTwo", {"demo/jobs.py": changed()})
 
@@ -357,7 +353,6 @@ REFUSED: dict[str, tuple[Callable[[Engineer], None], str]] = {
     "link": (link, "Link: has a symbolic link or a submodule"),
     "twins": (twins, "two commits have the same subject, and so the same name\n  same\n"),
     "no trailers": (no_trailers, "Bare: lacks Bug or Applied-Upstream: "),
-    "no letters": (no_letters, "has no ASCII letter or digit"),
     "subject of two lines": (two_line_subject, "the subject must be one line"),
     "a lone dot": (lone_dot, "a line that is a lone dot means an empty line"),
     "not a CVE": (not_a_cve, "missing: a CVE id in '2021-1'"),
@@ -937,3 +932,34 @@ def test_an_export_says_what_comes_next_and_works_inside_of_the_checkout(
     printed = capsys.readouterr()
     assert printed.out.startswith("added    0001-change-the-jobs.patch\n")
     assert printed.err == "next: certified patch lint demo==1.0; make releases-page\n"
+
+
+def test_a_subject_without_ascii_names_its_patch_by_a_digest_that_stays(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.commit("修复漏洞", {"demo/jobs.py": changed()})
+    done = export.export(place, engineer.folder)
+    [name] = done.added
+    assert re.fullmatch(r"0001-patch-[0-9a-f]{8}\.patch", name)
+    assert done.hints == (f"{name}: its subject has no ASCII letter to name the file by; one in English helps others",)
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+    again.git("commit", "--amend", "--quiet", "--no-edit", "--date=2020-01-01T00:00:00Z")
+    assert written(demo).keys() == {"series", name}
+    export.export(place, again.folder)
+    assert written(demo).keys() == {"series", name}
+
+
+def test_each_of_several_authors_keeps_a_trailer_of_his_own(
+    place: Workspace, engineer: Engineer, demo: Distribution
+) -> None:
+    engineer.write({"demo/jobs.py": changed()})
+    people = ["Co-authored-by: Ada <ada@example.invalid>", "Co-authored-by: Bob <bob@example.invalid>"]
+    trailers = "\n".join(["Bug: demo/demo#2", "Origin: vendor", "Proof: none: a test", *people])
+    engineer.git("commit", "-a", "-m", f"Change the jobs\n\nA reason.\n\n{trailers}")
+    export.export(place, engineer.folder)
+    again = Engineer(place, demo, engineer.folder.parent / "again")
+    assert again.git("log", "-1", "--format=%(trailers:key=Co-authored-by)").split("\n")[:2] == people
+    before = written(demo)
+    again.git("commit", "--amend", "--quiet", "--no-edit", "--date=2020-01-01T00:00:00Z")
+    export.export(place, again.folder)
+    assert written(demo) == before
