@@ -86,6 +86,18 @@ def test_a_proof_of_a_repair_meets_upstreams_wheel_of_that_alone(project: Projec
     assert "test_repair.py: 1 tests fail on upstream and pass when patched, 1 pass on both" in first.stdout
     assert "1 passed" in (project.build / "logs" / "prove" / "test_repair-upstream.txt").read_text()
 
+    # What a repair is made of is the same for all releases that pin it: it is made once, as long as it is whole.
+    [wheel] = project.dist.glob("tiny_wheel-*.whl")
+    content = wheel.read_bytes()
+    for damaged in (False, True):
+        [kept] = project.cache.glob("astronomer-certified/wheels/*/*/tiny_wheel-1.0+astro.1-py3-none-any.whl")
+        if damaged:
+            kept.write_bytes(content[:-1])
+        wheel.unlink()
+        again = project.must("build")
+        assert ("made for another release" in again.stderr) != damaged
+        assert wheel.read_bytes() == kept.read_bytes() == content
+
     # The hashed constraints name the wheel of a repair, so they are stale when it changes; its proof is run again.
     project.edit(
         project.root / "patches/tiny-wheel/1.0/0001-repair.patch", "+VERSION = 'repaired'", "+VERSION = 'other'"

@@ -13,8 +13,9 @@ from astronomer_certified.effects.disk import atomic_folder
 from astronomer_certified.errors import SeriesError
 from astronomer_certified.source.kinds import KINDS
 
-from . import diffs
-from .diffs import FileDiff, HunkRefused
+from . import diffs, hunks
+from .diffs import FileDiff
+from .hunks import HunkRefused
 from .series import Patch
 
 _CREATED_MODE = 0o100755
@@ -141,7 +142,7 @@ def apply_to_folder(folder: Path, patches: tuple[Patch, ...], *, against: str) -
 
 
 def _apply_file(overlay: Overlay, patch: Patch, file: FileDiff, against: str) -> list[tuple[int, int, int]]:
-    """The offsets of a file's hunks, as `diffs.apply` gives them; the file is as the patch wants it."""
+    """The offsets of a file's hunks, as `hunks.apply` gives them; the file is as the patch wants it."""
 
     def refuse(*details: str) -> SeriesError:
         return SeriesError(
@@ -154,7 +155,7 @@ def _apply_file(overlay: Overlay, patch: Patch, file: FileDiff, against: str) ->
         raise refuse(problem)
     before = overlay.file(file.old) if file.old is not None else File(lines=[], executable=False)
     try:
-        after, offsets = diffs.apply(before.lines or [], file.hunks)
+        after, offsets = hunks.apply(before.lines or [], file.hunks)
     except HunkRefused as err:
         details = [f"{file.path}, hunk {err.hunk} at line {err.line}: {err.why}"]
         if err.expected is not None:

@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName
 
 from . import diffs
 from astronomer_certified.artifacts import Distribution, Offset, PatchedTree, Stamp, UpstreamFile
-from .diffs import FileDiff, HunkRefused, MalformedDiff
+from .diffs import FileDiff, MalformedDiff
 from astronomer_certified.effects.disk import atomic_folder
 from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.errors import SeriesError

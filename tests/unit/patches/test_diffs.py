@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from factories import diff_of
 
-from astronomer_certified.patches import diffs
-from astronomer_certified.patches.diffs import FileDiff, HunkRefused, MalformedDiff
+from astronomer_certified.patches import diffs, hunks
+from astronomer_certified.patches.diffs import FileDiff, MalformedDiff
+from astronomer_certified.patches.hunks import HunkRefused
 
 NUMBERS = "".join(f"line {number}\n" for number in range(1, 31))
 
@@ -25,7 +26,7 @@ def only(text: str | bytes) -> FileDiff:
 
 def applied(content: str | bytes, text: str | bytes) -> bytes:
     content = content.encode() if isinstance(content, str) else content
-    return b"".join(diffs.apply(diffs.split_lines(content), only(text).hunks)[0])
+    return b"".join(hunks.apply(diffs.split_lines(content), only(text).hunks)[0])
 
 
 def hunk(body: str, *, start: int = 1, name: str = "a.py") -> str:
@@ -87,7 +88,7 @@ def test_what_git_says_of_two_trees_makes_the_second_of_the_first(
     tree = {name: content.encode() if isinstance(content, str) else content for name, content in before.items()}
     for file in files:
         old = tree.pop(file.old) if file.old is not None else b""
-        lines, offsets = diffs.apply(diffs.split_lines(old), file.hunks)
+        lines, offsets = hunks.apply(diffs.split_lines(old), file.hunks)
         assert offsets == []
         if file.new is not None:
             tree[file.new] = b"".join(lines)
@@ -140,7 +141,7 @@ def test_a_renamed_file_may_have_words_of_git_in_its_name(name: str) -> None:
 def test_text_that_differs_in_line_ends_only_is_named_so() -> None:
     diff = only("--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\r\n+b\r\n")
     with pytest.raises(HunkRefused, match="only the line ends differ"):
-        diffs.apply([b"a\n"], diff.hunks)
+        hunks.apply([b"a\n"], diff.hunks)
 
 
 def test_an_empty_context_line_may_have_lost_its_blank() -> None:
@@ -155,7 +156,7 @@ def test_hunks_behind_an_insertion_are_found_with_the_same_drift() -> None:
         hunk(" line 5\n-line 6\n+SIX\n line 7\n", start=5) + "@@ -20,3 +20,3 @@\n line 20\n-line 21\n+21!\n line 22\n"
     )
     content = diffs.split_lines(("new\n" * 4 + NUMBERS).encode())
-    lines, offsets = diffs.apply(content, only(text).hunks)
+    lines, offsets = hunks.apply(content, only(text).hunks)
     assert offsets == [(1, 5, 9)]
     assert (lines[9], lines[24]) == (b"SIX\n", b"21!\n")
 
@@ -163,7 +164,7 @@ def test_hunks_behind_an_insertion_are_found_with_the_same_drift() -> None:
 def test_several_hunks_with_growing_drift_are_found_and_reported(tmp_path: Path) -> None:
     text = diff_of({"a": NUMBERS}, {"a": NUMBERS.replace("line 5\n", "FIVE\n").replace("line 25\n", "25!\n")}, tmp_path)
     shifted = "one\n" + NUMBERS.replace("line 15\n", "line 15\nmore\nmore\n")
-    lines, offsets = diffs.apply(diffs.split_lines(shifted.encode()), only(text).hunks)
+    lines, offsets = hunks.apply(diffs.split_lines(shifted.encode()), only(text).hunks)
     assert b"".join(lines).decode() == shifted.replace("line 5\n", "FIVE\n").replace("line 25\n", "25!\n")
     assert offsets == [(1, 2, 3), (2, 22, 25)]
 
@@ -172,7 +173,7 @@ def test_text_that_stands_at_two_other_places_is_refused() -> None:
     text = hunk(" def f():\n-    return 1\n+    return 2\n \n", start=9)
     content = b"def f():\n    return 1\n\n" * 2
     with pytest.raises(HunkRefused, match=r"its text stands at several places \(lines 1, 4\)") as caught:
-        diffs.apply(diffs.split_lines(content), only(text).hunks)
+        hunks.apply(diffs.split_lines(content), only(text).hunks)
     assert (caught.value.hunk, caught.value.line) == (1, 9)
 
 
@@ -392,7 +393,7 @@ def test_the_diff_of_two_random_files_makes_the_second_of_the_first(tmp_path: Pa
     if a == b:
         assert text == b""
         return
-    lines, offsets = diffs.apply(diffs.split_lines(a), only(text).hunks)
+    lines, offsets = hunks.apply(diffs.split_lines(a), only(text).hunks)
     assert b"".join(lines) == b
     assert offsets == []
 

@@ -438,5 +438,5 @@ def test_a_hunk_with_uneven_context_says_why_it_is_refused(source: Path, folder:
         applied(source, folder, {"0001-mend.patch": patch(uneven)})
     assert (
         "not at the end of the file, where a hunk was made that has less context after its last change than before its"
-        " first: export the patch from a checkout" in str(caught.value)
+        " first" in str(caught.value)
     )

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.effects import disk
+from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.patches import application, series
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run, wheel_step_of
 from astronomer_certified.source import fetch
 from astronomer_certified.source.kinds import KINDS
+from astronomer_certified.steps import code
 from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Done, Shown, Step
 
 from . import fetching
+
+# The file of the cache that says what was made, and how it differs from upstream's.
+_SAID = "said.json"
 
 
 def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | None = None) -> Step:
@@ -42,13 +49,59 @@ def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | N
         }
 
     def do(done: Done) -> Made:
+        # A repair is the same for all releases that pin it; a core is of its own release only.
+        kept = None if core else _Kept(run, item, disk.digest(*_words(inputs(done))))
+        if kept is not None and (found := kept.found()) is not None:
+            return found
         # In memory where there is room: thousands of small files that live for seconds.
         with disk.scratch_folder(disk.memory_folder(run.dist), item.name) as scratch:
-            return _made(run, item, carried.of(item.name), requirements, scratch)
+            made = _made(run, item, carried.of(item.name), requirements, scratch)
+        if kept is not None:
+            kept.keep(made)
+        return made
 
     core = item.name == run.manifest.core.name
     name = wheel_step_of(item)
     return run.step(name, inputs, do, needs, Shown(stage="core wheel" if core else name, minor=not core))
+
+
+def _words(inputs: Mapping[str, str]) -> list[str]:
+    return [f"{name} {value}" for name, value in sorted(inputs.items())]
+
+
+class _Kept:
+    """A repair's wheel in the user's cache, by the digest of all that decides its bytes, with what is said of it."""
+
+    def __init__(self, run: Run, item: Distribution, inputs: str) -> None:
+        self._run = run
+        # What is not built from source is the same whatever Python is here.
+        built = KINDS[item.kind].built
+        interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}") if built else None
+        python = interpreter.full_version if interpreter is not None else ""
+        self._place = run.workspace.cached_wheel(disk.digest("repair", inputs, python, code.digest_of(__name__)))
+
+    def found(self) -> Made | None:
+        """The wheel, now in the folder of the release; None when nobody has made it, or its bytes are others now."""
+        try:
+            values = json.loads((self._place / _SAID).read_bytes())
+            wheel = self._place / values["record"]["file"]
+            if disk.sha256_of(wheel) != values["record"]["sha256"]:
+                return None
+            target = self._run.dist / wheel.name
+            with disk.atomic_file(target) as beside:
+                shutil.copyfile(wheel, beside)
+        except (OSError, ValueError, KeyError):
+            return None
+        self._run.only(wheel_at(target))
+        return Made(outputs=[target], record=values["record"], note=f"{values['note']}; made for another release")
+
+    def keep(self, made: Made) -> None:
+        """It is there for the next release that pins it."""
+        [wheel] = made.outputs
+        with disk.atomic_folder(self._place) as beside:
+            shutil.copyfile(wheel, beside / wheel.name)
+            said = json.dumps({"record": made.record, "note": made.note})
+            (beside / _SAID).write_text(said, encoding="utf-8")
 
 
 def _made(run: Run, item: Distribution, patches: tuple[series.Patch, ...], requirements: Path, scratch: Path) -> Made:
