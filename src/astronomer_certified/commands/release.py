@@ -198,10 +198,12 @@ def _new(args: argparse.Namespace, progress: Quiet) -> int:
     factory = _factory(args, progress)
     draft = factory.new(args.version, resolve=not args.no_resolve)
     progress.close()
-    print(factory.workspace.manifest(args.version))
+    print(factory.workspace.manifest(draft.version))
     lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)
     print("what a human still has to decide:", *(f"- {line}" for line in lines), sep="\n", file=sys.stderr)
-    return 0
+    if draft.builds is False:
+        print("certified: the draft does not build yet; what stands in the way is the last of these", file=sys.stderr)
+    return 1 if draft.builds is False else 0
 
 
 def _check(args: argparse.Namespace, progress: Quiet) -> int:

@@ -42,14 +42,22 @@ _LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
 _EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
 _WIDTH = 118
 
+# Where the code is from Airflow 3 on.
+_NEW_CORE = "apache-airflow-core"
+
+# What the first line of every draft says, until a human makes a release of it.
+MARK = "a DRAFT"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """The text of a release.toml, and what a human must decide before it is a release."""
+    """The text of a release.toml, and what a human must decide before it is a release. `builds` says whether its core
+    wheel was built and its closure resolved; None when nobody tried."""
 
     version: Version
     text: str
     decisions: tuple[str, ...]
+    builds: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +83,11 @@ class _Findings:
     @property
     def declared(self) -> list[str]:
         return list(self.metadata.get("provides_extra", ()))
+
+    def spelled(self, extra: str) -> str | None:
+        """An extra as upstream declares it now, whose names are normalized from 2.9 on (PEP 685); None when it is
+        not declared any more."""
+        return next((name for name in self.declared if canonicalize_name(name) == canonicalize_name(extra)), None)
 
     @property
     def pythons(self) -> tuple[Python, ...]:
@@ -111,11 +124,22 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
         version=version, kind=kind, source=source, wheel=wheel,
         uploaded=source.uploaded or datetime(1980, 1, 1, tzinfo=UTC), metadata=raw,  # type: ignore[arg-type]
     )  # fmt: skip
+    elsewhere = [
+        line for line in raw.get("requires_dist", ()) if canonicalize_name(Requirement(line).name) == _NEW_CORE
+    ]
+    if elsewhere:
+        raise UpstreamError(
+            f"{CORE} {version} holds no code: that is in {_NEW_CORE} and others, which it requires",
+            details=elsewhere,
+            hint="this project patches the distribution with the code, and knows that of Airflow 1 and 2 only",
+        )
     found.grouped = _GROUPED in members
     if source.uploaded is None:
         found.decisions.append(
             "the index does not say when the source was uploaded: `uploaded` and `cutoff` are made up"
         )
+    if version.is_prerelease:
+        found.decisions.append(f"{version} is a pre-release: is the final one meant?")
     if any(file.yanked for file in listed):
         found.decisions.append("upstream yanked this version: find out why")
     if KINDS[kind].built:
@@ -174,15 +198,16 @@ def _parsed(text: str | None) -> Version | None:
 def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, Version]:
     """The newest version at the cutoff of each provider that the template has, by the name of its extra."""
     prefix = PROVIDER_PREFIXES["providers"]
-    wanted = {
+    named = {
         extra: canonicalize_name(prefix + extra)
         for extra in sorted(template.default_extras)
         if canonicalize_name(prefix + extra) in template.providers
     }
-    gone = [extra for extra in wanted if extra not in found.declared]
+    gone = [extra for extra in named if found.spelled(extra) is None]
+    wanted = {declared: name for extra, name in named.items() if (declared := found.spelled(extra)) is not None}
     if gone:
         found.decisions.append(f"upstream declares no extra {', '.join(gone)}: its provider is part of another one now")
-    files = pages.of([name for extra, name in wanted.items() if extra in found.declared])
+    files = pages.of(list(wanted.values()))
     newest = {extra: _newest(files[name], found) for extra, name in wanted.items() if name in files}
     return {extra: version for extra, version in newest.items() if version is not None}
 
@@ -215,14 +240,15 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
         raise ManifestError(f"{CORE} {version} says of no Python from 3.6 on that it runs there")
     left_out = [name for name in found.declared if _DEVELOPMENT.match(name)]
     extras = sorted(set(found.declared) - {*left_out} | {*providers})
-    default = [name for name in sorted(template.default_extras) if name in extras]
-    lost = sorted(template.default_extras - {*default})
+    spelled = {name: found.spelled(name) or (name if name in extras else None) for name in template.default_extras}
+    default = sorted(name for name in spelled.values() if name is not None)
+    lost = sorted(name for name, declared in spelled.items() if declared is None)
     if lost:
         names = ", ".join(lost)
         found.decisions.append(f"default extras that upstream has no more under these names: {names}")
     newest = pythons[-1]
     sections = [
-        f"# Astronomer Certified of Apache Airflow {version}: a DRAFT. docs/release-toml.md explains every key.",
+        f"# Astronomer Certified of Apache Airflow {version}: {MARK}. docs/release-toml.md explains every key.",
         f'version = "{version}"\nrevision = 1\npythons = {_array(str(python) for python in pythons)}',
         f"# The era: a week after the upload of the source.\ncutoff = {_day(found.cutoff)}",
         f"# Files of the pinned versions that were uploaded up to here count.\nlisted = {_day(today)}",
@@ -237,7 +263,12 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
         "[providers]\n" + "\n".join(f'{_key(name)} = "{pinned}"' for name, pinned in providers.items()),
         "# Upstream's extras that this release does not have.\n[left-out]\n"
         + "\n".join(f'{_key(name)} = "{_DEVELOPMENT_WHY}"' for name in left_out),
-        _certify_section(found, template, newest, [name for name in template.target.extras if name in extras]),
+        _certify_section(
+            found,
+            template,
+            newest,
+            [name for extra in template.target.extras if (name := found.spelled(extra)) is not None],
+        ),
     ]
     return "\n\n".join(sections) + "\n"
 

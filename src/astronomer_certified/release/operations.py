@@ -30,6 +30,8 @@ from .stages import pinning, proving
 if TYPE_CHECKING:
     from .drafts import Draft
 
+_WHOLE = (0, 0, 0)
+
 # How often a draft is tried anew, each time without one extra that has no solution.
 _ATTEMPTS = 8
 
@@ -180,10 +182,17 @@ class Factory:
 
         from . import drafts
 
+        # 2.9 is 2.9.0, which is how upstream calls it and its folder is called.
+        if len(version.release) < len(_WHOLE) and not (version.is_prerelease or version.is_postrelease):
+            version = Version(".".join(map(str, (*version.release, *_WHOLE)[: len(_WHOLE)])))
         path = self.workspace.manifest(version)
         if path.exists():
             raise ManifestError(f"{path} is there already", hint="remove the folder, or edit what is there")
-        template = manifest.load(self.workspace, max(self.workspace.versions()))
+        # Another draft is no model: nobody has decided yet what it guesses.
+        finished = [known for known in self.workspace.versions() if not self._is_draft(known)]
+        if not finished:
+            raise ManifestError("there is no release that a draft could follow", hint="finish one of the drafts first")
+        template = manifest.load(self.workspace, max(finished))
         self.watcher.progress("new", f"looking for {version} and its providers")
         with index_client.Pages() as pages:
             draft = drafts.draft(
@@ -192,6 +201,12 @@ class Factory:
         disk.write_atomic(path.parent / "series", b"")
         disk.write_atomic(path, draft.text.encode())
         return self._tried(draft) if resolve else draft
+
+    def _is_draft(self, version: Version) -> bool:
+        from .drafts import MARK
+
+        first = self.workspace.manifest(version).read_text(encoding="utf-8").partition("\n")[0]
+        return first.startswith("#") and MARK in first
 
     def _tried(self, draft: Draft) -> Draft:
         """The draft after attempts to build and resolve it, each without what stopped the last where that is clear.
@@ -207,16 +222,16 @@ class Factory:
             except CertifiedError as err:
                 better = drafts.after(draft, err)
                 if better is None:
-                    return replace(draft, decisions=(*draft.decisions, str(err)))
+                    return replace(draft, decisions=(*draft.decisions, str(err)), builds=False)
                 draft = better
                 disk.write_atomic(path, draft.text.encode())
             else:
-                return draft
+                return replace(draft, builds=True)
         more = (
             f"still no solution after {_ATTEMPTS} attempts:"
             f" `certified constraints {draft.version}` says what is in the way"
         )
-        return replace(draft, decisions=(*draft.decisions, more))
+        return replace(draft, decisions=(*draft.decisions, more), builds=False)
 
 
 def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], names: Sequence[str]) -> Summary:

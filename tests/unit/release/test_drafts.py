@@ -209,3 +209,47 @@ def test_an_extra_of_ours_at_the_end_of_a_chain_is_not_what_stands_in_the_way(up
         "cause: all versions of apache-airflow cannot be used. And because astronomer-certified[celery] is asked"
     ]
     assert drafts.after(draft, ResolutionError("no solution", details=reasons)) is None
+
+
+# --- later upstreams
+
+
+def later(upstream: Upstream, folder: Path, metadata: str) -> None:
+    """upstream has 2.4.3 with other metadata."""
+    listed = upstream.files["apache-airflow"]
+    whole = {"airflow/cli/cli_parser.py": "", "apache_airflow-2.4.3.dist-info/METADATA": metadata}
+    made = wheel(folder / "later" / "apache_airflow-2.4.3-py3-none-any.whl", whole)
+    listed[0] = replace(listed[0], sha256=digest(made))
+    upstream.paths[made.name] = made
+
+
+def test_extras_are_the_same_however_upstream_spells_them(upstream: Upstream, tmp_path: Path) -> None:
+    """From 2.9 on their names are normalized (PEP 685)."""
+    later(upstream, tmp_path, METADATA.replace("cncf.kubernetes", "cncf-kubernetes"))
+    for version in ("4.4.0", "5.0.0"):
+        name = f"apache_airflow_providers_cncf_kubernetes-{version}.whl"
+        upstream.add("apache-airflow-providers-cncf-kubernetes", name, version)
+    providers = {
+        canonicalize_name(f"apache-airflow-providers-{name}"): Version("1.0.1")
+        for name in ("celery", "cncf.kubernetes")
+    }
+    follows = manifest(providers=providers, default_extras=frozenset({"celery", "cncf.kubernetes"}))
+
+    draft = drafts.draft(Version("2.4.3"), follows, upstream, upstream.fetch, TODAY)  # type: ignore[arg-type]
+
+    assert 'default-extras = ["celery", "cncf-kubernetes"]' in draft.text
+    assert 'cncf-kubernetes = "5.0.0"' in draft.text
+    assert draft.decisions == ()
+
+
+def test_an_airflow_whose_code_is_elsewhere_is_told_honestly(upstream: Upstream, tmp_path: Path) -> None:
+    later(upstream, tmp_path, METADATA.replace("Provides-Extra: celery", "Requires-Dist: apache-airflow-core==3.1.0"))
+    with pytest.raises(UpstreamError, match="holds no code: that is in apache-airflow-core") as refused:
+        drafted(upstream)
+    assert refused.value.details == ("apache-airflow-core==3.1.0",)
+
+
+def test_a_pre_release_is_asked_about(upstream: Upstream) -> None:
+    listed = upstream.files["apache-airflow"]
+    upstream.files["apache-airflow"] = [replace(file, version="2.4.3rc1") for file in listed]
+    assert "2.4.3rc1 is a pre-release: is the final one meant?" in drafted(upstream, "2.4.3rc1").decisions
