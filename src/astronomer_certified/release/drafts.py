@@ -42,6 +42,9 @@ _LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
 _EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
 _WIDTH = 118
 
+# The oldest Python that this project has releases for.
+_OLDEST = Python(3, 6)
+
 # Where the code is from Airflow 3 on.
 _NEW_CORE = "apache-airflow-core"
 
@@ -94,7 +97,9 @@ class _Findings:
         found = {match[1] for line in self.metadata.get("classifiers", ()) if (match := _CLASSIFIER.search(line))}
         allowed = SpecifierSet(str(self.metadata.get("requires_python") or ""))
         pythons = sorted(Python.parse(name) for name in found)
-        return tuple(python for python in pythons if python >= Python(3, 6) and allowed.contains(f"{python}.99"))
+        said = tuple(python for python in pythons if python >= _OLDEST and allowed.contains(f"{python}.99"))
+        # 1.10.3 names 3.5 as the last, and forbids no later one.
+        return said or ((_OLDEST,) if pythons and allowed.contains(f"{_OLDEST}.99") else ())
 
 
 def draft(
@@ -130,7 +135,7 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
     if elsewhere:
         raise UpstreamError(
             f"{CORE} {version} holds no code: that is in {_NEW_CORE} and others, which it requires",
-            details=elsewhere,
+            details=[line for line in elsewhere if "extra ==" not in line],
             hint="this project patches the distribution with the code, and knows that of Airflow 1 and 2 only",
         )
     found.grouped = _GROUPED in members
@@ -206,7 +211,7 @@ def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, 
     gone = [extra for extra in named if found.spelled(extra) is None]
     wanted = {declared: name for extra, name in named.items() if (declared := found.spelled(extra)) is not None}
     if gone:
-        found.decisions.append(f"upstream declares no extra {', '.join(gone)}: its provider is part of another one now")
+        found.decisions.append(f"upstream declares no extra {', '.join(gone)}: is its provider part of another one?")
     files = pages.of(list(wanted.values()))
     newest = {extra: _newest(files[name], found) for extra, name in wanted.items() if name in files}
     return {extra: version for extra, version in newest.items() if version is not None}
@@ -246,6 +251,8 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
     if lost:
         names = ", ".join(lost)
         found.decisions.append(f"default extras that upstream has no more under these names: {names}")
+    if not any(_CLASSIFIER.search(line) and str(pythons[0]) in line for line in found.metadata.get("classifiers", ())):
+        found.decisions.append(f"upstream says of no Python from {_OLDEST} on that it runs there: {_OLDEST} is a guess")
     newest = pythons[-1]
     sections = [
         f"# Astronomer Certified of Apache Airflow {version}: {MARK}. docs/release-toml.md explains every key.",

@@ -192,7 +192,9 @@ class Factory:
         finished = [known for known in self.workspace.versions() if not self._is_draft(known)]
         if not finished:
             raise ManifestError("there is no release that a draft could follow", hint="finish one of the drafts first")
-        template = manifest.load(self.workspace, max(finished))
+        # The release before it, or the first there is: of a later line much is otherwise.
+        follows = max((known for known in finished if known < version), default=min(finished))
+        template = manifest.load(self.workspace, follows)
         self.watcher.progress("new", f"looking for {version} and its providers")
         with index_client.Pages() as pages:
             draft = drafts.draft(
