@@ -29,7 +29,7 @@ import index_shapes
 import requests
 
 from astronomer_certified.index.auth.credentials import set_password
-from astronomer_certified.index.copies import export
+from astronomer_certified.index.copies import static_files
 from astronomer_certified.index.store.store import Store
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -224,7 +224,7 @@ def nginx(root: Path, work: Path) -> Contender:
     store = Store.open(root / "packages")
 
     def argv(port: int) -> list[str]:
-        export.export(store, target, export.Serving(listen=f"127.0.0.1:{port}"))
+        static_files.write(store, target, static_files.Serving(listen=f"127.0.0.1:{port}"))
         configuration = work / "nginx.conf"
         user = "user root;" if os.geteuid() == 0 else ""
         configuration.write_text(

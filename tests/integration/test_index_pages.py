@@ -18,7 +18,7 @@ from torture import wheel
 
 from astronomer_certified.index.api import notes
 from astronomer_certified.index.api.notes import Fix, Note
-from astronomer_certified.index.copies import export
+from astronomer_certified.index.copies import static_files
 from astronomer_certified.index.store.store import Store, Upload
 
 pytestmark = pytest.mark.needs("chromium")
@@ -94,7 +94,7 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     )  # fmt: skip
     notes.write(store, [note])
     target = root / "export"
-    export.export(store, target, export.Serving(public_url="https://packages.example.internal/certified/"))
+    static_files.write(store, target, static_files.Serving(public_url="https://packages.example.internal/certified/"))
     handler = functools.partial(Silent, directory=str(target / "current"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

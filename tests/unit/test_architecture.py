@@ -36,7 +36,7 @@ DOORS = {
         "effects.disk": "the lock of a release, of a download, of a patch folder",
         "index.store.store": "processes that publish and serve agree on one winner",
         "index.store.audit": "one line is one write, whoever else writes",
-        "index.copies.export": "two exports into one folder",
+        "index.copies.static_files": "two exports into one folder",
     },
     "requests": {
         "effects.web": "asks for what a page of another index names, within limits",
@@ -70,7 +70,7 @@ CLOSED = ("httpx", "ftplib", "smtplib", "xmlrpc", "aiohttp", "multiprocessing", 
 RENAMES = {
     "index.store.store": "tries once, with an empty file, whether the file system has hard links",
     "effects.disk": "a file or folder appears whole: written beside, fsynced, renamed",
-    "index.copies.export": "files are linked from export to export; the whole is switched by one rename of a link",
+    "index.copies.static_files": "files are linked from one to the next; the whole is switched by one rename",
     "index.api.metrics": "counts for the other workers: read as a whole, and worth no fsync",
     "workbench.patch_folder": "a backup goes in one step, before its files do",
 }

@@ -275,10 +275,10 @@ def _revoke(args: argparse.Namespace, progress: Quiet) -> int:
 
 def _export(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.api.fallback import patterns
-    from astronomer_certified.index.copies import export
+    from astronomer_certified.index.copies import static_files
     from astronomer_certified.index.http.options import PROTECTED
 
-    shown = export.Serving(
+    shown = static_files.Serving(
         listen=args.listen,
         public_url=args.url,
         upstream=args.upstream,
@@ -286,7 +286,7 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
     )
     serving.describe(args, arguments.index_folder(args))
     store = _store(args, reading=True)
-    result = export.export(store, args.target.absolute(), shown)
+    result = static_files.write(store, args.target.absolute(), shown)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
     if result.withheld:
         raise PublishError(

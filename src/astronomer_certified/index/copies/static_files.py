@@ -45,7 +45,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class Written:
     """What an export holds, how many pages and files it had to write, and what is wrong with the store."""
 
     projects: int
@@ -65,13 +65,13 @@ class Serving:
     protected: tuple[str, ...] = ()
 
 
-def export(store: Store, target: Path, serving: Serving) -> Exported:
+def write(store: Store, target: Path, serving: Serving) -> Written:
     """`target/current` shows the store as it is now. Whoever reads meanwhile sees all of the old or all of the new."""
     try:
         target.mkdir(parents=True, exist_ok=True)
         with (target / ".lock").open("ab") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            return _Export(store, target, serving).run()
+            return _Writing(store, target, serving).run()
     except OSError as err:
         raise PublishError(
             f"{target} cannot take the export",
@@ -80,7 +80,7 @@ def export(store: Store, target: Path, serving: Serving) -> Exported:
         ) from err
 
 
-class _Export:
+class _Writing:
     def __init__(self, store: Store, target: Path, serving: Serving) -> None:
         self._store = store
         self._target = target
@@ -99,7 +99,7 @@ class _Export:
         self._files = 0
         self._withheld: list[str] = []
 
-    def run(self) -> Exported:
+    def run(self) -> Written:
         # Files are made durable all at once, at the end. Of an export that did not get there, none is believed.
         unfinished = self._target / "unfinished"
         if unfinished.exists():
@@ -124,7 +124,7 @@ class _Export:
         write_atomic(self._target / "nginx.conf", text.encode())
         self._switch(tree)
         unfinished.unlink()
-        return Exported(projects=len(names), files=self._files, written=self._written, withheld=tuple(self._withheld))
+        return Written(projects=len(names), files=self._files, written=self._written, withheld=tuple(self._withheld))
 
     def _projects(self, tree: Path, names: list[NormalizedName], page_tree: PageTree) -> None:
         for name in names:

@@ -11,8 +11,8 @@ from packaging.utils import NormalizedName
 from tiny_wheels import NAME, wheel, whole
 
 from astronomer_certified.commands import main
-from astronomer_certified.index.copies import export
-from astronomer_certified.index.copies.export import Exported, Serving
+from astronomer_certified.index.copies import static_files
+from astronomer_certified.index.copies.static_files import Serving, Written
 from astronomer_certified.index.store.store import Store, Upload
 
 OTHER = "other-1.0-py3-none-any.whl"
@@ -27,9 +27,9 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def write(store: Store, **more: str) -> tuple[Exported, Path]:
+def write(store: Store, **more: str) -> tuple[Written, Path]:
     target = store.root.parent.parent / "export"
-    return export.export(store, target, Serving(**more)), target / "current"
+    return static_files.write(store, target, Serving(**more)), target / "current"
 
 
 def listed(tree: Path, project: str = "tiny") -> list[dict[str, object]]:
