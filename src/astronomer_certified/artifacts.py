@@ -133,7 +133,7 @@ class Target:
         return f"[{','.join(self.extras)}] on Python {self.python}"
 
     def requirement(self, release: Release) -> str:
-        """What a user types: `astronomer-certified[celery,postgres]==2.1.0.*`."""
+        """What a user types: `astronomer-certified[celery,postgres,redis]==2.1.0.*`."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         return f"astronomer-certified{extras}=={release.upstream}.*"
 

@@ -26,7 +26,7 @@ Apache Airflow {version}, patched, pinned and proven.
 
 Install it with one command and nothing else:
 
-    pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres]=={version}.*'
+    pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres,redis]=={version}.*'
 
 This wheel requires `apache-airflow=={patched}` and pins every package of the closure for Python {pythons}.
 `astronomer-certified --help` tells what else is in it. If you need other versions of some library, install

@@ -63,7 +63,7 @@ def test_the_metadata_is_valid_and_names_the_release() -> None:
     assert (made.name, str(made.version), made.metadata_version) == ("astronomer-certified", "2.1.0.post4", "2.1")
     assert str(made.requires_python) == "<3.9,>=3.6"
     assert made.description_content_type == "text/markdown"
-    assert "pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres]==2.1.0.*'" in str(
+    assert "pip install --index-url INDEX/simple/ 'astronomer-certified[celery,postgres,redis]==2.1.0.*'" in str(
         made.description
     )
 
