@@ -107,7 +107,8 @@ def test_a_platform_user_installs_with_the_documented_commands(released: Termina
             instead={RELEASED_HERE: address, "astro.1": f"astro.{REVISION}"},
         )
         user.types(
-            "pip install --index-url http://127.0.0.1:8080/simple/ 'astronomer-certified[celery,postgres,redis]==2.1.0.*'"
+            "pip install --index-url http://127.0.0.1:8080/simple/"
+            " 'astronomer-certified[celery,postgres,redis]==2.1.0.*'"
         )
         assert f"2.1.0+astro.{REVISION}" in subprocess.run(
             [venv / "bin" / "airflow", "version"], env=env, capture_output=True, text=True, check=True

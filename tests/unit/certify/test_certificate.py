@@ -57,9 +57,11 @@ def test_a_certificate_that_names_no_inputs_is_not_current(tmp_path: Path) -> No
     assert not certificate.is_current(Workspace.at(tmp_path), made())
 
 
-def test_what_is_written_is_read_again() -> None:
-    whole = KEPT[max(KEPT)]
-    assert certificate.parsed(Certificate, json.loads(certificate.rendered(whole))) == whole
+@pytest.mark.parametrize("path", sorted((ROOT / "certificates").glob("*.json")), ids=lambda path: path.stem)
+def test_every_certificate_that_is_kept_is_read_and_written_alike(path: Path) -> None:
+    """Also those that speak of an earlier revision, or of files that have changed since."""
+    whole = certificate.parsed(Certificate, json.loads(path.read_text()))
+    assert json.loads(certificate.rendered(whole)) == json.loads(path.read_text())
 
 
 def test_the_schema_in_the_documentation_is_that_of_the_record() -> None:
@@ -94,8 +96,10 @@ def test_a_certificate_that_was_merged_by_hand_is_refused(tmp_path: Path) -> Non
         certificate.kept(keep(tmp_path, "<<<<<<< HEAD\n{"), RELEASE)
 
 
-@pytest.mark.parametrize("version", KEPT, ids=str)
+@pytest.mark.parametrize("version", HERE.versions(), ids=str)
 def test_a_kept_certificate_covers_every_python_every_proof_and_nothing_undone(version: Version) -> None:
+    if version not in KEPT:
+        pytest.skip(f"no certificate of {version} speaks of the files that are here: make certify-all")
     stated, found = manifest.load(HERE, version), KEPT[version]
     on_each = [target.requirement(stated.release) for target in stated.targets]
 
