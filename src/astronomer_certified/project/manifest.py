@@ -46,6 +46,7 @@ PROVIDER_PREFIXES = {
     "backport-providers": "apache-airflow-backport-providers-",
 }
 
+# Stand for what could not be read: reading goes on after a problem, so that one run names them all.
 _NEVER = datetime(1980, 1, 1, tzinfo=UTC)
 _NO_VERSION = Version("0")
 _NO_FILE = PinnedFile(project=canonicalize_name("none"), filename="", sha256="")
@@ -121,6 +122,7 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     """The part that a release.toml and a distribution.toml share: source, build, stamp, restore."""
     version = top.get("version", _version, default=_NO_VERSION)
     revision = top.get("revision", toml.positive, default=1)
+    # Everything finds a release by its folder; a copied one that states another version would shadow the first.
     if str(version) != folder.name and version != _NO_VERSION:
         top.problem("version", f"is {version}, but the folder is named {folder.name}")
     source = top.table("source")
@@ -131,6 +133,7 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
     uploaded = source.get("uploaded", toml.moment, default=_NEVER)
     source.close()
     stamp = None
+    # A wheel as source is its own measure: what we make of it differs by the series alone.
     upstream_wheel = source_file
     build_pythons = SpecifierSet()
     build_requires: tuple[Requirement, ...] = ()
@@ -147,6 +150,7 @@ def _distribution(top: Table, name: NormalizedName, folder: Path) -> Distributio
             file=stamp_table.get("file", toml.inner_path, default=""),
             line=stamp_table.get("line", toml.text, default=""),
         )
+        # The stamp is put in its place; in any other line it would change what the code does.
         if stamp.line and str(version) not in stamp.line:
             stamp_table.problem("line", f"does not hold the version {version}")
         stamp_table.close()
@@ -213,6 +217,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     if cutoff < core.uploaded:
         top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
     listed = top.get("listed", toml.moment, default=cutoff, optional=True)
+    # A file of a pin that was uploaded later than this is as if it were not there: the pins could not be had.
     if listed < cutoff:
         top.problem("listed", f"is before the cutoff ({cutoff:%Y-%m-%d})")
     repairs = top.each("repairs", _pinned, optional=True)
@@ -235,7 +240,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     )
     later = {}
     for entry in top.tables("later"):
-        entry.get("reason", toml.text, default="")
+        entry.get("reason", toml.text, default="")  # read and thrown away: whoever moves a date must say why
         later[canonicalize_name(entry.get("package", toml.text, default="none"))] = entry.get(
             "cutoff", toml.moment, default=_NEVER
         )
@@ -303,6 +308,7 @@ def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:
 def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) -> Distribution:
     version = Version(next(iter(requirement.specifier)).version)
     path = workspace.distribution(canonicalize_name(requirement.name), version)
+    # Nothing can stand for a repair: whatever came next would be about a distribution that is not there.
     if not path.is_file():
         problems.add("repairs", f"{requirement} needs {path.relative_to(workspace.root)}, which is not there")
         problems.finish()

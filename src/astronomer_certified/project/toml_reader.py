@@ -22,6 +22,10 @@ _KEY = re.compile(r"^\s*(\"[^\"]+\"|'[^']+'|[A-Za-z0-9_-]+)\s*=")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+# tomllib says where TOML is malformed, but not where a key stands: that is read from the text a second time, by
+# patterns which need not know all of TOML, as a wrong guess costs a line number and nothing else.
+
+
 def _lines_of_keys(text: str) -> dict[str, int]:
     """Line number (from 1) of every `[table]` header and `key =` line, by dotted path (`[[x]]` counts as `x.0`, …)."""
     lines: dict[str, int] = {}

@@ -119,6 +119,7 @@ def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: boo
         report = _merged(workspace, origin, target, dry=dry)
     if dry or report.fate is not Fate.CONFLICT:
         return report
+    # After the folder is let go of: a checkout takes it for itself.
     return _leave_conflict(workspace, report, origin, sources.imported(workspace, origin.distribution), target)
 
 
@@ -129,6 +130,7 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     report = Ported(
         patch=patch.slug, origin=origin.title, target=catalogue.title(target), fate=Fate.THERE, proofs=patch.proofs
     )
+    # By either: a file may have been named by hand, and a subject put into other words.
     if any(patch.slug == other.slug or patch.subject == other.subject for other in there):
         return report
     from_source, to_source = (sources.imported(workspace, item) for item in (origin.distribution, target))
@@ -157,8 +159,10 @@ def _merge(repository: Repository, origin: Origin, from_source: Source, target: 
     commit, there = target.source.commit, target.patches
     tip = history.write(repository, commit, there, against=target.title, ref="refs/heads/target").tip
     status, tree, conflicts = _three_way(repository, before, after, tip)
+    # First, as a patch that the source has already applies nowhere, and would look like work for a human.
     if status == 0 and tree == repository.text("rev-parse", f"{tip}^{{tree}}"):
         return _Merge(fate=Fate.NOT_NEEDED, tip=tip, tree=tree, note="the source has it already")
+    # Before what git merged, though both may be right: the same lines are the same patch to whoever reviews it.
     exact = _exact(repository, origin.patch, target) if not origin.moves else None
     if exact is not None:
         fate = Fate.OFFSET if exact.offsets else Fate.CLEAN
@@ -221,6 +225,7 @@ def _conflict(
     for old, new in origin.moves.items():
         changed = [re.sub(f"^{re.escape(old)}/", f"{new}/", path) for path in changed]
     missing = [path for path in changed if path not in present]
+    # Where only some are missing, the rest may well have the fault, in another shape.
     if changed and missing == changed:
         return Fate.NOT_APPLICABLE, f"no {', '.join(missing)}"
     since = _upstream_since(patch, target)
@@ -244,6 +249,7 @@ def _upstream_since(patch: Patch, target: Distribution) -> Version | None:
 def _write(repository: Repository, merge: _Merge, patch: Patch, target: _Target) -> Path:
     """The patch file in the target's folder, at the end of its series."""
     folder, there = target.distribution.folder, target.patches
+    # It is another patch from today on, whose lines nobody has read before.
     fields = {**patch.fields, "Last-Update": f"{datetime.now(UTC):%Y-%m-%d}"}
     content = export.render(fields, history.diff(repository, merge.tip, merge.tree))
     name = export.next_name([other.name for other in there], patch.slug)
@@ -265,6 +271,7 @@ def _leave_conflict(
         return replace(report, note=f"{report.note}; {err.what}: export it or remove it, then port again")
     repository = Repository.of(folder)
     after = _change(repository, origin, from_source)[1]
+    # It stops in the middle, as it does for an engineer, who goes on with what he knows of git.
     repository.status("cherry-pick", after, env=_identity(repository, after), statuses=(0, 1))
     waits = {"name": origin.patch.slug, "origin": origin.title, "subject": origin.patch.subject}
     checkout.write_state(folder, replace(made.state, port=waits))
@@ -284,7 +291,7 @@ def waiting(workspace: Workspace) -> tuple[Path, ...]:
         try:
             if checkout.read_state(folder).port:
                 found.append(folder)
-        except CertifiedError:
+        except CertifiedError:  # no checkout, or one of another version of this tool: it is left alone
             continue
     return tuple(found)
 
@@ -296,6 +303,7 @@ def go_on(workspace: Workspace, folder: Path) -> tuple[Ported, ...]:
     """
     state = _waiting_state(folder)
     repository = Repository.of(folder)
+    # Who has committed by hand has ended it already.
     if (repository.git_folder / _PICKED).is_file():
         _commit(repository)
     done = export.export(workspace, folder)
@@ -343,6 +351,7 @@ def _commit(repository: Repository) -> None:
         raise WorkspaceError(
             f"{folder} has conflicts left", details=unmerged, hint="resolve them, git add, then --continue"
         )
+    # `git add` takes a file with markers for resolved.
     if left := _markers(repository):
         raise WorkspaceError(
             f"{folder} has conflict markers left", details=left, hint="resolve them, git add, then --continue"
