@@ -43,10 +43,11 @@ _COLUMNS = (
 _HEAD = f"""
 # Drafts: what `certified new` makes of other versions
 
-Made by `python scripts/drafts.py`, beside other work on the machine. A draft is no release: a human decides what is left.
-*Wheel*: upstream's source, built by us and stamped, passed the wheel diff gate. *Resolved*: the Pythons for which all extras
-that stayed have one solution as of a week after the upload; *left out*: extras that had none. *Patches*: those of all releases,
-ported without writing: clean (also at an offset, or merged), conflict, not needed (the source has it, or lacks what it changes).
+Made by `python scripts/drafts.py`, beside other work on the machine. A draft is no release: a human decides what is
+left. *Wheel*: upstream's source, built by us and stamped, passed the wheel diff gate. *Resolved*: the Pythons for
+which all extras that stayed have one solution as of a week after the upload; *left out*: extras that had none.
+*Patches*: those of all releases, ported without writing: clean (also at an offset, or merged), conflict, not needed
+(the source has it, or lacks what it changes).
 
 | {" | ".join(_COLUMNS)} |
 |{"---|" * len(_COLUMNS)}
