@@ -104,7 +104,7 @@ def test_a_platform_user_installs_with_the_documented_commands(released: Termina
             folder=home,
             env=env,
             programs=venv / "bin",
-            instead={RELEASED_HERE: address, "astro.1": f"astro.{REVISION}"},
+            instead={RELEASED_HERE: address, "astro.2": f"astro.{REVISION}"},
         )
         user.types(
             "pip install --index-url http://127.0.0.1:8080/simple/"
@@ -123,7 +123,7 @@ def test_a_platform_user_installs_with_the_documented_commands(released: Termina
 
         (home / "my-constraints.txt").write_text("tabulate==0.8.8\n")
         user.types(
-            "pip install --index-url http://127.0.0.1:8080/simple/ 'apache-airflow[celery]==2.1.0+astro.1'"
+            "pip install --index-url http://127.0.0.1:8080/simple/ 'apache-airflow[celery]==2.1.0+astro.2'"
             " -c my-constraints.txt"
         )
     assert (venv / "lib/python3.8/site-packages/tabulate-0.8.8.dist-info").is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def place(tmp_path: Path) -> Workspace:
     for path in (*ROOT.glob("patches/*/*/*"), ROOT / f"patches/{VERSION}/release.toml"):
         write_tree(tmp_path, {path.relative_to(ROOT).as_posix(): path.read_bytes()})
     made = Workspace.at(tmp_path)
+    stated = made.manifest(VERSION)
+    stated.write_text(re.sub(r"^revision = \d+$", "revision = 1", stated.read_text(), flags=re.MULTILINE))
     series(folder(made), {"0001-fix.patch": FIX})
     changelog.write(made, VERSION)
     return made
