@@ -211,7 +211,8 @@ def uncommitted(repository: Repository) -> list[str]:
         out = repository.git(*words)
     else:
         beside = repository.git_folder / "certified.index"
-        shutil.copyfile(repository.git_folder / "index", beside)
+        # With its time, by which git knows which files may have changed in the moment after they were looked at.
+        shutil.copy2(repository.git_folder / "index", beside)
         index = {"GIT_INDEX_FILE": str(beside)}
         for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
             repository.git(
