@@ -357,7 +357,7 @@ def test_three_hundred_readers_that_never_read_leave_a_good_client_alone(served:
         for number in range(300):
             wire = stack.enter_context(socket.socket())
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            wire.settimeout(10)
+            wire.settimeout(60)  # on a busy machine the kernel lets some wait for seconds
             wire.connect((host, int(port)))
             with contextlib.suppress(OSError):
                 wire.sendall(f"GET /packages/{LARGE} HTTP/1.1\r\nHost: x{number}\r\n\r\n".encode())
