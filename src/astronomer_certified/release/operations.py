@@ -247,7 +247,8 @@ def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], nam
             for name in names
             for output in done[name].outputs
         ),
-        not_done=tuple(item for receipt in done.values() for item in receipt.not_done),
+        # Once: a wheel that the proofs need, too, is lacking in two folders.
+        not_done=tuple(dict.fromkeys(item for receipt in done.values() for item in receipt.not_done)),
         timings=_timings({step.name: step for step in steps}, {name: done[name].seconds for name in done}),
     )
 
