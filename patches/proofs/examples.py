@@ -13,6 +13,9 @@ DATES = (TODAY + datetime.timedelta(seconds=n) for n in itertools.count())
 @contextlib.contextmanager
 def lines_of_tasks():
     """The lines that tasks log meanwhile, without the commands they announce."""
+    # It sets up logging, and removes the handlers that are there before.
+    import airflow  # noqa: F401
+
     lines = []
     handler = logging.Handler(logging.INFO)
     handler.addFilter(lambda record: 'Running command' not in record.getMessage())
