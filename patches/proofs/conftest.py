@@ -47,6 +47,8 @@ def prepare(kind):
     if kind == 'ui':
         import ui
     make_database()
+    import airflow.models  # noqa: F401  each fork has it then, also where the database was kept
+
     if kind == 'ui':
         for name in ui.UIS:
             ui.app_of(name)

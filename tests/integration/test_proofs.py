@@ -68,3 +68,11 @@ def test_a_proof_that_is_broken_on_upstream_is_not_said_to_pass_there_as_well(tm
         problems = judge(NAME, outcome(up, broken), outcome(patched, PASSES))
         assert len(problems) == 1, problems
         assert "not in an assertion of the proof" in problems[0]
+
+
+def test_a_report_with_signs_that_xml_has_not_is_read(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    failure = '<failure message="\x1b[31mopen\x1b[0m">E  open\n\x1b[1mtest_hole.py\x1b[0m:2: AssertionError</failure>'
+    report.write_text(f'<testsuite><testcase name="test_hole">{failure}</testcase></testsuite>')
+    [case] = cases(report)
+    assert (case.name, case.passed) == ("test_hole", False)
