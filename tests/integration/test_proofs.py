@@ -75,4 +75,4 @@ def test_a_report_with_signs_that_xml_has_not_is_read(tmp_path: Path) -> None:
     failure = '<failure message="\x1b[31mopen\x1b[0m">E  open\n\x1b[1mtest_hole.py\x1b[0m:2: AssertionError</failure>'
     report.write_text(f'<testsuite><testcase name="test_hole">{failure}</testcase></testsuite>')
     [case] = cases(report)
-    assert (case.name, case.passed) == ("test_hole", False)
+    assert (case.name, case.passed, case.fails_in("test_hole.py")) == ("test_hole", False, True)

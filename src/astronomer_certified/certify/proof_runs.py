@@ -181,4 +181,5 @@ def _databases(environment: Path, folder: Path) -> Path:
 def by_hand(environment: Path, folder: Path, name: str) -> str:
     """What a person types to run a proof in an environment."""
     # Airflow looks for gunicorn and its own command along PATH.
-    return f"cd {folder} && PATH={environment / 'bin'}:$PATH python -m pytest -c /dev/null --rootdir . -p no:cacheprovider {name}"
+    path, alone = f"{environment / 'bin'}:$PATH", "-c /dev/null --rootdir . -p no:cacheprovider"
+    return f"cd {folder} && PATH={path} python -m pytest {alone} {name}"

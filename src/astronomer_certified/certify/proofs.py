@@ -19,8 +19,8 @@ from astronomer_certified.errors import ProofError
 SIDES = ("upstream", "patched")
 # pytest ends a failure's text with where it was raised: `test_x.py:12: AssertionError`.
 _RAISED = re.compile(r"^(?P<file>[^\s:]+\.py):\d+: (?P<error>\w+)", re.MULTILINE)
+_NO_XML = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 # `Failed` is what pytest.raises and pytest.fail raise: assertions too.
-_NO_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]")
 _ASSERTIONS = ("AssertionError", "Failed")
 
 
