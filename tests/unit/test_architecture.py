@@ -24,7 +24,6 @@ PROOF_SERVER = PACKAGE / "certify" / "proof_server.py"
 DOORS = {
     "subprocess": {
         "effects.processes": "the one place where programs are started",
-        "effects.companion": "the one that is asked again and again while it runs",
         "index.http.workers": "workers inherit the listening socket",
     },
     "socket": {

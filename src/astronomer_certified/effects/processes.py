@@ -223,10 +223,13 @@ class Respondent:
     happens at the latest when this process ends, however it ends.
     """
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
-        """The program is started. Raises OSError when it cannot be."""
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], silent: bool = False) -> None:
+        """The program is started; of a `silent` one, nobody hears what it complains of. Raises OSError."""
         self.asked = 0
-        self._process = subprocess.Popen(argv, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(
+            argv, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            stderr=subprocess.DEVNULL if silent else None,
+        )  # fmt: skip
 
     def waits(self) -> bool:
         """Whether it still runs."""

@@ -24,7 +24,7 @@ from astronomer_certified.workspace import Workspace
 
 from .outcomes import Outcome, Timing
 from .plan import Plan, join_index
-from .run import Run
+from .run import Run, missing
 from .stages import pinning, proving
 
 if TYPE_CHECKING:
@@ -247,8 +247,7 @@ def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], nam
             for name in names
             for output in done[name].outputs
         ),
-        # Once: a wheel that the proofs need, too, is lacking in two folders.
-        not_done=tuple(dict.fromkeys(item for receipt in done.values() for item in receipt.not_done)),
+        not_done=missing(done),
         timings=_timings({step.name: step for step in steps}, {name: done[name].seconds for name in done}),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from astronomer_certified.artifacts import Distribution, Manifest, Wheel
+from astronomer_certified.artifacts import Distribution, Manifest, NotDone, Wheel
 from astronomer_certified.effects import disk
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.steps import code
@@ -59,6 +59,11 @@ class Run:
         for old in self.dist.glob(f"{wheel.filename.split('-')[0]}-*.whl"):
             if old != wheel.path:
                 old.unlink()
+
+
+def missing(done: Done) -> tuple[NotDone, ...]:
+    """What the steps could not do here, each once: a wheel that the proofs need, too, is lacking in two folders."""
+    return tuple(dict.fromkeys(item for receipt in done.values() for item in receipt.not_done))
 
 
 def wheel_step_of(item: Distribution) -> str:

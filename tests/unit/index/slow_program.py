@@ -1,4 +1,4 @@
-"""A program that answers each line with itself, in capitals; but for "hang" and "end"."""
+"""A program that answers each line with itself, in capitals, after its length; but for "hang", "sleep" and "end"."""
 
 import signal
 import sys
@@ -7,7 +7,10 @@ for line in sys.stdin.buffer:
     if line == b"hang\n":
         signal.alarm(1)
         signal.pause()
+    if line == b"sleep\n":
+        signal.pause()
     if line == b"end\n":
         break
-    sys.stdout.buffer.write(line.upper())
+    answer = line.strip().upper()
+    sys.stdout.buffer.write(len(answer).to_bytes(8, "big") + answer)
     sys.stdout.buffer.flush()

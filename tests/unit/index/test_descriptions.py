@@ -118,22 +118,23 @@ def test_a_description_that_takes_too_long_is_shown_as_it_is_and_not_tried_again
     assert "<em>" in descriptions.of(said("*next*", sha256="b")).html
 
 
-def test_the_program_answers_line_by_line() -> None:
+def test_the_program_answers_one_after_the_other_each_with_its_length() -> None:
     answers = io.BytesIO()
     markup.answer_all(io.BytesIO(b'["*a*", "text/markdown"]\n["a", "text/plain"]\n'), answers)
 
-    assert answers.getvalue() == b'"<p><em>a</em></p>\\n"\nnull\n'
+    first, second = b'"<p><em>a</em></p>\\n"', b"null"
+    assert answers.getvalue() == b"".join(len(said).to_bytes(8, "big") + said for said in (first, second))
 
 
 @pytest.fixture
 def companion(monkeypatch: pytest.MonkeyPatch) -> Iterator[Companion]:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    found = Companion("slow_program")
+    found = Companion("slow_program", patience=3, longest=100)
     yield found
     found.close()
 
 
-@pytest.mark.parametrize("end", [b"hang", b"end"])
+@pytest.mark.parametrize("end", [b"hang", b"sleep", b"end"])
 def test_a_companion_that_a_question_ends_answers_the_next_one(companion: Companion, end: bytes) -> None:
     assert companion.ask(b"one") == b"ONE"
     assert companion.ask(end) is None
@@ -141,7 +142,7 @@ def test_a_companion_that_a_question_ends_answers_the_next_one(companion: Compan
 
 
 def test_a_companion_of_no_module_answers_nothing() -> None:
-    companion = Companion("no_such_module_at_all")
+    companion = Companion("no_such_module_at_all", patience=30, longest=100)
 
     assert companion.ask(b"one") is None
     assert companion.ask(b"one") is None

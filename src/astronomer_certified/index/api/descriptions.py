@@ -17,6 +17,10 @@ _RENDERED = 256 << 10
 # Bytes of rendered descriptions that are kept.
 _KEPT = 16 << 20
 
+# Seconds until a program that renders is given up, should the kernel not have ended it; bytes of what it may answer.
+_PATIENCE = 15.0
+_LONGEST = 16 << 20
+
 # Seconds that a page waits while the description of another one is rendered: then it shows the text as it is.
 _TURN = 1.0
 
@@ -37,7 +41,7 @@ class Descriptions:
     """The descriptions, each rendered once; the least read go first. From any thread."""
 
     def __init__(self) -> None:
-        self._companion = Companion("astronomer_certified.index.api.markup")
+        self._companion = Companion("astronomer_certified.index.api.markup", patience=_PATIENCE, longest=_LONGEST)
         self._turn = threading.Lock()
         self._kept = ResponseCache(_KEPT)
 

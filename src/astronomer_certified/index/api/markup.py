@@ -141,7 +141,8 @@ def _here(name: str, value: str) -> str | None:
 
 
 def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Each line is a JSON list, a text and its content type; the answer a line with the HTML, null for None, as JSON.
+    """Each line is a JSON list, a text and its content type; the answer is the HTML, null for None, as JSON, after its
+    length in eight bytes.
 
     Ends with its questions; the kernel ends it when it waits too long for one, or needs too long.
     """
@@ -151,7 +152,8 @@ def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
     while line := questions.readline():
         signal.alarm(LONGEST)
         text, content_type = json.loads(line)
-        answers.write(json.dumps(html(text, content_type)).encode() + b"\n")
+        answer = json.dumps(html(text, content_type)).encode()
+        answers.write(len(answer).to_bytes(8, "big") + answer)
         answers.flush()
         signal.alarm(_IDLE)
     signal.alarm(0)

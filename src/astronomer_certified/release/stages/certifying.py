@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.effects import disk
-from astronomer_certified.release.run import Run, wheel_step_of
+from astronomer_certified.release.run import Run, missing, wheel_step_of
 from astronomer_certified.steps.receipts import Made, Receipt
 from astronomer_certified.steps.runner import Done, Step
 
@@ -67,5 +67,5 @@ def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequ
         installs=all_of(Install, installs),
         installers=all_of(Installers, installers),
         proofs=proven[0] if proven else None,
-        not_done=tuple(item for receipt in done.values() for item in receipt.not_done),
+        not_done=missing(done),
     )
