@@ -5,6 +5,8 @@ import ssl
 import subprocess
 import threading
 
+import pytest
+
 PASSWORD = 'hunter2'
 
 
@@ -158,3 +160,23 @@ def send(server, monkeypatch, ssl_context=None):
     except Exception as error:  # pylint: disable=broad-except
         return error
     return None
+
+
+@pytest.fixture(name='certificates', scope='module')
+def fixture_certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp('certificates'))
+
+
+@pytest.fixture(name='serve')
+def fixture_serve(request, certificates, monkeypatch):
+    """Starts a server, as the MODE of a proof says; the authority is one that this machine trusts."""
+    monkeypatch.setenv('SSL_CERT_FILE', certificates.authority)
+    servers = []
+
+    def serve(certificate, mode=request.module.MODE):
+        servers.append(Server(certificate, mode))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()

@@ -5,26 +5,9 @@ import ssl
 
 import mail
 import pytest
+from mail import fixture_certificates, fixture_serve  # noqa: F401
 
-
-@pytest.fixture(name='certificates', scope='module')
-def fixture_certificates(tmp_path_factory):
-    return mail.Certificates(tmp_path_factory.mktemp('certificates'))
-
-
-@pytest.fixture(name='serve')
-def fixture_serve(certificates, monkeypatch):
-    """Starts a server; the authority is one that this machine trusts."""
-    monkeypatch.setenv('SSL_CERT_FILE', certificates.authority)
-    servers = []
-
-    def serve(certificate, mode='ssl'):
-        servers.append(mail.Server(certificate, mode))
-        return servers[-1]
-
-    yield serve
-    for server in servers:
-        server.close()
+MODE = 'ssl'
 
 
 @pytest.mark.parametrize('kind', mail.BAD)
