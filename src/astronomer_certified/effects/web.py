@@ -21,6 +21,8 @@ from urllib3.exceptions import HTTPError
 
 from astronomer_certified.errors import CertifiedError
 
+from .addresses import shown
+
 # Seconds to connect, and to wait for the next byte.
 TIMEOUT = (10, 60)
 
@@ -69,15 +71,15 @@ def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:
         try:
             piece = answer.raw.read1(_PIECE, decode_content=True)
         except (HTTPError, OSError) as err:
-            raise requests.ConnectionError(f"{answer.url} broke off: {err}") from err
+            raise requests.ConnectionError(f"{shown(answer.url)} broke off: {err}") from err
         if not piece:
             return
         size += len(piece)
         if size > limit:
-            raise TooMuch(f"{answer.url} sends more than the {limit} bytes that are taken of it")
+            raise TooMuch(f"{shown(answer.url)} sends more than the {limit} bytes that are taken of it")
         taken = time.monotonic() - begun
         if taken > _PATIENCE and size < taken * _SLOWEST:
-            raise TooMuch(f"{answer.url} sent {size} bytes in {taken:.0f} s")
+            raise TooMuch(f"{shown(answer.url)} sent {size} bytes in {taken:.0f} s")
         yield piece
 
 

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.processes import run
 from astronomer_certified.errors import CommandFailed, UpstreamError
 
@@ -61,8 +61,7 @@ def index_url() -> str:
 
 def shown_url() -> str:
     """The address for people, logs and redirects: without the user and password that it may hold."""
-    parts = urlsplit(index_url())
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return shown(index_url())
 
 
 @contextlib.contextmanager

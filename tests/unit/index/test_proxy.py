@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,15 @@ from tiny_wheels import NAME, wheel
 
 from astronomer_certified.effects import web
 from astronomer_certified.effects.web import NotPublic, TooMuch, host_of, is_public
+from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api.fallback import Fallback, Mode
+from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
+from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.api.upstream_cache import UpstreamCache, UpstreamPage
+from astronomer_certified.index.copies import mirror, nginx
 from astronomer_certified.index.store.records import ProjectRecord, Status
+from astronomer_certified.index.store.store import Store
 
 TINY = NormalizedName("tiny")
 SHA256 = hashlib.sha256(wheel()).hexdigest()
@@ -189,6 +195,30 @@ def test_a_body_that_breaks_off_is_an_error_and_no_end() -> None:
         pytest.raises(requests.ConnectionError),
     ):
         list(web.pieces(answer, 1000))
+
+
+def test_a_login_at_upstream_is_told_to_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(tmp_path / "store")
+    with answering(lambda path: told(page(listed(f"http://127.0.0.1:1/{NAME}")))) as upstream:
+        url = upstream.replace("://", "://ann:hunter2@")
+        passing = Passthrough(store, Fallback(mode=Mode.PROXY, url=url), proxy(url, tmp_path))
+        answer = passing.answer("/simple/tiny/", "", {"accept": JSON})
+        assert isinstance(answer, Answer)
+        assert b"/tiny/" in answer.body
+        with pytest.raises(UpstreamSilent) as refused:
+            proxy(url.replace("ann", "bob") + "nowhere/", tmp_path / "b").file(TINY, NAME)
+    said = [answer.body.decode(), str(refused.value), capsys.readouterr().err]
+    said += [Fallback(mode=Mode.REDIRECT, url=url).page(TINY) or ""]
+    said += [nginx.configuration(tmp_path, listen="80", upstream=url, protected=[])]
+    said += [str(caught(lambda: list(mirror.mirror(store, mirror.Source(url=url), [TINY]))))]
+    assert not [words for words in said if "hunter2" in words]
+    assert said[3] == f"{upstream}tiny/"
+
+
+def caught(call: Callable[[], object]) -> PublishError:
+    with pytest.raises(PublishError) as error:
+        call()
+    return error.value
 
 
 # --- files

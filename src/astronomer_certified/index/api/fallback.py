@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.errors import UsageError
 
 _PATTERN = re.compile(r"[a-z0-9*?](?:[a-z0-9*?-]*[a-z0-9*?])?")
@@ -38,7 +39,8 @@ class Fallback:
 
     def page(self, project: NormalizedName) -> str | None:
         """Where an installer is sent for the project; None for nowhere."""
-        return f"{self.url}{project}/" if self.mode is Mode.REDIRECT and self.url else None
+        # A login that the operator has there is not the clients'.
+        return f"{shown(self.url)}{project}/" if self.mode is Mode.REDIRECT and self.url else None
 
 
 def patterns(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import project_name
 
@@ -48,7 +49,7 @@ class Passthrough:
         record = self._proxy.project(name)
         if record is None:
             return None
-        places = Places(files=f"../../upstream/{name}/", tracks=f"{self._fallback.url}{name}/")
+        places = Places(files=f"../../upstream/{name}/", tracks=f"{shown(self._fallback.url or '')}{name}/")
         body = (pages.project_json if media == JSON else pages.project_html)(record, places)
         return Answer(status=200, headers=(("Content-Type", media), ("Vary", "Accept")), body=body, route="upstream")
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status, timestamp
@@ -163,7 +164,7 @@ class Proxy:
                 yield answer
         except (requests.RequestException, NotPublic, TooMuch) as err:
             # The log has the whole; a client learns what it asked for, and nothing of the network in here.
-            print(f"certified: upstream does not give {url[:300]!a}: {err}", file=sys.stderr, flush=True)
+            print(f"certified: upstream does not give {shown(url)[:300]!a}: {err}", file=sys.stderr, flush=True)
             raise UpstreamSilent("upstream does not give this", details=[str(err)[:300]]) from err
 
     def _through(

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 import requests
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, host_of, pieces, session
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback
@@ -114,7 +115,7 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
                     missing.append(f"{package.filename}: {err}")
     if missing:
         raise PublishError(
-            f"{len(missing)} of what was asked of {source.url} did not come; everything else is here",
+            f"{len(missing)} of what was asked of {shown(source.url)} did not come; everything else is here",
             details=missing,
             hint="mirror it again when the cause is gone: what is here is not copied twice",
         )
@@ -132,7 +133,7 @@ def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, url: s
         answer.raise_for_status()
         upload = Upload(filename=filename, sha256=sha256, uploader=f"{_MIRRORED} {operator()}")
         new = store.add(upload, cast(BinaryIO, _Body(answer)))
-    Audit(store).note("mirrored", user=operator(), file=filename, source=url.partition("#")[0])
+    Audit(store).note("mirrored", user=operator(), file=filename, source=shown(url.partition("#")[0]))
     return Copied(filename=filename, new=new)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from astronomer_certified.effects.addresses import shown
 from astronomer_certified.index.api.fallback import patterns
 from astronomer_certified.index.api.web_pages import POLICY
 
@@ -108,7 +109,8 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
     if upstream is not None:
         rows = "".join(f'    "~^{_regex(pattern)}$" 1;\n' for pattern in patterns(protected))
         names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
-        elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {upstream.rstrip('/')}/$index_project/;"
+        there = shown(upstream).rstrip("/")
+        elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {there}/$index_project/;"
     server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)
     server = server.replace("HEADERS", _HEADERS)
     return f"# Made by `certified index export`, and again by each export.\n{_PAGES}{names}{server}"
