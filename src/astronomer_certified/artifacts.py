@@ -154,6 +154,15 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """What upstream tested a version with on one Python: the file in the project, and the pins that it prefers."""
+
+    path: Path
+    sha256: str
+    pins: Mapping[NormalizedName, Version]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A whole release as its human states it: patches/X.Y.Z/release.toml, validated."""
 
@@ -175,6 +184,7 @@ class Manifest:
     extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
+    preferences: Mapping[Python, Preferences]
     command_line: CommandLine
     pips: Mapping[Python, Version]
     target: Target

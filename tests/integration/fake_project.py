@@ -390,6 +390,7 @@ def uploads(folder: Path) -> tuple[Upload, ...]:
         Upload(filename=UPSTREAM_WHEEL, content=theirs, uploaded=UPLOADED),
         Upload(filename="tiny-source-1.0.tar.gz", content=sdist("tiny-source", "1.0", source)),
         Upload(filename="tiny-machine-1.0.tar.gz", content=sdist("tiny-machine", "1.0", machine)),
+        wheel("tiny-wheel", "0.9"),
         wheel("tiny-wheel", "1.0"),
         wheel("tiny-wheel", "1.1", uploaded=TOO_LATE),
         provider(folder),

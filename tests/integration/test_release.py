@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
+import threading
 import time
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -196,6 +199,64 @@ def test_a_touched_file_is_no_changed_file(project: Project) -> None:
         path.touch()
 
     assert project.must("build").stderr.startswith("up to date: ")
+
+
+@pytest.fixture
+def by_upstream(tmp_path: Path) -> Path:
+    """The folder in which upstream keeps what it tested 9.9.9 with: an older version than the newest, and noise."""
+    folder = tmp_path / "upstream"
+    path = folder / f"constraints-{VERSION}" / f"constraints-{PYTHON}.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("# made by upstream\nTiny_Wheel==0.9\nabsent-from-the-index==3\ntiny-source==77\n")
+    return folder
+
+
+def test_what_upstream_tested_with_is_tried_first_and_said_in_the_header(project: Project, by_upstream: Path) -> None:
+    project.must("constraints", "--prefer", str(by_upstream))
+
+    text = (project.constraints / f"constraints-{PYTHON}.txt").read_text()
+    assert "\ntiny-wheel==0.9\n" in text
+    assert "\ntiny-source==1.0\n" in text
+    kept = project.manifest.with_name(f"upstream-constraints-{PYTHON}.txt")
+    line = next(line for line in text.splitlines() if line.startswith("# preferred "))
+    pins = sum(not line.startswith("#") for line in text.splitlines())
+    assert line == (
+        f"# preferred patches/{VERSION}/{kept.name} (what upstream tested with): 1 of {pins} pins are its own,"
+        " 1 are other versions, it has no word on the rest."
+    )
+    # It is part of the project from now on: made anew without the option, they are the same; without it, stale.
+    committed = {path.name: path.read_bytes() for path in project.constraints.iterdir()}
+    project.must("constraints")
+    assert {path.name: path.read_bytes() for path in project.constraints.iterdir()} == committed
+    project.edit(kept, "tiny-wheel==0.9", "tiny-wheel==1.0")
+    assert "was made from other inputs" in project.run("build").stderr
+
+
+def test_what_upstream_tested_with_is_taken_from_an_address_too(project: Project, by_upstream: Path) -> None:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(by_upstream))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://user:secret@127.0.0.1:{server.server_port}"
+        project.must("constraints", "--prefer", where)
+        refused = project.run("constraints", "--prefer", f"{where}/elsewhere")
+        server.shutdown()
+
+    assert "tiny-wheel==0.9\n" in (project.constraints / f"constraints-{PYTHON}.txt").read_text()
+    assert f"there are no constraints of upstream for {VERSION} on Python {PYTHON}" in refused.stderr
+    assert f"127.0.0.1:{server.server_port}/elsewhere/constraints-{VERSION}/constraints-{PYTHON}.txt" in refused.stderr
+    assert "secret" not in refused.stderr
+
+
+def test_what_is_not_what_upstream_tested_with_changes_nothing(project: Project, by_upstream: Path) -> None:
+    path = by_upstream / f"constraints-{VERSION}" / f"constraints-{PYTHON}.txt"
+    path.write_text("tiny-wheel==0.9\n<html>Sign in</html>\n")
+    committed = {path.name: path.read_bytes() for path in project.constraints.iterdir()}
+
+    refused = project.run("constraints", "--prefer", str(by_upstream))
+
+    assert "line 2: '<html>Sign in</html>': not a requirement (PEP 508)" in refused.stderr
+    assert {path.name: path.read_bytes() for path in project.constraints.iterdir()} == committed
+    assert not list(project.manifest.parent.glob("upstream-constraints-*"))
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,7 @@ def manifest(**changes: Any) -> Manifest:
         default_extras=frozenset({"celery", "cncf.kubernetes"}),
         overrides=(),
         later={},
+        preferences={},
         command_line=CommandLine.GROUPED,
         pips={Python(3, 8): Version("23.3.2")},
         target=Target(python=Python(3, 8), extras=("celery",)),

@@ -41,6 +41,7 @@ DOORS = {
         "effects.web": "asks for what a page of another index names, within limits",
         "source.fetch": "downloads pinned files",
         "source.index_client": "translates what the network did into an error of ours",
+        "source.upstream_constraints": "translates what the network did into an error of ours",
         "index.publish": "looks at what is served after an upload",
         "index.api.proxy": "asks upstream on behalf of a client",
         "index.copies.mirror": "copies files of another index",

@@ -66,6 +66,8 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
         "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
         "build": [str(requirement) for requirement in manifest.core.build_requires],
     }
+    if manifest.preferences:  # not an empty one: constraints that were made before there were any stay current
+        stated["preferences"] = {str(python): item.sha256 for python, item in manifest.preferences.items()}
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
@@ -131,7 +133,7 @@ def rendered(
     files: dict[str, str] = {}
     for resolution in resolutions:
         title = f"the closure of all extras on Python {resolution.python}"
-        head = _header(manifest, digest, title)
+        head = _header(manifest, digest, title, _preferred(manifest, resolution))
         pins = resolution.pins.values()
         files[f"constraints-{resolution.python}.txt"] = head + "".join(f"{pin.name}=={pin.version}\n" for pin in pins)
         files[f"constraints-{resolution.python}-hashes.txt"] = head + "".join(_hashed(pin, patched) for pin in pins)
@@ -161,7 +163,20 @@ def rendered(
     return files
 
 
-def _header(manifest: Manifest, digest: str, title: str) -> str:
+def _preferred(manifest: Manifest, resolution: Resolution) -> list[str]:
+    """The line that says how many pins are those that upstream tested with; none where nobody said which these are."""
+    preferences = manifest.preferences.get(resolution.python)
+    if preferences is None:
+        return []
+    pins = resolution.pins.values()
+    same = sum(preferences.pins.get(pin.name) == pin.version for pin in pins)
+    other = sum(pin.name in preferences.pins for pin in pins) - same
+    where = f"patches/{manifest.release.upstream}/{preferences.path.name}"
+    said = f"{same} of {len(pins)} pins are its own, {other} are other versions, it has no word on the rest"
+    return [f"# preferred {where} (what upstream tested with): {said}."]
+
+
+def _header(manifest: Manifest, digest: str, title: str, more: Sequence[str] = ()) -> str:
     version = manifest.release.upstream
     lines = [
         f"# Astronomer Certified of Apache Airflow {version}: {title}.",
@@ -171,6 +186,7 @@ def _header(manifest: Manifest, digest: str, title: str) -> str:
             f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}"
             for item in manifest.repairs
         ),
+        *more,
         f"{_INPUTS}{digest}",
     ]
     return "\n".join(lines) + "\n"

@@ -31,6 +31,8 @@ from . import platforms
 
 # Overrides win over the date; uv wants a date all the same. Its parser ends before the year 10000.
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
+# uv asks a locked package for the index that it came from, and asks the configured one all the same (RFC 2606's name).
+_NO_INDEX = "https://index.invalid/simple"
 # Markers are evaluated for the last patch release of a Python, not for the one that happens to be installed here.
 _LAST_PATCH = 99
 
@@ -38,12 +40,15 @@ _LAST_PATCH = 99
 def resolve(
     manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], interpreter: Interpreter, pages: Pages, scratch: Path
 ) -> Resolution:
-    """The newest set of pins before the cutoff that satisfies the manifest. `wheels` are the patched distributions'.
+    """The newest set of pins before the cutoff that satisfies the manifest; of what upstream tested with, where the
+    manifest says what that was, as much as satisfies it. `wheels` are the patched distributions'.
 
     Raises `ResolutionError` with uv's reasoning, or `UpstreamError`.
     """
     with scratch_folder(scratch, f"resolve-{interpreter.python}") as folder:
         (folder / "pyproject.toml").write_text(_project(manifest, wheels, interpreter.python), encoding="utf-8")
+        if preferred := _preferred(manifest, wheels, interpreter.python):
+            (folder / "uv.lock").write_text(preferred, encoding="utf-8")
         common: list[str | Path] = ["--quiet", "--project", folder, "--python", interpreter.executable]
         try:
             uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
@@ -116,13 +121,37 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
     return "\n".join(lines) + "\n"
 
 
+def _preferred(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python: Python) -> str:
+    """A uv.lock that says which versions to try first; empty when the manifest prefers none.
+
+    uv keeps to the versions of a lock as far as the requirements allow, and to nothing else that could be told it. This
+    one says of a version only that it is wanted: uv looks every file up on the index, and finds no address here.
+    """
+    preferences = manifest.preferences.get(python)
+    if preferences is None:
+        return ""
+    decided = {*wheels, *(canonicalize_name(entry.requirement.name) for entry in manifest.overrides)}
+    # uv throws a lock of other dates away, preferences and all: these are what `_dates` says.
+    lines = ["version = 1", f"requires-python = {json.dumps(f'=={python}.*')}", "[options]"]
+    lines += [f"exclude-newer = {json.dumps(_stamp(manifest.cutoff))}", "[options.exclude-newer-package]"]
+    lines += [f"{json.dumps(name)} = {json.dumps(_stamp(cutoff))}" for name, cutoff in _later(manifest).items()]
+    for name, version in preferences.pins.items():
+        if name not in decided:
+            lines += ["[[package]]", f"name = {json.dumps(name)}", f"version = {json.dumps(str(version))}"]
+            lines += [f"source = {{ registry = {json.dumps(_NO_INDEX)} }}"]
+    return "\n".join(lines) + "\n"
+
+
+def _later(manifest: Manifest) -> dict[NormalizedName, datetime]:
+    """The projects that have another cutoff than the rest."""
+    overrides = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides}
+    return overrides | dict(manifest.later)
+
+
 def _dates(manifest: Manifest) -> list[str]:
     """uv's options for the cutoff; the settings file that keeps a user's out hides those of a pyproject.toml."""
-    later = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides} | dict(
-        manifest.later
-    )
     words = ["--exclude-newer", _stamp(manifest.cutoff)]
-    for name, cutoff in later.items():
+    for name, cutoff in _later(manifest).items():
         words += ["--exclude-newer-package", f"{name}={_stamp(cutoff)}"]
     return words
 

@@ -67,13 +67,22 @@ def add_to(verbs: Any) -> None:
         "constraints", _constraints, "Resolve a release anew as of its cutoff.", json_output=False
     )
     constraints.add_argument("--output", metavar="DIR", type=Path, help="write there instead of constraints/VERSION")
+    _add_prefer(constraints)
     new = verb("new", _new, "Draft the release of an upstream version that is not there yet.")
     new.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.4.3")
+    _add_prefer(new)
     new.add_argument("--no-resolve", action="store_true", help="write the draft only; build and resolve nothing")
     new.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=arguments.version, metavar="VERSION", help="all by default")
     verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
+
+
+def _add_prefer(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--prefer", metavar="WHERE", type=arguments.text,
+        help="a file, folder or address with upstream's own constraints: their pins are tried first, from now on",
+    )  # fmt: skip
 
 
 def _factory(args: argparse.Namespace, progress: Quiet) -> Factory:
@@ -188,6 +197,8 @@ def _prove(args: argparse.Namespace, progress: Quiet) -> int:
 
 def _constraints(args: argparse.Namespace, progress: Quiet) -> int:
     factory = _factory(args, progress)
+    if args.prefer is not None:
+        factory.prefer(args.version, args.prefer)
     folder = args.output or factory.workspace.constraints(args.version)
     for path in factory.constraints(args.version, folder.absolute()):
         print(path)
@@ -196,7 +207,7 @@ def _constraints(args: argparse.Namespace, progress: Quiet) -> int:
 
 def _new(args: argparse.Namespace, progress: Quiet) -> int:
     factory = _factory(args, progress)
-    draft = factory.new(args.version, resolve=not args.no_resolve)
+    draft = factory.new(args.version, prefer=args.prefer, resolve=not args.no_resolve)
     progress.close()
     print(factory.workspace.manifest(draft.version))
     lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)

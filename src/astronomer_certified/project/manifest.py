@@ -36,6 +36,7 @@ from astronomer_certified.artifacts import (
 from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.workspace import Workspace
 
+from . import preferences
 from . import toml_reader as toml
 from .toml_reader import Problems, Table
 
@@ -276,6 +277,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         extra_requirements=extra_requirements,
         overrides=overrides,
         later=later,
+        preferences=preferences.load(path.parent, pythons),
         command_line=command_line,
         pips={python: other_pips.get(python, certify_pip) for python in pythons},
         target=Target(python=certify_python, extras=certify_extras),

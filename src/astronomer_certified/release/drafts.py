@@ -317,6 +317,11 @@ def _certify_section(found: _Findings, template: Manifest, newest: Python, extra
     return "\n".join(lines)
 
 
+def pythons(draft: Draft) -> tuple[Python, ...]:
+    """The Pythons that a draft is for."""
+    return tuple(Python.parse(name) for name in tomllib.loads(draft.text)["pythons"])
+
+
 def after(draft: Draft, error: CertifiedError) -> Draft | None:
     """The draft changed so that it does not fail like this again; None where only a human knows how."""
     if isinstance(error, WheelDiffError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from astronomer_certified.artifacts import Manifest, NotDone, Release, Target
+from astronomer_certified.artifacts import Manifest, NotDone, Python, Release, Target
 from astronomer_certified.closure import constraints
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import CertifiedError, ManifestError
@@ -165,6 +165,31 @@ class Factory:
                 steps = plan.proofs()
             return self._perform(steps)[steps[-1].name]
 
+    def prefer(self, version: Version, where: str) -> tuple[Path, ...]:
+        """The files beside a release's manifest that say, for each Python, what upstream tested the version with.
+
+        `where` is as `upstream_constraints.find` takes it. Nothing is written unless there are constraints for every
+        Python: raises `UpstreamError`, or `ManifestError` for a file that holds something else than pins.
+        """
+        files = self._preferred(version, manifest.load(self.workspace, version).pythons, where)
+        for path, text in files.items():
+            disk.write_atomic(path, text)
+        return tuple(files)
+
+    def _preferred(self, version: Version, pythons: Sequence[Python], where: str) -> dict[Path, bytes]:
+        from astronomer_certified.project import preferences
+        from astronomer_certified.source import upstream_constraints
+
+        folder, files = self.workspace.manifest(version).parent, {}
+        for python in pythons:
+            self.watcher.progress("constraints", f"looking for what upstream tested {version} with on Python {python}")
+            found, content = upstream_constraints.find(where, version, python)
+            pins = preferences.parsed(content, python, found)
+            files[preferences.path_of(folder, python)] = preferences.rendered(
+                version, python, disk.digest(content), pins
+            )
+        return files
+
     def constraints(self, version: Version, folder: Path) -> tuple[Path, ...]:
         """The files of constraints/X.Y.Z/, resolved anew and written to `folder`. Needs every Python of the release."""
         from .resolving import make_constraints  # here: a run that has nothing to do needs no resolver
@@ -172,11 +197,12 @@ class Factory:
         with self._plan(version) as plan:
             return make_constraints(plan, folder)
 
-    def new(self, version: Version, *, resolve: bool = True) -> Draft:
+    def new(self, version: Version, *, prefer: str | None = None, resolve: bool = True) -> Draft:
         """The draft of a release that is not there yet, written to patches/VERSION/, with what a human must decide.
 
-        With `resolve`, its core wheel is built and its closure resolved, as far as that goes. What stands there already
-        is left alone: raises `ManifestError`.
+        With `prefer`, what upstream tested it with is kept beside it, as by `Factory.prefer`. With `resolve`, its core
+        wheel is built and its closure resolved, as far as that goes. What stands there already is left alone: raises
+        `ManifestError`.
         """
         from astronomer_certified.source import fetch, index_client
 
@@ -200,8 +226,11 @@ class Factory:
             draft = drafts.draft(
                 version, template, pages, lambda pinned: fetch.fetch(pinned, self.workspace), datetime.now(UTC)
             )
+        # Before anything is written: a draft that lacks what was asked for would be in the way of the next attempt.
+        preferred = {} if prefer is None else self._preferred(version, drafts.pythons(draft), prefer)
         disk.write_atomic(path.parent / "series", b"")
-        disk.write_atomic(path, draft.text.encode())
+        for kept, text in (*preferred.items(), (path, draft.text.encode())):
+            disk.write_atomic(kept, text)
         return self._tried(draft) if resolve else draft
 
     def _is_draft(self, version: Version) -> bool:
