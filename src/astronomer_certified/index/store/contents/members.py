@@ -56,8 +56,8 @@ class Paths:
         self._folders: dict[str, str] = {}
 
     def add(self, name: str, *, folder: bool) -> None:
-        """The member is noted. Raises `Unsound` for a path with two meanings, and for a second file that is called so, in
-        any spelling."""
+        """The member is noted. Raises `Unsound` for a path with two meanings, and for a second file of that name in any
+        spelling."""
         parts = _parts(name)
         key = _key(parts)
         # A folder may come twice, as some tools write it: unpacking it again changes nothing.
