@@ -20,7 +20,7 @@ _OFFERED = {
     "text/html": LEGACY,
 }
 _ANY = {"*/*": (LEGACY, JSON, HTML), "text/*": (LEGACY,), "application/*": (JSON, HTML)}
-# No file has 18 digits of bytes; int() of thousands takes long or refuses them.
+# 18 digits can say more than any file has; int() of thousands takes long or refuses them.
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
 # Characters. An HTTP date has 29 (RFC 9110, 5.6.7).
@@ -120,6 +120,5 @@ def _weighted(header: str) -> list[tuple[str, float]]:
                     quality = min(1.0, max(0.0, float(word[2:])))
                 except ValueError:
                     quality = 0.0
-        # float() reads `nan`, which equals nothing, itself included.
         found.append((name, quality if quality == quality else 0.0))
     return found

@@ -69,10 +69,10 @@ def write(store: Store, notes: Iterable[Note]) -> None:
 
 
 def read(store: Store) -> dict[str, Note]:
-    """By version; empty when nobody wrote any."""
+    """The notes by version; empty when nobody wrote any, or they are no JSON."""
     try:
         values: list[dict[str, Any]] = json.loads((store.records / "notes.json").read_text(encoding="utf-8"))
-    # Pages of damaged notes show what the files say, as they do without any.
+    # Where the notes are damaged, pages show what the files say, as they do without any.
     except (FileNotFoundError, ValueError):
         return {}
     return {value["version"]: _note(value) for value in values}

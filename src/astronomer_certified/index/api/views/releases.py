@@ -80,7 +80,7 @@ class Vulnerabilities:
 
 
 def table(record: ProjectRecord, known: Mapping[str, Note]) -> tuple[ReleaseRow, ...]:
-    """The newest releases, newest first: `_SHOWN` at the most. A version without a note has a row as well."""
+    """The newest releases, newest first: 50 at the most. A version without a note has a row as well."""
     by_version: dict[str, list[FileRecord]] = {}
     for file in reversed(record.files):
         by_version.setdefault(file.version, []).append(file)
