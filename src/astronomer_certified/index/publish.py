@@ -111,6 +111,7 @@ def publish(
     candidates = tuple(map(_candidate, files))
     _refuse_duplicates(candidates)
     with requests.Session() as session:
+        # Also to look: a private index wants a login of readers, too.
         session.auth = (credentials.user, credentials.password)
         missing = _missing(candidates, _served(session, root, candidates))
         if missing and not foreign:

@@ -10,6 +10,7 @@ from typing import IO
 
 from astronomer_certified.errors import PublishError
 
+# Lines. The server writes what there is once a second; so many in a second are written before.
 _LOT = 500
 
 
@@ -54,8 +55,10 @@ class Log:
         if not lines or self._stream is None:
             return
         try:
+            # Outside of the lock: a slow disk must not stop those who add.
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
+        # ValueError: it is closed already.
         except (OSError, ValueError):
             return
 

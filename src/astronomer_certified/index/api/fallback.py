@@ -13,6 +13,7 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects.addresses import shown
 from astronomer_certified.errors import UsageError
 
+# Of what fnmatch knows, `*` and `?`: a `[` is no pattern here, and `copies.nginx` translates these two alone.
 _PATTERN = re.compile(r"[a-z0-9*?](?:[a-z0-9*?-]*[a-z0-9*?])?")
 
 
@@ -46,7 +47,7 @@ class Fallback:
 def patterns(names: Iterable[str]) -> tuple[str, ...]:
     """Names as people write them, in the form in which they are compared (PEP 503); `*` and `?` stay.
 
-    UsageError for what can be no name, with or without them: it would protect nothing, and nobody would be told.
+    Raises UsageError for what can be no name, with or without them: it would protect nothing, and nobody would be told.
     """
     return tuple(map(_pattern, names))
 

@@ -31,16 +31,18 @@ class Install:
 
 
 def recommended(record: ProjectRecord) -> FileRecord | None:
-    """What may be recommended: of the newest final version, and not yanked."""
+    """A file of what may be recommended: of the newest final version, and not yanked; None when there is none."""
+    # As pip chooses by itself: no prerelease (PEP 440), nothing yanked (PEP 592). Backwards is newest first.
     final = (file for file in reversed(record.served) if not Version(file.version).is_prerelease)
     return next((file for file in final if file.yanked is None), None)
 
 
 def shown_version(record: ProjectRecord) -> str:
-    """The version that a project's page is about: the one to install, or the newest that there is."""
+    """The version that a project's page is about: the one to install, or the newest; empty when there is none."""
     newest = recommended(record)
     if newest is not None:
         return newest.version
+    # Of a quarantined project nothing is served, and yet its page says what became of it.
     files = record.served or record.files
     return files[-1].version if files else ""
 

@@ -70,6 +70,7 @@ def _about(record: ProjectRecord, version: str, files: list[FileRecord], said: S
         "name": record.name,
         "version": version,
         "requires_python": next((file.requires_python for file in files if file.requires_python), None),
+        # Files are yanked, one by one (PEP 592): a version is when all of its files are.
         "yanked": bool(files) and len(reasons) == len(files),
         "yanked_reason": next(filter(None, reasons), None),
         "package_url": here,

@@ -74,7 +74,8 @@ class Said:
 
 
 def of(store: Store, files: Sequence[FileRecord]) -> Said:
-    """What the first of these files says that has metadata of its own; they are of one version."""
+    """What the first of these files says that has sound metadata of its own; nothing when none has. They are of one
+    version."""
     for file in files:
         if file.metadata_sha256 is None or file.withheld is not None:
             continue
@@ -83,6 +84,7 @@ def of(store: Store, files: Sequence[FileRecord]) -> Said:
                 content = stream.read(_LARGEST)
         except OSError:
             continue
+        # Pages do not show what was changed on disk since.
         if hashlib.sha256(content).hexdigest() == file.metadata_sha256:
             return Said(raw=parse_email(content[:_LONGEST])[0], sha256=file.metadata_sha256)
     return Said(raw={})

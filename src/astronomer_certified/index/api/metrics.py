@@ -35,6 +35,7 @@ class Counters:
         """The counts are where the other workers find them."""
         self.connections = connections
         if self._file is not None:
+            # Renamed, since another worker may read it at any moment. A full disk is no reason to stop counting.
             beside = self._file.with_suffix(".new")
             with contextlib.suppress(OSError):
                 beside.write_text(json.dumps(self.values()), encoding="utf-8")
@@ -42,6 +43,7 @@ class Counters:
 
     def values(self) -> dict[str, object]:
         """The counts as JSON has them, for the other workers."""
+        # A copy at once: another thread may add a key while this one goes through them.
         answers = [[route, status, number] for (route, status), number in list(self._answers.items())]
         return {"answers": answers, "bytes": self._bytes, "connections": self.connections, "time": time.time()}
 
@@ -58,6 +60,7 @@ def text(store: Store, counters: Counters, folder: Path | None) -> bytes:
 def _all(counters: Counters, folder: Path | None) -> Iterator[dict[str, object]]:
     yield counters.values()
     for path in folder.glob("*.json") if folder is not None else ():
+        # Its own counts are newer than its file, and must not be added twice.
         if path.stem != str(os.getpid()):
             with contextlib.suppress(OSError, ValueError):
                 yield json.loads(path.read_text(encoding="utf-8"))

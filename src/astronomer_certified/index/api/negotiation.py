@@ -20,6 +20,7 @@ _OFFERED = {
     "text/html": LEGACY,
 }
 _ANY = {"*/*": (LEGACY, JSON, HTML), "text/*": (LEGACY,), "application/*": (JSON, HTML)}
+# 18 digits can say more than any file has; int() of thousands takes long or refuses them.
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
 # Characters. An HTTP date has 29 (RFC 9110, 5.6.7).
@@ -99,6 +100,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(size, int(last) + 1) if last else size
+        # Such a range is none (RFC 9110, 14.1.1), and what is none is ignored.
         if last and int(last) < start:
             return None
     if start >= end:
@@ -108,6 +110,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
 
 def _weighted(header: str) -> list[tuple[str, float]]:
     found = []
+    # No client lists as many; a head of 16 kB could have thousands.
     for part in header.split(",")[:50]:
         name, *words = (word.strip() for word in part.lower().split(";"))
         quality = 1.0

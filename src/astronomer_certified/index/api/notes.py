@@ -63,14 +63,16 @@ def write(store: Store, notes: Iterable[Note]) -> None:
         return
     content = json.dumps([asdict(note) for note in notes], separators=(",", ":")).encode()
     target = store.records / "notes.json"
+    # Pages are kept as long as the time of this file stays: it changes only when the notes do.
     if not target.exists() or target.read_bytes() != content:
         store.write(target, content)
 
 
 def read(store: Store) -> dict[str, Note]:
-    """By version; empty when nobody wrote any."""
+    """The notes by version; empty when nobody wrote any, or they are no JSON."""
     try:
         values: list[dict[str, Any]] = json.loads((store.records / "notes.json").read_text(encoding="utf-8"))
+    # Where the notes are damaged, pages show what the files say, as they do without any.
     except (FileNotFoundError, ValueError):
         return {}
     return {value["version"]: _note(value) for value in values}
@@ -78,5 +80,6 @@ def read(store: Store) -> dict[str, Note]:
 
 def _note(value: dict[str, Any]) -> Note:
     fixes = tuple(Fix(**fix | {"cves": tuple(fix["cves"])}) for fix in value["fixes"])
+    # A note that an older program wrote has none.
     known = tuple(Vulnerability(**item) for item in value.get("vulnerabilities", ()))
     return Note(**value | {"fixes": fixes, "pythons": tuple(value["pythons"]), "vulnerabilities": known})

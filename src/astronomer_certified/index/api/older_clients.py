@@ -61,6 +61,7 @@ class OlderClients:
             return _missing()
         right = "/".join([name, *([version] if version is not None else [])])
         if "/".join(words) != right:
+            # Relative to what was asked, so that it is right below any path.
             return _moved("../" * (len(words)) + quote(right) + "/json")
         body = self.page(record, version)
         if body is None:

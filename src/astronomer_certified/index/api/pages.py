@@ -22,6 +22,7 @@ HTML = "application/vnd.pypi.simple.v1+html"
 JSON = "application/vnd.pypi.simple.v1+json"
 LEGACY = "text/html; charset=utf-8"
 
+# That of PEP 792, which added the status of a project.
 _VERSION = "1.4"
 
 
@@ -57,8 +58,11 @@ def _file_json(file: FileRecord, places: Places) -> dict[str, Any]:
         "filename": file.filename,
         "url": places.files + quote(file.filename),
         "hashes": {"sha256": file.sha256},
+        # PEP 714: the second name is the one that the public index had by mistake. That of PEP 691,
+        # `dist-info-metadata`, makes older pips fail.
         "core-metadata": metadata,
         "data-dist-info-metadata": metadata,
+        # PEP 691: true or a reason. An empty reason would be false.
         "yanked": (file.yanked or True) if file.yanked is not None else False,
     }
     # What passes through from an upstream that does not say so has neither.
@@ -88,6 +92,7 @@ def link(file: FileRecord, places: Places) -> str:
     """A line of an HTML page, with all that installers read there."""
     words = [f'href="{places.files}{quote(file.filename)}#sha256={file.sha256}"']
     if file.requires_python is not None:
+        # PEP 503: `<` and `>` are written as entities.
         words.append(f'data-requires-python="{escape(file.requires_python)}"')
     if file.metadata_sha256 is not None:
         # PEP 714: both, because pip 22.2 to 23.2 know the old name only.

@@ -49,11 +49,13 @@ class Passthrough:
         record = self._proxy.project(name)
         if record is None:
             return None
+        # `shown`: a login at upstream is the operator's, and this page is everybody's.
         places = Places(files=f"../../upstream/{name}/", tracks=f"{shown(self._fallback.url or '')}{name}/")
         body = (pages.project_json if media == JSON else pages.project_html)(record, places)
         return Answer(status=200, headers=(("Content-Type", media), ("Vary", "Accept")), body=body, route="upstream")
 
     def _file(self, name: NormalizedName, filename: str) -> Answer | Passing | None:
+        # PEP 658: beside the wheel, under its name and this.
         if filename.endswith(".metadata"):
             found: Path | Passing | None = self._proxy.metadata(name, filename.removesuffix(".metadata"))
         else:

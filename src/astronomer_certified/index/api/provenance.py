@@ -17,6 +17,7 @@ _LONGEST = 1 << 20
 
 def provenance_object(filename: str, sha256: str | None, attestations: str) -> bytes:
     """The JSON to serve; Refused when an attestation is malformed or about another file."""
+    # Attestations are compared with this digest, and the store compares it with the bytes.
     if not sha256:
         raise Refused(f"{filename} came with attestations, but without its sha256_digest")
     try:
@@ -27,6 +28,7 @@ def provenance_object(filename: str, sha256: str | None, attestations: str) -> b
             raise ValueError("not a list of attestations")
         for attestation in listed:
             _check(attestation, filename, sha256.lower())
+    # RecursionError: lists in lists in lists, which a megabyte has room for.
     except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise Refused(f"{filename} came with attestations that cannot be kept", details=[str(err)[:300]]) from err
     bundle = {"publisher": {"kind": "certified-index"}, "attestations": listed}
@@ -41,5 +43,6 @@ def _check(attestation: Any, filename: str, sha256: str) -> None:
     base64.b64decode(attestation["envelope"]["signature"], validate=True)
     statement = json.loads(base64.b64decode(attestation["envelope"]["statement"], validate=True))
     subjects = [(subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]]
+    # PEP 740: one subject, which is this file.
     if subjects != [(filename, sha256)]:
         raise ValueError("an attestation about another file")

@@ -99,6 +99,7 @@ class Proxy:
         file, url = found
         kept = self._cache.place(file.sha256, f"{filename}.metadata")
         if not self._cache.has(kept, found[0].metadata_sha256):
+            # PEP 658: beside the file. A fragment of its address is a hash.
             content = self._get(f"{url.partition('#')[0]}.metadata", _METADATA)
             if hashlib.sha256(content).hexdigest() != file.metadata_sha256:
                 raise UpstreamSilent(f"upstream's metadata of {filename} is not what its page says")
@@ -116,9 +117,11 @@ class Proxy:
         if self._cache.has(kept, file.sha256):
             return kept
         with contextlib.ExitStack() as stack:
+            # Not compressed on its way: only then is Content-Length the size of the file.
             answer = stack.enter_context(self._asking(url, {"Accept-Encoding": "identity"}))
             length = answer.headers.get("Content-Length", "")
             size = int(length) if length.isdecimal() and not answer.headers.get("Content-Encoding") else None
+            # `pop_all`: the answer stays open until its pieces are read.
             return Passing(size=size, pieces=self._through(stack.pop_all(), answer, file, kept))
 
     def _find(self, name: NormalizedName, filename: str) -> tuple[FileRecord, str] | None:
@@ -174,6 +177,7 @@ class Proxy:
         right, so that a client never gets all of a wrong file."""
         from astronomer_certified.effects.web import pieces
 
+        # A page need not state a size (PEP 700); then as much is taken as could be kept.
         limit = file.size if file.size >= 0 else self._cache.quota
         digest, held = hashlib.sha256(), b""
         with stack, self._cache.keeping(kept) as keeping:

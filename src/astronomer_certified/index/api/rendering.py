@@ -29,9 +29,11 @@ def environment() -> Environment:
     return Environment(
         loader=PackageLoader("astronomer_certified.index.api"),
         autoescape=True,
+        # A name that is misspelled in a template is an error, and no gap in a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # What ships in a wheel does not change: no template is looked for again.
         auto_reload=False,
     )
 

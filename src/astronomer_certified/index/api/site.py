@@ -1,8 +1,7 @@
 """Request line and headers -> answer, for everything that is read by installers. Reads the store; writes nothing.
 
-An answer says on which file
-of the store it depends: whoever keeps it looks at that file's time before giving it again, and so several processes
-serve one store without telling each other anything.
+An answer says on which file of the store it depends: whoever keeps it looks at that file's time before giving it again,
+and so several processes serve one store without telling each other anything.
 """
 
 from __future__ import annotations
@@ -223,6 +222,7 @@ class Site:
         url = self._fallback.page(project)
         if url is None:
             return _text(404, f"{project} is not published here.", "project", depends)
+        # Found, and not moved: the name is ours from its first file on, which no client may miss.
         return Answer(status=302, headers=(("Location", url),), depends=depends, route="fallback")
 
     # --- files
@@ -291,10 +291,12 @@ class Site:
             ("X-Content-Type-Options", "nosniff"),
         )
         if self.address.accel is not None and route == "file":
+            # Before conditions and ranges, which the web server in front looks at itself.
             accel = (("X-Accel-Redirect", self.address.accel + quote(path.name)),)
             return Answer(status=200, headers=base + accel, depends=depends, stamp=stamp, route=route)
         if "if-match" in headers and not negotiation.matches_exactly(headers["if-match"], etag):
             return _text(412, "The file has another entity tag.", route)
+        # In this order: If-Modified-Since counts only where there is no If-None-Match (RFC 9110, 13.2.2).
         if "if-none-match" in headers:
             same = negotiation.matches(headers["if-none-match"], etag)
         else:
@@ -376,6 +378,7 @@ def compress(body: bytes, encoding: str) -> bytes:
         import zstandard
 
         return zstandard.ZstdCompressor(level=3 if large else 12).compress(body)
+    # No time in it: the tag of a page is made of these bytes, and all workers must have the same.
     return gzip.compress(body, 2 if large else 9, mtime=0)
 
 

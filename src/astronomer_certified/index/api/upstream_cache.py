@@ -218,6 +218,7 @@ class UpstreamCache:
             if self._written < self._quota * _SHARE:
                 return
             self._written = 0
+        # One look is enough, and no client waits for that of another.
         if self._looking.acquire(blocking=False):
             try:
                 self._look_over()
@@ -230,6 +231,7 @@ class UpstreamCache:
         if size <= self._quota:
             return
         for item in kept:
+            # In the order of use: all that come after one in use are in use, too.
             if size <= self._quota * _STAYS or time.time() - item.used < _IN_USE:
                 return
             with contextlib.suppress(OSError):

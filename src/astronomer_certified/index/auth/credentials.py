@@ -86,6 +86,7 @@ class Htpasswd:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._checking = threading.Lock()
+        # Logins that were right are remembered as hashes under this key: their passwords do not stay in memory.
         self._pepper = secrets.token_bytes(32)
         self._stamp: tuple[int, int, int] | None = None
         self._accepted: set[bytes] = set()
@@ -101,9 +102,11 @@ class Htpasswd:
         """Whether the login is right now. Raises `PublishError` when the file cannot be read."""
         if self.remembers(user, password):
             return True
+        # The stamp first: should the file change meanwhile, its next one differs, and nothing remembered now counts.
         stamp, key = self._read_stamp(), self._key(user, password)
         with self._checking:
             self._reload(stamp)
+            # Another thread may have found it right while this one waited for its turn.
             right = key in self._accepted or self._check(user, password)
             if right:
                 self._accepted.add(key)
@@ -115,6 +118,7 @@ class Htpasswd:
         return stamp is not None and stamp == self._stamp and self._key(user, password) in self._accepted
 
     def _key(self, user: str, password: str) -> bytes:
+        # A NUL is in no user and no password (`set_password`), so no two logins are one text.
         login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(login, key=self._pepper).digest()
 
@@ -123,6 +127,8 @@ class Htpasswd:
             stat = self._path.stat()
         except OSError:
             return None
+        # The clock of file systems is coarse: two writes may have one time, but a file that was renamed here is another
+        # inode.
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _reload(self, stamp: tuple[int, int, int] | None) -> None:
@@ -180,7 +186,8 @@ def _alone(htpasswd: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def set_password(htpasswd: Path, user: str, password: str, scheme: str) -> None:
-    """The user may upload with this password. PublishError for a name or password that htpasswd cannot hold."""
+    """The user may upload with this password, which is kept by `scheme`, `bcrypt` or `argon2`. PublishError for a name
+    or password that htpasswd cannot hold, and for a file that cannot be read."""
     if "\0" in password or len(password) > _LONGEST:
         raise PublishError("this cannot be a password", hint=f"no NUL, and no more than {_LONGEST} characters")
     if not user or any(sign in user for sign in ":\n\r\0") or user == "__token__":
@@ -203,7 +210,7 @@ def remove_user(htpasswd: Path, user: str) -> None:
 
 
 def user_names(htpasswd: Path) -> list[str]:
-    """The users of an htpasswd file, in its order; none without a file. Raises `PublishError`."""
+    """The users of an htpasswd file, in its order; none without a file. PublishError when it cannot be read."""
     return [line.partition(":")[0] for line in _lines(htpasswd)]
 
 

@@ -19,11 +19,13 @@ from . import tokens
 from .credentials import Htpasswd
 from .tokens import Token
 
+# Wrong logins within `_WINDOW` seconds, of one user at one address.
 _FAILURES = 10
 # Of all users of one address together: whoever takes a new name for each guess is no better off.
 _FAILURES_AT_ADDRESS = 30
 
 _WINDOW = 60.0
+# Users and addresses that failed. Beyond it all are forgotten: memory must not grow with what strangers make up.
 _REMEMBERED = 10_000
 
 
@@ -44,7 +46,7 @@ class Login:
     token: Token | None = None
 
     def allow(self, project: NormalizedName) -> None:
-        """Nothing; Refusal when the login is not for this project."""
+        """Raises Refusal (403) when the login is not for this project."""
         if self.token is not None and not self.token.covers(project):
             raise Refusal(f"the token {self.token.name} is not for {project}", status=403)
 
@@ -93,8 +95,11 @@ class Logins:
         return Login(name=user) if self._htpasswd is not None and self._htpasswd.remembers(user, password) else None
 
     def check(self, user: str, password: str, peer: str) -> Login | None:
-        """The login; None for a wrong one. Refusal (429) for who has tried too often; PublishError when a file of
-        logins cannot be read."""
+        """The login; None for a wrong one, which counts against its user and address.
+
+        Raises Refusal for who has tried too often (429) and for a token that has expired (403); PublishError when a
+        file of logins cannot be read.
+        """
         if user == tokens.USER and (login := self._token(password)) is not None:
             return login
         self._slow_down((peer, user), _FAILURES)
@@ -110,6 +115,7 @@ class Logins:
 
     def _slow_down(self, key: tuple[str, str | None], allowed: int) -> None:
         with self._lock:
+            # get(): a defaultdict would remember everybody whom it is asked about.
             times = self._failures.get(key)
             now = time.monotonic()
             while times and times[0] < now - _WINDOW:
@@ -135,6 +141,7 @@ class Logins:
         if self._tokens_file is None:
             return ()
         try:
+            # Before it is read: a file that changes meanwhile is read once more.
             stamp = self._tokens_file.stat().st_mtime_ns
         except OSError:
             return ()

@@ -47,9 +47,10 @@ class Token:
 
 
 def issue(path: Path, *, name: str, user: str, projects: Iterable[str], expires: float | None) -> str:
-    """A new token, which is shown this once. PublishError when its name is taken."""
+    """The text of a new token, which is nowhere else from now on. PublishError when its name is taken."""
     text = _MARK + secrets.token_urlsafe(32)
     token = Token(name=name, user=user, projects=tuple(projects), expires=expires, sha256=_hash(text))
+    # Read and written under one lock, or one of two commands would lose the other's token.
     with lock(path.with_name(f".{path.name}.lock"), lambda holder: None):
         known = read(path)
         if any(other.name == name for other in known):
@@ -69,7 +70,7 @@ def revoke(path: Path, name: str) -> None:
 
 
 def read(path: Path) -> tuple[Token, ...]:
-    """The tokens of the file; none when there is no file."""
+    """The tokens of the file; none when there is no file. PublishError when it cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return tuple(Token(**value | {"projects": tuple(value["projects"])}) for value in values["tokens"])
@@ -80,9 +81,10 @@ def read(path: Path) -> tuple[Token, ...]:
 
 
 def find(tokens: Iterable[Token], text: str) -> Token | None:
-    """The token, looked for in the same time whatever it is."""
+    """The token whose text this is, expired or not; None for none. It takes the same time whatever the text is."""
     digest = _hash(text)
     found = None
+    # To the end, also when it is found: the time must not tell where in the file it stands.
     for token in tokens:
         if hmac.compare_digest(token.sha256, digest):
             found = token

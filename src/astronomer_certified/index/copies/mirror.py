@@ -84,6 +84,7 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
     )  # fmt: skip
     missing: list[str] = []
     with session((host_of(source.url), *source.hosts)) as client:
+        # Our session: its pages and redirects are as guarded as its files.
         index = PyPISimple(source.url, session=client)
         for project in projects:
             if not source.may_give(store, project):
@@ -109,6 +110,7 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
                     )
                     continue
                 try:
+                    # The yank also of a file that was here before: it may have been yanked there since.
                     yield _copied(store, client, claimed, package.url, package.digests.get("sha256"))
                     _yank(store, project, package.filename, package.yanked_reason or "" if package.is_yanked else None)
                 except (PublishError, NotPublic, TooMuch, requests.RequestException) as err:
@@ -127,6 +129,7 @@ def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, url: s
         raise PublishError(f"{filename} cannot be copied: the other index shows no sha256 of it")
     record = store.project(claimed.project)
     known = record.find(filename) if record is not None else None
+    # One that is withheld is asked for again: the right bytes repair it.
     if known is not None and known.sha256 == sha256 and known.withheld is None:
         return Copied(filename=filename, new=False)
     with client.get(url, stream=True, timeout=TIMEOUT) as answer:
@@ -159,4 +162,5 @@ class _Body:
         self._pieces = pieces(answer, _LARGEST)
 
     def read(self, size: int = -1) -> bytes:
+        # Pieces of any size will do for `incoming.copy`, which reads to the end.
         return next(self._pieces, b"")

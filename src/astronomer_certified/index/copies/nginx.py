@@ -13,6 +13,7 @@ from astronomer_certified.effects.addresses import shown
 from astronomer_certified.index.api.fallback import patterns
 from astronomer_certified.index.api.web_pages import POLICY
 
+# nginx cannot weigh what an Accept header lists: of these expressions, the first that matches counts.
 _PAGES = r"""
 map $http_accept $index_page {
     default                                              index.html;
@@ -103,12 +104,17 @@ _HEADERS = "\n".join(f'        add_header {name} "{value}";' for name, value in 
 
 
 def configuration(root: Path, *, listen: str, upstream: str | None, protected: Iterable[str]) -> str:
-    """The text. `upstream` is where names that are not here are redirected to; None for nowhere."""
+    """The text of the file, for the export below `root`.
+
+    `upstream` is where names that are not here are redirected to, None for nowhere; names that one of the patterns
+    `protected` covers never are. Raises UsageError for a pattern that can be no name.
+    """
     elsewhere = "return 404;"
     names = ""
     if upstream is not None:
         rows = "".join(f'    "~^{_regex(pattern)}$" 1;\n' for pattern in patterns(protected))
         names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
+        # Whoever is redirected gets this address: a login in it is the operator's own.
         there = shown(upstream).rstrip("/")
         elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {there}/$index_project/;"
     server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)

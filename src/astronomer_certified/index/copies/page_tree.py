@@ -68,6 +68,7 @@ class PageTree:
 
     def files_on(self, page: Path) -> None:
         """So will those on the installers' page of a project, whose record cannot be read."""
+        # That page, which the last export wrote, is all that is known of it.
         links = page.read_text(encoding="utf-8").splitlines(keepends=True)
         self._lines += [line.replace(_FROM_PROJECT, '<a href="') for line in links if line.startswith(_FROM_PROJECT)]
 
@@ -81,4 +82,5 @@ class PageTree:
 def _put(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
+    # No time in it: the same page has the same bytes in each export.
     target.with_name(f"{target.name}.gz").write_bytes(gzip.compress(content, 6, mtime=0))

@@ -66,10 +66,14 @@ class Serving:
 
 
 def write(store: Store, target: Path, serving: Serving) -> Written:
-    """`target/current` shows the store as it is now. Whoever reads meanwhile sees all of the old or all of the new."""
+    """`target/current` shows the store as it is now; what was written for it comes back.
+
+    Whoever reads meanwhile sees all of the old or all of the new. Raises PublishError when `target` cannot take it.
+    """
     try:
         target.mkdir(parents=True, exist_ok=True)
         with (target / ".lock").open("ab") as turn:
+            # Two at once would write into the same tree, and each remove what the other links to.
             fcntl.flock(turn, fcntl.LOCK_EX)
             return _Writing(store, target, serving).run()
     except OSError as err:
@@ -157,6 +161,7 @@ class _Writing:
         else:
             page_tree.project(kept)
         if kept == record:
+            # Else the next export makes its pages anew: what is damaged now may be whole by then.
             self._stamps[record.name] = stamp
         page_tree.files_of(kept)
         self._note_withheld(tree, kept)
@@ -183,6 +188,7 @@ class _Writing:
         self._written += 1
         for suffix, content in (("html", html), ("json", json_page)):
             (folder / f"index.{suffix}").write_bytes(content)
+            # Without a time, so that the same page has the same bytes.
             (folder / f"index.{suffix}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
         # The same bytes under the name by which a web server knows PEP 691's type.
         (folder / "index.v1html").hardlink_to(folder / "index.html")
@@ -215,6 +221,7 @@ class _Writing:
 
     def _fill(self, pool: Path, source: Path, sha256: str) -> bool:
         """Whether `pool` is sealed: it was whole all the same, or is now."""
+        # It may lack nothing but its seal: `_doubt` breaks all of them.
         if whole(pool, sha256):
             _seal(pool, sha256)
             return True
@@ -222,6 +229,7 @@ class _Writing:
         beside = pool.with_suffix(".new")
         digest = hashlib.sha256()
         try:
+            # It is hashed while it is copied: what was looked at is what is written.
             stream = regular(source)
         except OSError:
             return False
@@ -253,6 +261,7 @@ class _Writing:
         os.sync()  # thousands of small files at once; one fsync for each would take minutes
         beside = self._target / ".current"
         beside.unlink(missing_ok=True)
+        # link(2) and symlink(2) replace nothing; rename does, at one instant.
         beside.symlink_to(tree.name)
         beside.replace(self._target / "current")
         for other in self._target.glob("tree-*"):

@@ -42,6 +42,7 @@ _TURN_SECONDS = 1.0
 # Logins that may wait to be checked: 20 s of wrong passwords.
 _AT_THE_DOOR = 100
 
+# `/legacy/` is where the public index takes uploads: who only changes the host of its address is right.
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
 
@@ -117,6 +118,8 @@ class Application:
         self._parts = parts
         self._prefix = parts.site.prefix
         self._uploads = Uploads(parts.setup, parts.store)
+        # A pool for each thing that others can make slow, so that guessers, a silent upstream and hard pages hold up
+        # nobody but those who asked for the same.
         self._slow = ThreadPoolExecutor(4, "index page")
         self._doors = ThreadPoolExecutor(1, "index login")
         self._waiting = 0
@@ -142,7 +145,7 @@ class Application:
         self._parts.log.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, by the ASGI specification; lifespan and websockets are declined."""
+        """One request, by the ASGI specification. Lifespan is acknowledged, no more; websockets are ignored."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -201,6 +204,7 @@ class Application:
             why = f"{request.method[:20]} is not known here."
             await say(send, text(405, why, (("Allow", "GET, HEAD, POST"),)))
             return
+        # Functions of `os` raise ValueError of a path with a NUL.
         if "%00" in request.path:
             await say(send, text(400, "An address has no NUL in it."))
             return
@@ -221,6 +225,7 @@ class Application:
         if path == "/metrics":
             shown: Answer = await self._in(self._slow, self._metrics)
             return shown
+        # In the loop: a page that is known takes microseconds, and `Site` has no locks.
         answer = self._parts.site.answer(request.target, request.headers)
         if answer is None:
             answer = await self._in(self._slow, self._made, path, request)
@@ -243,6 +248,7 @@ class Application:
         upstream = self._parts.upstream
         assert upstream is not None  # who calls this looked
         try:
+            # Not left to the pool, whose queue has no end: who finds no turn is told so.
             await asyncio.wait_for(self._turns.acquire(), _TURN_SECONDS)
         except TimeoutError:
             return text(503, "Too many are waiting for upstream; try again.", (("Retry-After", "1"),))
@@ -258,6 +264,7 @@ class Application:
 
     async def _kept_out(self, request: Request) -> Answer | None:
         """Why somebody may not read; None for who may."""
+        # What only looks whether the index lives has no login.
         if not self._parts.setup.options.private or request.path.removeprefix(self._prefix) == "/health":
             return None
         found = await self._login(request)
@@ -272,8 +279,12 @@ class Application:
     # --- who asks
 
     async def _login(self, request: Request) -> Login | CertifiedError | None:
-        """Whose request it is; None for a wrong login and for none. Passwords are checked one at a time: a wrong one
-        costs 0.2 s on purpose, and whoever guesses keeps nobody waiting but those who log in."""
+        """Whose request it is; None for a wrong login and for none.
+
+        An error is given back, not raised: an upload may have to be told something else first. Passwords are checked
+        one at a time: a wrong one costs 0.2 s on purpose, and whoever guesses keeps nobody waiting but those who log
+        in.
+        """
         given = basic(request.headers.get("authorization", ""))
         if given is None:
             return None
@@ -317,6 +328,7 @@ class Application:
         """A file on its way from upstream: the first bytes are there before anything is said of it."""
         async with contextlib.aclosing(self._pieces(passing.pieces)) as pieces:
             try:
+                # After the status line, a failure could only be told by breaking off.
                 first = await anext(pieces, b"")
             except UpstreamSilent as err:
                 await say(send, text(502, err.what))
@@ -333,6 +345,7 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
 
     async def _pieces(self, pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+        # StopIteration cannot be set on a future, so the end is a value.
         nothing = object()
         try:
             while (piece := await self._in(self._upstreams, next, pieces, nothing)) is not nothing:
@@ -340,6 +353,7 @@ class Application:
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
+                # It removes from disk what was not whole: no work for the loop.
                 await self._in(self._upstreams, close)
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., Any], *words: Any) -> Any:

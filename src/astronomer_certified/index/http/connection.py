@@ -72,6 +72,7 @@ class Doorkeeper:
     def look(self) -> None:
         """Every connection that has used up its time is closed."""
         now = time.monotonic()
+        # A list first: who is given up leaves the set.
         for connection in [one for one in self.connections if one.is_late(now)]:
             connection.give_up()
 
@@ -121,6 +122,7 @@ class Connection(HttpToolsProtocol):
                 self.send_400_response("one space stands between the words of a request line")
                 return
         self._progress = time.monotonic()
+        # Raw bytes: the parser tells of a header once it is whole, and one may never end.
         self._head += len(data) if self._in_head else 0
         if self._in_body:
             self._body += len(data)
@@ -144,6 +146,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """One last answer to what cannot be read as a request."""
+        # In place of uvicorn's own, which knows the status 400 alone.
         reason = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}[self._refusal]
         body = f"{msg}\n".encode("ascii", "replace")
         self.transport.write(
@@ -171,6 +174,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def _grow(self, size: int) -> None:
+        # What the parser found is counted as well: one packet may bring the end of a body and a head, or trailers.
         self._parsed += size
         if self._count > _HEADERS or self._parsed > HEAD_LIMIT:
             self._refusal = 431
@@ -178,6 +182,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole. Raises ValueError for one that two servers could read in two ways."""
+        # RFC 9112, 3.2: 400 for more than one Host, and for none in HTTP/1.1.
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("not one Host")
@@ -196,6 +201,7 @@ class Connection(HttpToolsProtocol):
 
     def _say_why(self, reason: str) -> None:
         """The status line of the answer under way will have this reason in place of the usual phrase."""
+        # A line break in it would begin a header of somebody else's making.
         text = reason.encode("ascii", "replace").translate(None, b"\r\n")
         self.cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
 
@@ -212,6 +218,8 @@ class Connection(HttpToolsProtocol):
 
     def quiet(self, now: float) -> float:
         """Seconds since the client last sent, or took, something."""
+        # asyncio tells that a buffer has run low, not that it shrinks: a slow reader would look like one that reads
+        # nothing.
         left = self._buffer()
         if left < self._buffered:
             self._progress = now
@@ -223,6 +231,7 @@ class Connection(HttpToolsProtocol):
         quiet, waited = self.quiet(now), now - self._since
         match self.doing:
             case Doing.IDLE:
+                # Who has not asked for anything yet has as long as for a head.
                 return quiet > (IDLE_SECONDS if self.cycle is not None else _HEAD_SECONDS)
             case Doing.SENDING_A_HEAD:
                 return waited > _HEAD_SECONDS
@@ -231,6 +240,7 @@ class Connection(HttpToolsProtocol):
                 theirs = not self.flow.read_paused
                 return theirs and quiet > 1 and self._body < (waited - _BODY_SECONDS) * _BODY_SLOWEST
             case Doing.READING_AN_ANSWER:
+                # With nothing in the buffer it is the application that takes its time.
                 return bool(self._buffer()) and quiet > STALLED_SECONDS
 
     def give_up(self) -> None:

@@ -48,6 +48,7 @@ def request_of(scope: Scope, trusted: str | None) -> Request:
         headers[key] = f"{headers[key]}, {given}" if key in headers else given
     if scope["method"] != "GET":
         headers.pop("range", None)  # is defined for GET alone (RFC 9110, 14.2)
+    # ASGI's `path` is decoded: a `%2F` in it has become a slash. Servers may leave `raw_path` out.
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
     peer = (scope.get("client") or ("",))[0]
     return Request(
@@ -64,11 +65,15 @@ def client(peer: str, forwarded: str, trusted: str | None) -> str:
     """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected."""
     if trusted not in (peer, "*"):
         return peer
+    # The last one is what the proxy has added; those before it anybody may have written.
     return forwarded.rpartition(",")[2].strip(' "[]')[:100] or peer
 
 
 async def give(answer: Answer, send: Send, *, head_only: bool) -> None:
-    """The answer is sent, of a file piece by piece as its reader takes it."""
+    """The answer is sent, a file piece by piece as its reader takes it.
+
+    Raises ConnectionAbortedError when the file ends before it should: half an answer must not look like a whole one.
+    """
     if answer.file is None or head_only:
         await say(send, answer, head_only=head_only)
         return
@@ -110,6 +115,7 @@ def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 def _start(answer: Answer) -> MutableMapping[str, Any]:
     headers = list(answer.headers)
+    # Of a 304 it would have to be the length of the 200 (RFC 9110, 8.6), which is not known here.
     if answer.status != HTTPStatus.NOT_MODIFIED:
         headers.append(("Content-Length", str(answer.length)))
     return {"type": "http.response.start", "status": answer.status, "headers": encoded(headers)}

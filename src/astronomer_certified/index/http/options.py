@@ -74,6 +74,7 @@ class Setup:
     def from_json(cls, text: str) -> Setup:
         """The setup that `to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
+        # JSON has no paths, tuples and enums: a field of `Options` of such a type needs its line here.
         options = values["options"]
         for name in ("access_log", "metrics_folder", "kept"):
             options[name] = Path(options[name]) if options[name] else None

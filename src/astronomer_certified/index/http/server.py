@@ -282,6 +282,7 @@ def listen_at(path: Path) -> socket.socket:
                     raise OSError("somebody answers there")
             path.unlink()
         made.bind(os.fspath(path))
+        # Before it listens: until then nobody can connect, whatever the umask was.
         path.chmod(0o660)
         made.listen(_BACKLOG)
     except OSError as err:
@@ -299,11 +300,12 @@ def serve_forever(
     wanted: Callable[[], bool] = lambda: True,
     drains: Collection[signal.Signals] = (),
 ) -> None:
-    """Nothing, after SIGTERM or SIGINT (Ctrl-C) ended the server; `ready` is called once it answers.
+    """The server answers until SIGTERM or SIGINT (Ctrl-C) ends it; `ready` is called once it does.
 
-    What is under way then has 20 s. `wanted` is asked once a second; the server ends too when it says no. The signals
-    `drains` end it as well, and leave what is under way an hour, and open connections to their clients: others answer
-    already. Told to end meanwhile, it is as if it had not been drained.
+    Told to end, it gives what is under way 20 s. `wanted` is asked once a second; the server ends too when it says no.
+    The signals `drains` end it as well, but leave what is under way an hour, and open connections to their clients:
+    others answer already. Told to end meanwhile, it is as if it had not been drained. Raises PublishError when the
+    server cannot start, or stops by itself.
 
     Call it in the main thread, before others are started: it takes the signals out of their usual way.
     """

@@ -34,6 +34,7 @@ from .options import Setup
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 _AT_ONCE = 8
+# Of a Content-Length: int() of thousands of digits takes long or refuses them.
 _DIGITS = 15
 _MULTIPART = "multipart/form-data"
 _PLAIN_FORM = "application/x-www-form-urlencoded"
@@ -104,6 +105,7 @@ class Uploads:
 
     def _too_large(self) -> Answer:
         why = f"Files of more than {self._limit} bytes are not taken here."
+        # Closed, since what is still to come of the body would have to be read to its end.
         return _say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, (("Connection", "close"),))
 
     async def take(self, upload: UploadRequest, receive: Receive) -> Answer:
@@ -239,6 +241,7 @@ def _environ(upload: UploadRequest, body: BinaryIO) -> dict[str, Any]:
     return {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
+        # Whichever way it came: pypiserver takes uploads at its root alone.
         "PATH_INFO": "/",
         "QUERY_STRING": "",
         "SERVER_NAME": "index",
@@ -268,5 +271,6 @@ def _called(application: Any, environ: dict[str, Any]) -> Answer:
 
     body = b"".join(application(environ, start))
     status, headers = said[-1]
+    # `messages` adds the length, of every answer.
     kept = tuple((name, value) for name, value in headers if name.lower() != "content-length")
     return Answer(status=int(status[:3]), headers=kept, body=body, route="upload", reason=status[4:])

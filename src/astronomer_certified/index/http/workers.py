@@ -47,8 +47,12 @@ class Place:
 
 
 def supervise(setup: Setup, place: Place, *, workers: int, ready: Callable[[str, tuple[Finding, ...]], None]) -> None:
-    """Nothing, after SIGTERM or SIGINT; `ready` gets the address and what was found once all workers answer."""
+    """The workers answer until SIGTERM or SIGINT; `ready` gets the address and what was found once all of them do.
+
+    Raises PublishError when the store or the place cannot be had, or a worker does not start.
+    """
     store = Store.open(setup.store, reading=True)
+    # Before the first worker: no signal is lost while they start, and they inherit the mask.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         with place.listen() as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
@@ -85,7 +89,7 @@ class _Watch:
             self.processes.append(self._spawn())
 
     def wait(self) -> None:
-        """Nothing, once all answer."""
+        """Returns once all answer. Raises `PublishError` when one does not start."""
         for process in self.processes:
             line = process.stdout.readline() if process.stdout is not None else ""
             if line.strip() != _READY:
@@ -93,6 +97,8 @@ class _Watch:
 
     def run(self) -> None:
         while True:
+            # Signals that wait are not counted: one SIGCHLD may stand for several workers, so all are looked at each
+            # time.
             got = signal.sigtimedwait(_SIGNALS, 1)
             number = got.si_signo if got is not None else None
             if number in (signal.SIGTERM, signal.SIGINT):
@@ -144,6 +150,7 @@ class _Watch:
     def end(self, processes: list[subprocess.Popen[str]]) -> None:
         for process in processes:
             process.terminate()
+        # All were told first: they have the same time, not one after the other.
         until = time.monotonic() + _PATIENCE
         for process in processes:
             try:

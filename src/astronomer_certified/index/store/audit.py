@@ -21,13 +21,17 @@ class Audit:
         self._read_only = store.read_only
 
     def note(self, deed: str, **values: object) -> None:
-        """The deed is on disk. OSError when there is no room for all of it; then nothing of it is there. Of a store
-        that is read-only nothing can be noted, and nothing is done but refused."""
+        """The deed is on disk. Raises OSError when there is no room for all of it; then nothing of it is there.
+
+        In a store that is read-only nothing can be noted: all that happens there is that deeds are refused.
+        """
         if self._read_only:
             return
         line = f"{json.dumps({'time': timestamp(time.time()), 'deed': deed, **values})}\n".encode()
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
+            # O_APPEND alone puts each line at the end. The lock is for taking half a line back: nobody else's may
+            # follow it.
             fcntl.flock(handle, fcntl.LOCK_EX)
             before = os.fstat(handle).st_size
             if os.write(handle, line) < len(line):
@@ -43,5 +47,6 @@ def operator() -> str:
     """Who sits at the command line."""
     try:
         return f"{getpass.getuser()} (command line)"
+    # A uid without a name, as in many containers: KeyError up to Python 3.12, OSError from 3.13 on.
     except (KeyError, OSError):
         return f"uid {os.getuid()} (command line)"

@@ -50,6 +50,7 @@ def copy(stream: BinaryIO, file: BinaryIO, upload: Upload) -> str:
         if value and value.lower() != received[name]:
             raise Refused(
                 f"{upload.filename} was damaged on its way",
+                # `!a`: a stranger announced it, and this goes to terminals and logs.
                 details=[f"announced {name} {value[:64]!a}", f"received  {name} {received[name]}"],
                 hint="upload it again",
             )

@@ -47,6 +47,7 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
             continue
         for file in record.files if record else ():
             known.add(file.filename)
+            # A withheld file that lies there is read again: somebody may have put the right one back.
             if (file.filename in there) != (file.withheld is None):
                 findings.append(_judge(store, name, file))
     findings += [_adopted(store, filename) for filename in sorted(there - known)]
@@ -93,6 +94,7 @@ def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Find
         yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
     if sound:
         yield from _compare(store, name, file)
+    # Other than metadata, signatures cannot be made anew from the file.
     if file.provenance_sha256 and not whole(store.provenance(file.filename), file.provenance_sha256):
         yield Finding(filename=file.filename, what="its provenance is damaged: restore it from a backup", served=True)
 
@@ -101,6 +103,7 @@ def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[F
     """What a whole file says of itself is in its record and beside it: both can be made from it at any time."""
     path = store.file(file.filename)
     try:
+        # `again`: its sha256 was found right a moment ago, and so RECORD's are.
         contents = store.verifier.verify(path, validation.parse(file.filename), again=True)
     except Refused as err:  # taken by an older index, which asked for less
         yield Finding(filename=file.filename, what=f"would not be taken today: {err}", served=True)
@@ -109,7 +112,7 @@ def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[F
     digest = hashlib.sha256(contents.metadata).hexdigest() if file.filename.endswith(".whl") else None
     python = contents.requires_python
     if (file.size, file.metadata_sha256, file.requires_python) != (size, digest, python):
-
+        # The record is looked at once more under its lock: somebody may have changed it since it was read.
         def correct(record: ProjectRecord) -> ProjectRecord:
             known = record.find(file.filename)
             if known is None:
@@ -151,6 +154,7 @@ def _list_names(store: Store) -> Iterable[NormalizedName]:
         for path in (store.records / "projects").iterdir()
         if path.name.endswith(".json")
     }
+    # A writer that was killed between a record and the line for its name left the two apart.
     if recorded != set(store.names()):
         store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
     return sorted(recorded)

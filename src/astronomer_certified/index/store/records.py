@@ -33,6 +33,7 @@ class Status(StrEnum):
     @property
     def takes_uploads(self) -> bool:
         """Whether files may still be added to the project."""
+        # PEP 792: archived and quarantined projects get no more files; deprecated ones are only advised against.
         return self in (Status.ACTIVE, Status.DEPRECATED)
 
 
@@ -102,6 +103,7 @@ class ProjectRecord:
                 raise ValueError(f"format {values['format']}, and this program writes {_FORMAT}")
             return cls(
                 name=values["name"],
+                # A field that is unknown here is an error, too: it would be lost when the record is written again.
                 files=tuple(FileRecord(**file) for file in values["files"]),
                 status=Status(values["status"]),
                 reason=values["reason"],
@@ -124,6 +126,7 @@ def _plain(file: FileRecord) -> dict[str, Any]:
 
 
 def _in_order(files: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
+    # Sorted when written, which is seldom: pages and recommendations rely on the order, and read often.
     return tuple(sorted(files, key=lambda file: (Version(file.version), file.filename)))
 
 

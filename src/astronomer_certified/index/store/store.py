@@ -7,7 +7,7 @@
     packages/.records/names            the projects, in the order of their first file; made from the records
     packages/.incoming/                what is being written; on the same file system
 
-A file is written to `.incoming/`, synced, checked, and hard-linked to its name; then its project's record is
+A file is written to `.incoming/`, checked, synced, and renamed to its name; then its project's record is
 replaced by rename, which is the instant of publication. A crash leaves the index as before or as after, a race has
 one winner, and nothing that was published can change. Several processes may share a store: they take turns by
 project, and readers take no lock. A copy of the folder, made at any time, is a store.
@@ -74,8 +74,11 @@ class Store:
 
     @classmethod
     def open(cls, root: Path, *, reading: bool = False) -> Self:
-        """The store in `root`, made if missing, known to be writable and free of what killed writers left. For who is
-        `reading` only, one that is there may also be read-only, which its `read_only` says."""
+        """The store in `root`: made if missing, known to be writable, and free of what killed writers left.
+
+        For who is `reading` only, a store that is there may be read-only as well; its `read_only` says so. Raises
+        PublishError for a folder that can be no store.
+        """
         store = cls(root)
         try:
             for folder in ("projects", "metadata", "provenance", "locks"):
@@ -118,7 +121,8 @@ class Store:
     # --- reading
 
     def project(self, name: NormalizedName) -> ProjectRecord | None:
-        """The project as it is now; None when nothing was ever published under the name."""
+        """The project as it is now; None when nothing was ever published under the name. PublishError for a record that
+        is none."""
         try:
             return ProjectRecord.from_json(self.record_file(name).read_bytes())
         except FileNotFoundError:
@@ -127,7 +131,8 @@ class Store:
             raise PublishError(f"{self.record_file(name)}: {err.what}", details=err.details, hint=err.hint) from err
 
     def names(self) -> list[NormalizedName]:
-        """Every project that ever had a file here, in alphabetical order."""
+        """Every project that ever had a file here, in alphabetical order. OSError when the list cannot be read."""
+        # A name may be there twice: `integrity` may have added it just before its writer did.
         return sorted(NormalizedName(name) for name in set(self.names_file.read_text(encoding="utf-8").split()))
 
     def projects(self) -> Iterator[ProjectRecord]:
@@ -139,23 +144,30 @@ class Store:
     # --- writing
 
     def add(self, upload: Upload, stream: BinaryIO) -> bool:
-        """Whether the file is new, or whole again; False when it is published already with the same bytes, and they
+        """True when the file is new, or whole again; False when it is published already with the same bytes, and they
         are still there.
 
-        Raises Refused for what is not a sound distribution or not of the announced digests, and NameTaken when
-        the name was ever published with other bytes.
+        Raises Refused for what is not a sound distribution, not of the announced digests, or larger than the upload
+        may be; NameTaken when the name was ever published with other bytes; ReadOnly; OSError when the disk is full.
         """
         claimed = validation.parse(upload.filename)
         with self.partial() as (file, path):
             received = incoming.copy(stream, file, upload)
+            # Before what costs: a release that is published again is not verified again.
             if self._is_whole(claimed, received):
                 return False
             contents = self.verifier.verify(path, claimed)
             with self._locked(claimed.project):
+                # `_publish` asks again what was asked above: until now this writer had no lock, since verifying may
+                # take a minute.
                 return self._publish(upload, claimed, contents, path, received)
 
     def adopt(self, filename: str) -> bool:
-        """Whether a file that lies in the folder without a record is published now, checked like an upload."""
+        """True when a file that lies in the folder without a record is published now; False when it has one already.
+
+        It is checked like an upload: Refused for what is not sound, or is no file, NameTaken for another spelling of a
+        published one.
+        """
         claimed = validation.parse(filename)
         path = self.file(filename)
         try:
@@ -168,6 +180,7 @@ class Store:
         contents = self.verifier.verify(path, claimed)
         with self._locked(claimed.project):
             record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
+            # Another process, which starts at the same time, was faster.
             if record.find(filename) is not None:
                 return False
             _refuse_other_spelling(record, claimed)
@@ -177,7 +190,8 @@ class Store:
         return True
 
     def change(self, name: NormalizedName, change: Callable[[ProjectRecord], ProjectRecord]) -> ProjectRecord:
-        """The project after `change`, which may raise; PublishError for a project that there is not."""
+        """The project's record after `change`, which gets the one before and may raise. PublishError when there is no
+        such project."""
         with self._locked(name):
             record = self.project(name)
             if record is None:
@@ -199,6 +213,7 @@ class Store:
             raise _taken(claimed.filename, known.sha256, received)
         if known is not None and self._has(known):
             return False
+        # New files only: the right bytes of a damaged one are welcome whatever the status.
         if known is None and not record.status.takes_uploads:
             raise Refused(
                 f"{record.name} is {record.status} and takes no files",
@@ -217,6 +232,7 @@ class Store:
             self._keep(record, fresh, contents, upload)
         except OSError:
             if known is None:
+                # Or the next start would find it without a record, and publish what was refused.
                 self.file(claimed.filename).unlink(missing_ok=True)
             raise
         return True
@@ -229,6 +245,8 @@ class Store:
             self.write(self.provenance(fresh.filename), upload.provenance)
         self._write_record(record.holding(fresh))
         if not record.files:
+            # After the record, so that every name that is listed has a page; `integrity` adds one that a crash left
+            # out.
             self._append_name(record.name)
 
     def _write_record(self, record: ProjectRecord) -> None:
@@ -277,6 +295,7 @@ class Store:
         if self.read_only:
             raise ReadOnly(f"{self.root} is read-only", hint="publish where it can be written")
         # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
+        # crc32 and not hash(), whose values for text are others in each process.
         with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -318,6 +337,7 @@ class Store:
 def regular(path: Path) -> BufferedReader:
     """The file, open for reading. OSError for anything else: what a link leads to may change behind our back, and a
     pipe or a device may never end. A folder of files may well be a link as a whole."""
+    # O_NONBLOCK: opening a pipe would else wait for a writer, before anybody could see that it is one.
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -363,6 +383,7 @@ def _taken(filename: str, published: str, received: str) -> NameTaken:
 
 def _refuse_other_spelling(record: ProjectRecord, claimed: ClaimedFile) -> None:
     for known in record.files:
+        # The version first: parsing the names of all files, with their tags, would take long.
         if Version(known.version) != claimed.version or known.filename == claimed.filename:
             continue
         if validation.parse(known.filename).identity == claimed.identity:

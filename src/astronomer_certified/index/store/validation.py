@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.errors import PublishError
 
+# It becomes a path, a part of an address and a line of a log: nothing in it means anything in one of those.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 # What file systems take as one name, of a file or a project, with room for what is written beside it.
@@ -51,12 +52,13 @@ class ClaimedFile:
 
 
 def parse(filename: str) -> ClaimedFile:
-    """What `filename` claims to be, by the wheel and sdist formats; Refused for anything else."""
+    """What `filename` claims to be, by the wheel and sdist formats (PEP 427, PEP 625); Refused for anything else."""
     if not _NAME.fullmatch(filename) or len(filename) > _LONGEST:
         raise Refused(
             f"{filename[:_LONGEST]!a} is no distribution's name",
             details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {_LONGEST} characters"],
         )
+    # Before parsing, which makes an object of each: a name of 240 characters can stand for 50,000.
     if filename.endswith(".whl") and _combinations(filename) > _TAGS:
         raise Refused(f"{filename} is for more than {_TAGS} combinations of Python, ABI and platform")
     try:

@@ -57,12 +57,13 @@ class Verifier:
         self._limits = limits or Limits()
         self._turns = threading.Semaphore(self._limits.at_once)
         self._idle: list[Respondent] = []
+        # It is given the list and not the object, which it would keep alive.
         self.close = weakref.finalize(self, _end, self._idle)
         """Ends the children that wait; it happens by itself once nobody has the object any more."""
 
     def verify(self, path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents:
         """What `path` says of itself. Refused for all that `verification.verify` refuses, and for what takes more
-        than the limits, or ends the child that reads it.
+        than the limits, or ends the child that reads it. Waits for its turn while `at_once` others are verified.
         """
         seconds = self._limits.seconds(path.stat().st_size)
         question = {"path": os.fspath(path), "filename": claimed.filename, "again": again, "processor": seconds}
@@ -79,6 +80,7 @@ class Verifier:
             said = json.loads(head)
             if said.get("exceeded"):  # a child that once lacked memory is not asked again
                 raise _refused(claimed, f"it took more than {self._limits.memory // _MB} MB of memory to verify")
+        # Outside of the block: a refusal is an answer, and the child that gave it is kept.
         if "refused" in said:
             raise Refused(said["refused"], details=said["details"], hint=said["hint"])
         return Contents(metadata=metadata, requires_python=said["requires_python"])
@@ -100,6 +102,7 @@ class Verifier:
     def _kept(self) -> Respondent | None:
         while self._idle:
             child = self._idle.pop()
+            # While it was idle, something may have killed it.
             if child.waits():
                 return child
             child.end()

@@ -95,6 +95,7 @@ def view(asked: Asked) -> ProjectPage:
     files = files_of(record, version)
     served = [file for file in files if file in record.served]
     wanted = requirement(record.name, version, asked.known) if asked.version is None else f"{record.name}=={version}"
+    # Whoever asks for a version gets the line for it; the project's own page recommends what is final and not yanked.
     recommended_here = asked.version is not None or recommended(record) is not None
     there = [asked.known[row.version] for row in _versions(record) if row.version in asked.known]
     own = asked.known.get(version)
@@ -158,6 +159,7 @@ def _hashes(requirement: str, files: list[FileRecord]) -> str:
 def _versions(record: ProjectRecord) -> tuple[VersionRow, ...]:
     """Newest first."""
     by_version: dict[str, list[FileRecord]] = {}
+    # A record has its files in the order of versions: backwards, the newest is first.
     for file in reversed(record.files):
         by_version.setdefault(file.version, []).append(file)
     served = frozenset(file.filename for file in record.served)
@@ -181,6 +183,7 @@ def _about(files: tuple[FileRecord, ...], said: Said) -> tuple[tuple[str, str], 
     rows = {
         "Published": min((file.uploaded for file in files), default="")[:10],
         "Requires Python": python or "",
+        # Older tools put the whole text there: then its classifier is the name.
         "Licence": ", ".join(kinds) if _is_text(licence) or not licence else licence,
         "Author": said.author,
         "Maintainer": said.maintainer,

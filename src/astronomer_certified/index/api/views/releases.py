@@ -80,7 +80,7 @@ class Vulnerabilities:
 
 
 def table(record: ProjectRecord, known: Mapping[str, Note]) -> tuple[ReleaseRow, ...]:
-    """The releases, newest first."""
+    """The newest releases, newest first: 50 at the most. A version without a note has a row as well."""
     by_version: dict[str, list[FileRecord]] = {}
     for file in reversed(record.files):
         by_version.setdefault(file.version, []).append(file)
@@ -92,6 +92,7 @@ def current(rows: Iterable[ReleaseRow]) -> tuple[ReleaseRow, ...]:
     found: dict[str, ReleaseRow] = {}
     for row in rows:
         known = found.get(row.upstream)
+        # Rows come newest first: a later one is better only where the first is yanked.
         if known is None or (known.yanked is not None and row.yanked is None):
             found[row.upstream] = row
     return tuple(found.values())
@@ -142,6 +143,7 @@ def vulnerabilities(shown: Sequence[Note]) -> Vulnerabilities:
     rows = []
     for known, summary in summaries.items():
         found = [said.get((note.tag, known)) for note in shown]
+        # A release whose note does not have it: nobody looked, which a reader must not overlook.
         if any(item is None or item.state in _COLOURED for item in found):
             rows.append(VulnerabilityRow(id=known, summary=summary, states=tuple(map(_state, found))))
     return Vulnerabilities(tags=tuple(note.tag for note in shown), rows=tuple(rows))

@@ -21,6 +21,7 @@ from astronomer_certified.index.store.validation import Refused
 
 from .verification import verify
 
+# Bytes: room for a path and a file name of the longest kind, every character escaped.
 _LONGEST_QUESTION = 64 << 10
 
 # Standard streams, the file, and a few that Python opens for itself.
@@ -31,7 +32,10 @@ _LOOK = 1.0
 
 
 def serve(parent: int, memory: int) -> None:
-    """Answers until there are no more questions; with at most `memory` bytes of addresses."""
+    """Every question has its answer. Returns when there are no more of them, or ends with the process `parent`.
+
+    `memory` is the most that this process may have, in bytes of addresses (RLIMIT_AS).
+    """
     _give_up(memory)
     _end_with(parent)
     answers = sys.stdout.buffer
@@ -41,6 +45,8 @@ def serve(parent: int, memory: int) -> None:
         answers.flush()
 
 
+# Should a parser be taken over by what it reads: no file can be written, no core dump left, no process started. A limit
+# on the size of files says nothing of pipes, so answers still go out.
 def _give_up(memory: int) -> None:
     for what, most in (
         (resource.RLIMIT_AS, memory),
@@ -49,6 +55,7 @@ def _give_up(memory: int) -> None:
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
     ):
+        # A limit of the operator that is lower stays: without privilege nobody can raise a hard one.
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
@@ -68,12 +75,14 @@ def _end_with(parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, look)
+    # A timer, since no thread can be started any more: RLIMIT_NPROC counts those, too.
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
 
 
 def _answer(question: Any) -> bytes:
     """A line of JSON, and then the metadata: they are bytes."""
     used = resource.getrusage(resource.RUSAGE_SELF)
+    # RLIMIT_CPU counts whole seconds from the start of the process, and this one has read other files before.
     most = math.ceil(used.ru_utime + used.ru_stime + question["processor"])
     # Beyond it, SIGXCPU ends this process (setrlimit(2)).
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))

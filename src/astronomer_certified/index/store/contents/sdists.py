@@ -22,13 +22,16 @@ from .wheels import METADATA_BYTES
 
 
 def sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
-    """The PKG-INFO of an sdist (PEP 625, PEP 643). Raises `Unsound`."""
+    """The bytes of an sdist's PKG-INFO (PEP 625, PEP 643). Raises `Unsound` unless it is one folder that keeps within
+    itself."""
     expected = check_structure(path)
     seen = 0
     paths = Paths()
     members: dict[str, tarfile.TarInfo] = {}
     found: dict[str, bytes] = {}
     with tarfile.open(path, "r:gz") as archive:
+        # Everything in one pass: going back in a gzip file unpacks it again from its start. Which of several PKG-INFO
+        # is the right one is known at the end.
         for seen, member in enumerate(archive, 1):  # noqa: B007
             paths.add(member.name, folder=member.isdir())
             _check_hard_link(member, members)
@@ -36,6 +39,7 @@ def sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
                 found[member.name] = _read(archive, member)
             members[member.name] = member
     paths.close()
+    # Two parsers have read it, `tars` and tarfile. Where they count differently, so may installers.
     if seen != expected:
         raise Unsound("it has members that tarfile does not find")
     folder = _folder(members, claimed)
@@ -76,6 +80,7 @@ def _folder(members: Mapping[str, tarfile.TarInfo], claimed: ClaimedFile) -> str
 def _names(folder: str, claimed: ClaimedFile) -> bool:
     """Whether a folder is called NAME-VERSION, in any spelling of both; names and versions may hold hyphens."""
     pieces = folder.split("-")
+    # Each cut parses a name and a version; a folder of hyphens could have hundreds.
     for cut in range(1, min(len(pieces), 20)):
         name, version = "-".join(pieces[:cut]), "-".join(pieces[cut:])
         try:
@@ -88,6 +93,7 @@ def _names(folder: str, claimed: ClaimedFile) -> bool:
 
 def _check_links(members: Mapping[str, tarfile.TarInfo]) -> None:
     """No link leads out of the folder, and nothing is written or found through another link."""
+    # Once all members are known: a link may come before or after what would be written through it.
     links = {name for name, member in members.items() if member.issym()}
     for name, member in members.items():
         parts = name.split("/")
@@ -101,8 +107,10 @@ def _check_links(members: Mapping[str, tarfile.TarInfo]) -> None:
 
 
 def _check_link(name: str, target: str, links: set[str]) -> None:
+    # A backslash separates on Windows; a reader in C ends the name at a NUL.
     if target.startswith("/") or "\\" in target or "\0" in target or not target:
         raise refuse(name, f"is a link to {target[:255]!a}, outside of its folder")
+    # Step by step and not by normpath, which takes `x/..` away though `x` may be a link.
     here = posixpath.dirname(name).split("/")
     steps = target.split("/")
     for number, step in enumerate(steps, 1):

@@ -34,10 +34,12 @@ _KINDS = {
 }  # fmt: skip
 
 # A record of a pax header: its own length, a key, a value. Of several that are one to some readers.
+# Six digits hold any length within `_EXTENSION`; of thousands, int() takes long or refuses them.
 _PAX_LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 _TELLING = ("path", "linkpath", "size")
 
 
+# Not the standard gzip, which goes on with a second stream (RFC 1952, 2.2), where other readers stop.
 class _Gunzip:
     """What a gzip file unpacks to: one stream, its CRC and length right, and nothing but noughts behind it."""
 
@@ -45,6 +47,7 @@ class _Gunzip:
         self._stream = stream
         self._packed = packed
         self._unpacked = 0
+        # 16: zlib reads the head of gzip, and compares the CRC and the length at its end.
         self._zlib = zlib.decompressobj(16 + zlib.MAX_WBITS)
         self._input = b""
         self._ready = bytearray()
@@ -74,6 +77,7 @@ class _Gunzip:
         if not self._input:
             raise Unsound("the file ends too early")
         try:
+            # In bounds, so that a bomb is counted before it is in memory.
             piece = self._zlib.decompress(self._input, _CHUNK)
         except zlib.error as err:
             raise Unsound("it is no .tar.gz, or a damaged one", details=[str(err)]) from err
@@ -87,6 +91,7 @@ class _Gunzip:
 
     def _refuse_more(self, rest: bytes) -> None:
         while rest:
+            # Noughts fill up the blocks of a tape: gzip(1) and Python pass over them, so they tell nobody anything.
             if rest.strip(b"\0"):
                 raise Unsound("it has bytes behind its gzip stream: some readers go on there, others do not")
             rest = self._stream.read(_CHUNK)
@@ -115,6 +120,7 @@ def check_structure(path: Path) -> int:
             refuse_crowd(members)
             _check_member(header, following)
             following = _Next()
+            # Of the header: a pax header that says another size was refused a line before.
             stream.skip(_padded(header.size))
     if following.kinds:
         raise Unsound("it ends with a header that speaks of a next member")
@@ -148,6 +154,7 @@ def _extension(stream: _Gunzip, header: tarfile.TarInfo, before: _Next) -> _Next
         raise Unsound("it has two headers of one kind for one member: readers differ in which they believe")
     content = stream.exactly(_padded(header.size))[: header.size]
     if header.type == _GLOBAL:
+        # git archive writes such a header, with the commit as its comment: that is harmless.
         if any(key in _TELLING or key.startswith("GNU.sparse") for key, _ in _pax_records(content)):
             raise Unsound("it has a header that gives all members one path or size")
         return before
@@ -162,6 +169,7 @@ def _extension(stream: _Gunzip, header: tarfile.TarInfo, before: _Next) -> _Next
 
 
 def _pax_size(value: bytes) -> int:
+    # 2**64 has 20 digits.
     if not value.isdigit() or len(value) > 20:
         raise Unsound("it has a pax header with a size that is none")
     return int(value)
@@ -173,6 +181,7 @@ def _pax_records(content: bytes) -> Iterator[tuple[str, bytes]]:
     at = 0
     while at < len(content):
         length = _PAX_LENGTH.match(content, at)
+        # By its length, and not to the end of the line: a value may hold line breaks (POSIX, pax).
         end = at + int(length[1]) if length else 0
         record = content[length.end() : end] if length and length.end() < end <= len(content) else b""
         key, equals, value = record.removesuffix(b"\n").partition(b"=")

@@ -60,6 +60,8 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
             details=[f"{type(err).__name__}: {err}"[:300]],
             hint="build the file again",
         ) from err
+    # Parsed and not validated: old wheels have versions of metadata that were never standardised, like 2.0, and
+    # installers take them.
     raw, _ = parse_email(metadata)
     _compare(raw.get("name", "nothing"), raw.get("version", "nothing"), claimed)
     return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python"), claimed))
@@ -67,6 +69,7 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
 
 def _compare(name: str, version: str, claimed: ClaimedFile) -> None:
     try:
+        # Compared as parsed, since 1.0 and 1.0.0 are one version (PEP 440).
         agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
     except ValueError:  # InvalidName and InvalidVersion, and numbers with more digits than Python reads
         agree = False

@@ -22,8 +22,10 @@ from .zips import Member, Zip
 # More than any distribution has: 6,000 pins are half a megabyte.
 METADATA_BYTES = 8 << 20
 _WHEEL_BYTES = 1 << 20
+# A line of some 300 bytes for each of `members.MEMBERS`.
 _RECORD_BYTES = 32 << 20
 
+# PEP 427: sha256 or better; md5 and sha1 are not permitted.
 _STRONG = ("sha256", "sha384", "sha512")
 
 # The Wheel-Version whose wheels can be read here, and by every installer (PEP 427).
@@ -31,7 +33,7 @@ _MAJOR = 1
 
 
 def wheel_metadata(path: Path, claimed: ClaimedFile, *, again: bool) -> bytes:
-    """The METADATA of a wheel. Raises `Unsound`.
+    """The bytes of a wheel's METADATA. Raises `Unsound` unless it is a whole wheel of the claimed project and version.
 
     With `again`, its bytes are known to be those that were verified before: RECORD's hashes are not computed anew.
     """
@@ -94,6 +96,8 @@ def _read(archive: Zip, member: Member, most: int) -> bytes:
 
 
 def _check_wheel_file(content: bytes) -> None:
+    # WHEEL is written as METADATA is, with other fields: each of those comes as a list, so one that is there twice is
+    # seen.
     _, unknown = parse_email(content)
     versions = unknown.get("wheel-version", [])
     try:
@@ -101,6 +105,7 @@ def _check_wheel_file(content: bytes) -> None:
         major, minor = (int(part) for part in str(version).strip().split("."))
     except ValueError as err:
         raise Unsound("its WHEEL has no Wheel-Version, or several", details=map(ascii, versions[:3])) from err
+    # A higher major version must be refused by installers, a higher minor one only warned of (PEP 427).
     if major > _MAJOR:
         raise Unsound(f"its Wheel-Version {major}.{minor} is one that installers do not read: {_MAJOR}.x is")
 
@@ -111,6 +116,7 @@ def _check_record(archive: Zip, folder: str) -> None:
     listed = _listed(archive, members[f"{folder}/RECORD"], len(members))
     files = {name for name, member in members.items() if not member.is_folder}
     wrong = [f"lists {name!a}, which is not in the wheel" for name in sorted(listed.keys() - files)]
+    # RECORD cannot hold its own hash, and its signatures are made of it (PEP 427).
     unsigned = {f"{folder}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
     for member in archive.members:
         if member.name in unsigned or member.is_folder:
@@ -142,6 +148,7 @@ def _listed(archive: Zip, member: Member, members: int) -> dict[str, RecordEntry
 def _lines(archive: Zip, member: Member) -> Iterator[str]:
     rest = b""
     for piece in archive.read(member):
+        # Bytes, and at \n alone: splitlines() of text also cuts at U+2028, which a path may hold.
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line.decode() + "\n"
@@ -160,6 +167,8 @@ def _differences(archive: Zip, member: Member, entry: RecordEntry | None) -> Ite
     digest = hashlib.new(entry.hash_.name)
     for piece in archive.read(member):
         digest.update(piece)
+    # RECORD has no padding (PEP 376). With it, the hash is no other one.
     value = base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+    # The size may be left out (PEP 376).
     if entry.hash_.value.rstrip("=") != value or entry.size not in (None, member.size):
         yield f"has another hash or size of {member.name!a}"

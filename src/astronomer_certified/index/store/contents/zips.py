@@ -18,6 +18,7 @@ from .members import Unsound, refuse, refuse_bomb, refuse_crowd
 
 _CHUNK = 1 << 18
 
+# 4.3.16, 4.3.14, 4.3.15, 4.3.12 and 4.3.7, in this order.
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
@@ -86,6 +87,7 @@ class Zip:
         size = path.stat().st_size
         end = _end(stream, size)
         self.members = _directory(stream, end)
+        # By what the headers say: nothing is unpacked for it, since `read` holds each member to its size.
         refuse_bomb(sum(member.size for member in self.members), size)
         self._data = _local_headers(stream, self.members, end.start)
 
@@ -118,6 +120,7 @@ class Zip:
                 yield piece
                 continue
             while piece:
+                # In bounds: a piece may unpack to a thousand times its size.
                 yield deflate.decompress(piece, _CHUNK)
                 piece = deflate.unconsumed_tail
             if deflate.unused_data:
@@ -180,6 +183,7 @@ def _checked(members: int, start: int, length: int, position: int) -> _End:
     refuse_crowd(members)
     if length > _DIRECTORY:
         raise Unsound(f"it has a directory of more than {_DIRECTORY} bytes")
+    # `zipfile` would take the difference for a program before the zip, and move all offsets by it.
     if start + length != position:
         raise Unsound("it has bytes before its first member or around its directory, or is only a part of a zip")
     return _End(members=members, start=start, stop=position)
@@ -228,6 +232,7 @@ def _name(raw: bytes, flags: int) -> str:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as err:
         raise refuse(raw.decode("latin-1"), "is a name that is not UTF-8") from err
+    # Without this flag a name is in code page 437 (appendix D), and yet many tools write UTF-8.
     if not flags & _UTF8:
         raise refuse(name, "is a name in no stated encoding: readers differ in what they make of it")
     return name
@@ -293,9 +298,11 @@ def _local_header(stream: BinaryIO, member: Member) -> int:
     if rest[:name_length] != member.raw_name:
         raise refuse(member.name, f"is called {rest[:name_length].decode('latin-1')[:255]!a} in its own header")
     size, packed = _large(member.name, rest[name_length:], (size, packed))
+    # The other bits are hints, such as how hard the packer tried (4.4.4).
     telling = _ENCRYPTED | _DESCRIPTOR | _PATCHED | _UTF8
     if method != member.method or (flags ^ member.flags) & telling:
         raise refuse(member.name, "has other flags or another method in its own header than in the directory")
+    # When they stand behind the data, the header has noughts, or has them all the same.
     told = (crc, packed, size) == (member.crc, member.packed, member.size)
     if not told and not (flags & _DESCRIPTOR and (crc, packed, size) == (0, 0, 0)):
         raise refuse(member.name, "has another CRC or size in its own header than in the directory")
