@@ -156,6 +156,7 @@ def _print_next(workspace: Workspace, done: Exported) -> None:
         for proof in series.parse(done.folder / name, (done.folder / name).read_bytes()).proofs
     )
     words = [f"certified patch lint {title}"]
+    # A repair has no release of its own to prove or to raise: those that list it have.
     if "==" not in title:
         words += [f"certified prove {title} {' '.join(proofs)}".strip(), f"certified bump {title}"]
     print(f"next: {'; '.join([*words, 'make releases-page'])}", file=sys.stderr)
@@ -163,6 +164,7 @@ def _print_next(workspace: Workspace, done: Exported) -> None:
 
 def _asked(subject: str, field: str, what: str) -> str | None:
     """What the person at the terminal says."""
+    # On stderr, so not by input(): stdout has the result, which may be JSON that a program reads.
     print(f"{subject}\n  {field} ({what}): ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() or None
 

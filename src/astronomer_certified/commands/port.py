@@ -188,6 +188,7 @@ def _proven(
     args: argparse.Namespace, progress: Quiet, workspace: Workspace, rows: Sequence[Ported]
 ) -> list[CertifiedError]:
     """The proofs that do not hold of what was written now."""
+    # Here: a dry run, or one without proofs, needs nothing of a release.
     from astronomer_certified.release.operations import Factory
 
     factory = Factory(workspace=workspace, jobs=args.jobs, watcher=progress)
@@ -196,6 +197,7 @@ def _proven(
     for title in dict.fromkeys(row.target for row in rows if row.path and row.fate in port.WRITTEN):
         distribution = catalogue.named(workspace, title)
         proofs = sorted({proof for row in rows if row.target == title and row.path for proof in row.proofs})
+        # A repair has no environment for proofs: it is proven with a release that lists it.
         if distribution.name != CORE or not proofs:
             continue
         try:
