@@ -111,6 +111,7 @@ def _shared(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outc
             server.heard()
             for name, side in group.runs:
                 report, output = here.parent / "report.xml", bench.logs / f"{Path(name).stem}-{side}.txt"
+                # A proof that writes none must not be judged by that of the one before.
                 report.unlink(missing_ok=True)
                 pytest = list(map(str, _words(here, report, name)))
                 asked = {"words": pytest, "output": str(output), "timeout": _TIMEOUT}

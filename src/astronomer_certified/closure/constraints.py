@@ -55,6 +55,7 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
         "patches": dict(patches),
         "cutoff": manifest.cutoff.isoformat(),
         "listed": manifest.listed.isoformat(),
+        # The day as of which the build requirements are locked.
         "uploaded": manifest.core.uploaded.isoformat(),
         "pythons": [str(python) for python in manifest.pythons],
         "extras": list(manifest.extras),
@@ -96,6 +97,7 @@ def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Pytho
         WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
         for (source, build, version, uploaded), pythons in needed.items()
     )
+    # files.json is committed: the same resolution must give the same bytes.
     return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
 
 
@@ -179,6 +181,7 @@ def _header(manifest: Manifest, digest: str, title: str) -> str:
 def _hashed(pin: ResolvedPin, patched: Mapping[NormalizedName, str]) -> str:
     hashes = {file.sha256 for file in (*pin.wheels, *([pin.sdist] if pin.sdist else []))}
     if pin.name in patched:
+        # No upstream index has a file of it: the wheel that we make is the only one.
         hashes = {patched[pin.name]}
     return f"{pin.name}=={pin.version}" + "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes)) + "\n"
 
@@ -194,7 +197,7 @@ def _stale(path: Path, found: str | None) -> ConstraintsError:
 
 
 def check_current(folder: Path, digest: str, names: Iterable[str]) -> None:
-    """Nothing, when every file is there and was made from these inputs. Raises `ConstraintsError`."""
+    """Every file is there and was made from these inputs. Raises `ConstraintsError` for the first that is not so."""
     for name in names:
         path = folder / name
         if not path.is_file():
@@ -247,6 +250,7 @@ def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
         named = {
             name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()
         }
+        # The empty name is that of the core: what it needs without any extra.
         loaded.append(Constraints(python=python, pins=pins, core=named.pop(""), extras=named))
     return tuple(loaded)
 
@@ -277,6 +281,7 @@ class Committed:
 def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
     """The pins of a hashed requirements file, in its order. Raises `ConstraintsError`."""
     pins: dict[NormalizedName, Pin] = {}
+    # A line that ends in a backslash goes on in the next one.
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in text.splitlines():
         words = line.split()
@@ -304,7 +309,7 @@ def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
 
 
 def check_toolchain(path: Path, asked: Iterable[str]) -> None:
-    """Nothing, when the toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError`."""
+    """The toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError` with what it lacks."""
     pins = read_hashed(path)
     lacking = [
         line

@@ -33,6 +33,7 @@ def title(distribution: Distribution) -> str:
 
 def everything(workspace: Workspace) -> tuple[Distribution, ...]:
     """Every distribution that patches/ states: the cores by version, then the repairs."""
+    # Also repairs that no release lists: lint looks at them, too.
     folder = workspace.root / "patches"
     repairs = sorted(folder.glob("*/*/distribution.toml"))
     return (
