@@ -92,6 +92,7 @@ class Factory:
         build = self.workspace.release_build(release)
         in_build = (*build.glob("*/"), *build.glob("logs/*/"))
         dist = (plan.run.dist, self.workspace.wheelhouse(release))
+        # A temporary lies beside what it was to become, so every folder that a step writes into is looked at.
         for folder in (build, *in_build, *dist, plan.run.constraints_folder):
             disk.sweep(folder)
 
@@ -126,7 +127,9 @@ class Factory:
         def one(version: Version) -> Outcome:
             recorder = Recorder(self.watcher, str(version))
             try:
+                # One at a time within each: it is the releases that are done several at once.
                 summary = operation(replace(self, jobs=1, watcher=recorder), version)
+            # All else is a bug, which ends the whole run and is told as such.
             except (CertifiedError, OSError) as err:
                 timings = _timings(recorder.steps, recorder.seconds, recorder.first_failed)
                 return Outcome(version=str(version), timings=timings, error=err)
@@ -163,6 +166,7 @@ class Factory:
                 steps = plan.chosen_proofs(names or proving.names(plan.run, plan.carried), again=again)
             else:
                 steps = plan.proofs()
+            # Chosen proofs are a step of another name than all of them.
             return self._perform(steps)[steps[-1].name]
 
     def constraints(self, version: Version, folder: Path) -> tuple[Path, ...]:
@@ -200,6 +204,7 @@ class Factory:
             draft = drafts.draft(
                 version, template, pages, lambda pinned: fetch.fetch(pinned, self.workspace), datetime.now(UTC)
             )
+        # First: the manifest is what makes the folder a release.
         disk.write_atomic(path.parent / "series", b"")
         disk.write_atomic(path, draft.text.encode())
         return self._tried(draft) if resolve else draft

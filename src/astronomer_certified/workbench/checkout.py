@@ -82,6 +82,7 @@ def make(
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
+        # A checkout that was killed has left its folder there.
         disk.sweep(folder.parent, folder.name)
         return _made(distribution, source, folder, also, partly=partly)
 
@@ -100,6 +101,7 @@ def _made(
         applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
         made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
+        # fast-import makes commits, and leaves index and work tree as they are.
         repository.git("read-tree", "--reset", "-u", made.tip)
         left = tuple(patch for patch in patches if patch not in applied)
         _leave(repository, distribution, left)
@@ -140,6 +142,7 @@ def borrow(repository: Repository, source: Source) -> None:
     target.mkdir(parents=True, exist_ok=True)
     # The index of a pack comes last: git believes in a pack that has one.
     for pack in sorted((source.objects / "pack").iterdir(), key=lambda path: path.suffix == ".idx"):
+        # Copied, not borrowed by git's alternates: the cache may be thrown away at any time, a checkout may not.
         if not (target / pack.name).exists():
             shutil.copyfile(pack, target / pack.name)
 

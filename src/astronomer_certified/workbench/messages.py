@@ -96,6 +96,7 @@ def _trailers(paragraph: str) -> dict[str, str]:
     found: dict[str, str] = {}
     last = ""
     for line in paragraph.split("\n"):
+        # `git cherry-pick -x` puts it among the trailers.
         if _PICKED.fullmatch(line.strip()):
             continue
         if line.startswith((" ", "\t")) and last:

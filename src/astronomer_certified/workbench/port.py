@@ -137,6 +137,7 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     name = f"port-{report.target}"
     disk.sweep(workspace.build, name)  # what a killed port left
     with disk.scratch_folder(disk.memory_folder(workspace.build), name) as scratch:
+        # Borrowed: this repository is gone before anybody throws the cache away.
         repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
         repository.create("port", bare=True)
         to = _Target(distribution=target, source=to_source, patches=there)
@@ -199,6 +200,7 @@ def _three_way(repository: Repository, before: str, after: str, ours: str) -> tu
     base = commit(before)
     status, out = repository.status(
         "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", commit(ours, base), commit(after, base),
+        # 1: merged, with conflicts.
         statuses=(0, 1),
     )  # fmt: skip
     tree, *names = out.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
@@ -281,6 +283,7 @@ def _leave_conflict(
 def _identity(repository: Repository, commit: str) -> dict[str, str]:
     """The author of a commit as the one who commits: no identity of the engineer's is needed to go on."""
     name, address = repository.text("show", "-s", "--format=%an%n%ae", commit).split("\n")
+    # `true` for an editor: git opens one for the message of a cherry-pick that goes on.
     return {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address or "nobody", "GIT_EDITOR": "true"}
 
 

@@ -46,6 +46,7 @@ def imported(workspace: Workspace, distribution: Distribution) -> Source:
     commit = repository.resolve(_REF) if folder.is_dir() else None
     if commit is None:
         with disk.lock(folder.with_name(folder.name + ".lock"), on_wait=lambda pid: None):
+            # Another process may have imported it while this one waited.
             commit = repository.resolve(_REF) if folder.is_dir() else None
             if commit is None:
                 commit = _import(distribution, fetched.path, folder)
@@ -76,5 +77,6 @@ def _import(distribution: Distribution, archive: Path, folder: Path) -> str:
         )
         repository = Repository(beside, beside)
         repository.create("upstream", bare=True)
+        # In a cache the time of the import counts for more than the room.
         repository.git("-c", "core.compression=1", "fast-import", "--quiet", "--force", stdin=stream([commit], _REF))
         return repository.text("rev-parse", _REF)

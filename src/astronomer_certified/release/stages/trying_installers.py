@@ -78,6 +78,7 @@ def _tried(run: Run, target: Target, name: str) -> Made:
             found = installers.ends(found)
         with ThreadPoolExecutor(max_workers=run.jobs) as pool:
             trials = tuple(pool.map(tried, found))
+    # After all of them, so that one run tells every installer that cannot.
     failures = [f"{trial.installer}: {trial.failure}" for trial in trials if trial.failure]
     if failures:
         raise InstallError(f"{requirement} on Python {target.python}: not every installer can", details=failures)
