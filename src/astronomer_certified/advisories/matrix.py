@@ -69,7 +69,7 @@ class Matrix:
 def load(workspace: Workspace) -> Matrix:
     """The matrix of every release that patches/ states and every version that an advisory names.
 
-    A release carries the patches of its core and of its repairs.
+    A release carries the patches of its core and of its repairs. Raises `ManifestError` or `SeriesError`.
     """
     known = records.load(workspace)
     stated = {version: manifest.load(workspace, version) for version in workspace.versions()}
@@ -120,6 +120,7 @@ def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Versio
         changes=_once(reference.strip() for reference in references),
         patches=(slug,),
         proofs=_proofs(found),
+        # Without a record nobody knows whether a version that lacks the patch needs it.
         statements={
             version: status.fixed(by_version[version]) if by_version[version] else UNKNOWN for version in versions
         },
@@ -203,7 +204,7 @@ def table(matrix: Matrix) -> str:
 
 
 def page(matrix: Matrix) -> str:
-    """docs/carry-matrix.md."""
+    """The matrix in Markdown: the text of docs/carry-matrix.md."""
     heads = ["vulnerability", "what", *map(str, matrix.versions), "patch", "upstream", "proof"]
     lines = [
         "# The carry matrix",
@@ -236,7 +237,7 @@ def page(matrix: Matrix) -> str:
 
 
 def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
-    """The patches of one series as JSON has them."""
+    """The patches of one series as JSON has them. Raises `UsageError`, `ManifestError` or `SeriesError`."""
     return [
         {
             "series": title,
@@ -251,7 +252,10 @@ def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
 
 
 def listing(workspace: Workspace, title: str) -> str:
-    """The patches of one series: name, CVE ids, change upstream, proof."""
+    """The patches of one series as a table for a terminal: name, CVE ids, change upstream, proof.
+
+    Raises as `listed` does.
+    """
     rows = [
         (row["patch"], " ".join(row["cves"]) or "-", row["change"], " ".join(row["proofs"]) or "none")
         for row in listed(workspace, title)

@@ -90,6 +90,7 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
         *(f"Classifier: Programming Language :: Python :: {python}" for python in manifest.pythons),
         f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}",
         "Description-Content-Type: text/markdown",
+        # The revision of the core and no other: without the local part, upstream's own wheel would do.
         f"Requires-Dist: {manifest.core.name}=={release.patched}",
         *(f"Requires-Dist: {line}" for line in _requirements(constraints, {c.python: c.core for c in constraints}, ())),
     ]

@@ -109,7 +109,7 @@ def fill(
     """The folder of the workshop holds the wheels of all items, but for those that this machine cannot build.
 
     `progress` gets how many are there, of how many, and the last one. Raises `WheelhouseError` for a build that fails
-    though all it needs is there.
+    though all it needs is there, `UpstreamError` for a file that cannot be had.
     """
     building = [job for item in items if item.build for job in _jobs(item, era.recipes)]
     missing = {

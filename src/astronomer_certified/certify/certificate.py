@@ -158,6 +158,7 @@ def read(path: Path) -> Certificate | None:
         return None
     except ValueError as err:
         raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
+    # Certificates of format 1 did not give a number.
     number = values.get("format", 1) if isinstance(values, dict) else None
     if number != FORMAT:
         raise ManifestError(

@@ -94,6 +94,7 @@ def _groups(bench: Bench) -> list[_Group]:
             shared.setdefault((environment, kind), []).append((name, side))
     groups = []
     for (environment, kind), runs in shared.items():
+        # Each part prepares itself, which only many proofs make up for; and no more than can run at once.
         parts = max(1, min(len(runs) // _ENOUGH, bench.jobs // max(1, len(shared))))
         groups += [_Group(environment=environment, kind=kind, runs=tuple(runs[part::parts])) for part in range(parts)]
     return alone + sorted(groups, key=lambda group: -len(group.runs))

@@ -63,6 +63,7 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
             name: [str(requirement) for requirement in asked] for name, asked in manifest.extra_requirements.items()
         },
         "providers": {name: str(version) for name, version in manifest.providers.items()},
+        # Without their reasons, which change no pin.
         "overrides": [str(entry.requirement) for entry in manifest.overrides],
         "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
         "build": [str(requirement) for requirement in manifest.core.build_requires],
@@ -240,6 +241,7 @@ def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
     for python in pythons:
         pins = read_hashed(folder / f"constraints-{python}-hashes.txt")
         plain = (folder / f"constraints-{python}.txt").read_text(encoding="utf-8")
+        # Users name the plain file, the tool reads the one with hashes: both must say the same.
         if [line for line in plain.splitlines() if not line.startswith("#")] != [
             f"{pin.name}=={pin.version}" for pin in pins.values()
         ]:
@@ -300,6 +302,7 @@ def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
 def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
     try:
         requirement = Requirement(word)
+        # Anything but one specifier is a ValueError here.
         (specifier,) = requirement.specifier
         if specifier.operator != "==":
             raise ValueError("a range")
@@ -325,7 +328,7 @@ def check_toolchain(path: Path, asked: Iterable[str]) -> None:
 
 
 def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:
-    """The files of a release's pins, from what `check_current` passed."""
+    """The files of a release's pins, from a folder that `check_current` passed."""
     return tuple(
         WheelhouseItem(
             source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),

@@ -287,6 +287,7 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
         protected=patterns([*PROTECTED, *args.protect]),
     )
     serving.describe(args, arguments.index_folder(args))
+    # Only read: the index may lie where nobody here may write.
     store = _store(args, reading=True)
     result = static_files.write(store, args.target.absolute(), shown)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")

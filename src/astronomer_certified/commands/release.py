@@ -88,6 +88,7 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     if _all(args):
         return _release_all(args, progress, factory)
     summary = factory.release(_one_version(args), every=args.every_python)
+    # Before anything is printed, or the live line would stand in the middle of it.
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:
@@ -205,6 +206,7 @@ def _new(args: argparse.Namespace, progress: Quiet) -> int:
     print(factory.workspace.manifest(draft.version))
     lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)
     print("what a human still has to decide:", *(f"- {line}" for line in lines), sep="\n", file=sys.stderr)
+    # None: nobody tried, as with `--no-resolve`.
     if draft.builds is False:
         print("certified: the draft does not build yet; what stands in the way is the last of these", file=sys.stderr)
     return 1 if draft.builds is False else 0

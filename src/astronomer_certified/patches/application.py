@@ -24,7 +24,7 @@ _CREATED_MODE = 0o100755
 def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch, ...], target: Path) -> PatchedTree:
     """`target` becomes the unpacked source with every patch applied and the version stamped.
 
-    Raises `SeriesError` and leaves `target` as it was.
+    Raises `SeriesError` or `ArchiveError`, and leaves `target` as it was.
     """
     with atomic_folder(target) as beside:
         # Relative: the folder has its final name only when the block has ended.

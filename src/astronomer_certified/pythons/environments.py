@@ -25,7 +25,7 @@ def python_of(environment: Path) -> Path:
 
 
 def create(environment: Path, interpreter: Interpreter) -> None:
-    """An empty virtual environment of that interpreter is at `environment`."""
+    """An empty virtual environment of that interpreter, without pip, is at `environment`. Raises `CommandFailed`."""
     # Without both options, a uv.toml or pyproject.toml in a folder above would have its say.
     run([uv(), "venv", "--no-config", "--no-project", "--quiet", "--python", interpreter.executable, environment])
 

@@ -274,7 +274,10 @@ def _timings(
 
 
 def check(workspace: Workspace, version: Version) -> str:
-    """One line that says what a release states. Raises for a manifest, series or constraints that do not hold."""
+    """One line that says what a release states.
+
+    Raises `ManifestError`, `SeriesError` or `ConstraintsError` for what does not hold.
+    """
     plan = Plan(Run(workspace, manifest.load(workspace, version), 1, Quiet()))
     run, stated = plan.run, plan.run.manifest
     digest = pinning.inputs_digest(stated, plan.carried)

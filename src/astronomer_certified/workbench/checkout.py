@@ -64,7 +64,7 @@ class Checkout:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a series, the `series` file among them."""
+    """The sha256 of each file of a series, the `series` file among them, by name. Raises `SeriesError`."""
     files = [folder / name for name in series.names(folder)]
     listed = folder / "series"
     return {path.name: sha256_of(path) for path in [*files, *([listed] if listed.is_file() else [])]}
@@ -185,7 +185,7 @@ def _refuse_to_overwrite(folder: Path) -> None:
 
 
 def unexported(folder: Path) -> list[str]:
-    """What would be lost with the checkout; empty when nothing would."""
+    """What would be lost with the checkout, a line for each; empty when nothing would. Raises `WorkspaceError`."""
     repository, state = Repository.of(folder), read_state(folder)
     found = [f"uncommitted: {line}" for line in uncommitted(repository)]
     if repository.resolve("HEAD") != state.tip:
@@ -203,6 +203,7 @@ def unexported(folder: Path) -> list[str]:
 def uncommitted(repository: Repository) -> list[str]:
     """The paths that differ from the last commit, as `git status --short` shows them; also those that git was told not
     to look at (`git update-index --assume-unchanged`, `--skip-worktree`)."""
+    # No renames: with -z, one would be two paths.
     words = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
     # A small letter, or an S: git passes over the file.
     flagged = [

@@ -159,6 +159,7 @@ def _whitespace(file: FileDiff) -> Iterator[str]:
             if line in kept:
                 continue
             text = line.decode("utf-8", "replace").rstrip("\n")
+            # A new file may have either.
             if line.endswith(b"\r\n") and not crlf and hunk.old:
                 yield f"{file.path}, hunk {number}: adds a CRLF line to an LF file: {text!r}"
             elif crlf and not line.endswith(b"\r\n"):

@@ -49,7 +49,7 @@ def held(workspace: Workspace, distribution: Distribution) -> Iterator[None]:
 def replace(folder: Path, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
     """The folder holds these patches, in this order, in place of the `old` ones. Only for who holds it.
 
-    Raises, everything as it was, when a file cannot be written.
+    Raises OSError when a file cannot be written; then everything is as it was.
     """
     listed = (folder / _LISTED).read_bytes() if (folder / _LISTED).is_file() else b""
     files = {**new, _LISTED: _relisted(listed, new)}

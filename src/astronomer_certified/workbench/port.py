@@ -105,7 +105,7 @@ class _Merge:
 
 
 def origin_of(distribution: Distribution, name: str) -> Origin | None:
-    """The patch of that name or CVE id in a series; None when it is not there."""
+    """The patch of that name or CVE id in a series; None when it is not there. Raises `SeriesError`."""
     patches = series.read(distribution.folder)
     for number, patch in enumerate(patches, start=1):
         if name in (patch.name, patch.slug) or name.upper() in patch.cves:
@@ -114,7 +114,7 @@ def origin_of(distribution: Distribution, name: str) -> Origin | None:
 
 
 def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool = False) -> Ported:
-    """What became of the patch. With `dry` nothing is written. Raises for a series that does not apply as it is."""
+    """What became of the patch. With `dry` nothing is written. Raises `SeriesError` when a series does not apply."""
     with patch_folder.held(workspace, target):
         report = _merged(workspace, origin, target, dry=dry)
     if dry or report.fate is not Fate.CONFLICT:
@@ -302,7 +302,7 @@ def waiting(workspace: Workspace) -> tuple[Path, ...]:
 def go_on(workspace: Workspace, folder: Path) -> tuple[Ported, ...]:
     """The port that waited in a checkout, committed and exported, with what else was committed there.
 
-    It is given up where no commit of it is there. Raises while conflicts are left.
+    It is given up where no commit of it is there. Raises `WorkspaceError` while conflicts are left.
     """
     state = _waiting_state(folder)
     repository = Repository.of(folder)

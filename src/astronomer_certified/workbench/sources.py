@@ -37,7 +37,10 @@ class Source:
 
 
 def imported(workspace: Workspace, distribution: Distribution) -> Source:
-    """The source of a distribution as a commit, from the cache or imported now. Fetches and verifies it first."""
+    """The source of a distribution as a commit, from the cache or imported now. Fetches and verifies it first.
+
+    Raises `UpstreamError` or `ArchiveError`.
+    """
     from astronomer_certified.source import fetch
 
     fetched = fetch.fetch(distribution.source, workspace)

@@ -53,6 +53,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str) -> Step:
 
 
 def _tried(run: Run, target: Target, name: str) -> Made:
+    # Here: a run that has nothing to do needs neither server nor installers.
     from astronomer_certified.certify import installers
     from astronomer_certified.index.http.server import Server
     from astronomer_certified.source.index_client import shown_url
