@@ -166,13 +166,13 @@ class Manifest:
     cutoff: datetime
     listed: datetime
     providers: Mapping[NormalizedName, Version]
-    # What the architecture document says where it cannot be had: by the names of its table.
     documented_providers: Mapping[str, Version]
+    """What the architecture document says where it cannot be had: by the names of its table."""
     extras: tuple[str, ...]
-    # Upstream's extras that this release does not have, with the reason.
     left_out: Mapping[str, str]
-    # Vulnerabilities that an earlier revision fixed and this one does not, with the reason.
+    """Upstream's extras that this release does not have, with the reason."""
     no_longer_fixed: Mapping[str, str]
+    """Vulnerabilities that an earlier revision fixed and this one does not, with the reason."""
     default_extras: frozenset[str]
     extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]

@@ -102,8 +102,8 @@ class Words:
     initialised: str
     list: tuple[str, ...]
     test: tuple[str, ...]
-    # The settings under which the webserver must answer: 1.10 has two user interfaces.
     interfaces: Mapping[str, Mapping[str, str]]
+    """The settings under which the webserver must answer: 1.10 has two user interfaces."""
 
 
 _WORDS = {

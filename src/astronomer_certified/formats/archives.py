@@ -143,7 +143,7 @@ def build_requires(archive: Path) -> tuple[str, ...]:
                 if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
                     stream = tar.extractfile(member)
                     assert stream is not None  # isfile() members always have one
-                    # No honest one is longer, and what is cut off is no TOML.
+                    # No honest one is longer.
                     text = stream.read(_BLOCK).decode()
                     return tuple(map(str, tomllib.loads(text).get("build-system", {}).get("requires", ())))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:

@@ -12,11 +12,11 @@ from astronomer_certified.formats import archives
 class SourceKind(Protocol):
     """What kind of archive a patched distribution is made from."""
 
-    # The word for it in a manifest.
     name: ClassVar[str]
-    # Whether a build backend makes the wheel of it. Then the manifest states what it is built with, where the version
-    # stands in it, and upstream's own wheel to compare with.
+    """The word for it in a manifest."""
     built: ClassVar[bool]
+    """Whether a build backend makes the wheel of it. Then the manifest states what it is built with, where the version
+    stands in it, and upstream's own wheel to compare with."""
 
     def holds(self, filename: str) -> bool:
         """Whether a file of that name may be of this kind."""

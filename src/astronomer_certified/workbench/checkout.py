@@ -82,7 +82,7 @@ def make(
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
-        # A checkout that was killed has left its folder there.
+        # A checkout that was killed may have left its folder there.
         disk.sweep(folder.parent, folder.name)
         return _made(distribution, source, folder, also, partly=partly)
 
