@@ -48,6 +48,7 @@ class Release:
         return bool(words) and words[-1].removeprefix("v") == str(self.patched)
 
     def __lt__(self, other: Release) -> bool:
+        # By numbers: revision 11 comes after 6.
         return (self.upstream, self.revision) < (other.upstream, other.revision)
 
 
@@ -135,6 +136,7 @@ class Target:
     def requirement(self, release: Release) -> str:
         """What a user types: `astronomer-certified[celery,postgres,redis]==2.1.0.*`."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        # With the star it takes the newest revision, as `.postN` belongs to the version.
         return f"astronomer-certified{extras}=={release.upstream}.*"
 
 
@@ -173,13 +175,13 @@ class Manifest:
     cutoff: datetime
     listed: datetime
     providers: Mapping[NormalizedName, Version]
-    # What the architecture document says where it cannot be had: by the names of its table.
     documented_providers: Mapping[str, Version]
+    """What the architecture document says where it cannot be had: by the names of its table."""
     extras: tuple[str, ...]
-    # Upstream's extras that this release does not have, with the reason.
     left_out: Mapping[str, str]
-    # Vulnerabilities that an earlier revision fixed and this one does not, with the reason.
+    """Upstream's extras that this release does not have, with the reason."""
     no_longer_fixed: Mapping[str, str]
+    """Vulnerabilities that an earlier revision fixed and this one does not, with the reason."""
     default_extras: frozenset[str]
     extra_requirements: Mapping[str, tuple[Requirement, ...]]
     overrides: tuple[Override, ...]
@@ -304,6 +306,7 @@ class Constraints:
 
     def wanted_by(self, manifest: Manifest, target: Target) -> frozenset[NormalizedName]:
         """The names that an installation consists of, the core itself left out."""
+        # `default` is an extra of the certified wheel alone; constraints know the extras that it stands for.
         extras = manifest.default_extras if "default" in target.extras else target.extras
         return self.core.union(*(self.extras[extra] for extra in extras))
 

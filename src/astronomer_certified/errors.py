@@ -9,7 +9,7 @@ class CertifiedError(Exception):
     """A failure that a person can cause or cure.
 
     `what` says what failed on which input, `details` are the facts (one line each, shown indented),
-    `hint` is the next thing to do. `cli` is the only place that prints it and sets the exit status.
+    `hint` is the next thing to do. `commands.main` is the only place that prints it and sets the exit status.
     """
 
     def __init__(self, what: str, *, details: Iterable[str] = (), hint: str | None = None) -> None:

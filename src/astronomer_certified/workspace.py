@@ -143,6 +143,7 @@ class Workspace:
 
     def releases_sharing(self) -> tuple[Version, ...]:
         """The upstream versions of all releases that share the local index."""
+        # Not the hidden temporaries of a mark that is being written.
         return tuple(sorted(Version(path.name) for path in (self.index / "releases").glob("[0-9]*")))
 
     @property

@@ -69,7 +69,7 @@ class Matrix:
 def load(workspace: Workspace) -> Matrix:
     """The matrix of every release that patches/ states and every version that an advisory names.
 
-    A release carries the patches of its core and of its repairs.
+    A release carries the patches of its core and of its repairs. Raises `ManifestError` or `SeriesError`.
     """
     known = records.load(workspace)
     stated = {version: manifest.load(workspace, version) for version in workspace.versions()}
@@ -80,6 +80,7 @@ def load(workspace: Workspace) -> Matrix:
     given_up = {version: release.no_longer_fixed for version, release in stated.items()}
     versions = tuple(sorted({*carried, *(version for item in known for version in item.versions)}))
     rows = [_row_of(item, versions, carried, given_up) for item in known]
+    # A patch without a vulnerability has a row as well: else the matrix would not show all that is carried.
     told = {slug for row in rows for slug in row.patches}
     others = dict.fromkeys(patch.slug for patches in carried.values() for patch in patches if patch.slug not in told)
     return Matrix(versions=versions, rows=(*rows, *(_row_without(slug, versions, carried) for slug in others)))
@@ -113,11 +114,13 @@ def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Versio
     references = (patch.fields.get("Bug") or patch.fields.get("Applied-Upstream", "") for patch in found)
     return Row(
         id="",
+        # Of the oldest version that has it: ports keep the name, and may put the subject into other words.
         summary=found[0].subject,
         rank=None,
         changes=_once(reference.strip() for reference in references),
         patches=(slug,),
         proofs=_proofs(found),
+        # Without a record nobody knows whether a version that lacks the patch needs it.
         statements={
             version: status.fixed(by_version[version]) if by_version[version] else UNKNOWN for version in versions
         },
@@ -128,6 +131,7 @@ def _proofs(patches: Iterable[Patch], id: str = "") -> tuple[str, ...]:
     """The proofs of these patches, or why there is none; where one is named for `id`, that one only."""
     named: list[str] = []
     for patch in patches:
+        # One patch may fix several vulnerabilities, with a proof for each.
         own = [name for name in patch.proofs if id and name == f"test_{id.lower().replace('-', '_')}.py"]
         named += own or patch.proofs or [patch.fields["Proof"].strip()]
     return _once(named)
@@ -188,6 +192,7 @@ def table(matrix: Matrix) -> str:
             *(_SIGNS[row.statements[version].status] for version in matrix.versions),
             ", ".join(row.patches) or f"({row.summary})",
             ", ".join(row.changes),
+            # Of `none: REASON` the first word: a terminal is narrow.
             ", ".join(proof.split(":")[0] for proof in row.proofs),
         ]
         for row in matrix.rows
@@ -199,7 +204,7 @@ def table(matrix: Matrix) -> str:
 
 
 def page(matrix: Matrix) -> str:
-    """docs/carry-matrix.md."""
+    """The matrix in Markdown: the text of docs/carry-matrix.md."""
     heads = ["vulnerability", "what", *map(str, matrix.versions), "patch", "upstream", "proof"]
     lines = [
         "# The carry matrix",
@@ -225,13 +230,14 @@ def page(matrix: Matrix) -> str:
             ", ".join(row.changes),
             ", ".join(row.proofs),
         ]
+        # A bar in a text would begin another cell.
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     lines += ["", "The number in brackets is the place among the ten most important."]
     return "\n".join(lines) + "\n"
 
 
 def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
-    """The patches of one series as JSON has them."""
+    """The patches of one series as JSON has them. Raises `UsageError`, `ManifestError` or `SeriesError`."""
     return [
         {
             "series": title,
@@ -246,7 +252,10 @@ def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
 
 
 def listing(workspace: Workspace, title: str) -> str:
-    """The patches of one series: name, CVE ids, change upstream, proof."""
+    """The patches of one series as a table for a terminal: name, CVE ids, change upstream, proof.
+
+    Raises as `listed` does.
+    """
     rows = [
         (row["patch"], " ".join(row["cves"]) or "-", row["change"], " ".join(row["proofs"]) or "none")
         for row in listed(workspace, title)

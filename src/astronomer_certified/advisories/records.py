@@ -98,12 +98,14 @@ class Advisory:
 def load(workspace: Workspace) -> tuple[Advisory, ...]:
     """Every record: the ten most important first, then by severity. Raises `ManifestError` with a file's problems."""
     found = [_read(path) for path in sorted((workspace.root / "advisories").glob("*.toml"))]
+    # 99: behind all that have one.
     return tuple(sorted(found, key=lambda item: (item.rank or 99, -(item.severity or 0), item.id)))
 
 
 def _read(path: Path) -> Advisory:
     top = toml.load(path)
     name = top.get("id", _matching(_ID, "an id like CVE-2021-38540 or AIRFLOW-14570"), default="")
+    # Who reads an id, as in what lint says, looks for the file of that name.
     if name and name != path.stem:
         top.problem("id", f"is {name}, but the file is called {path.name}")
     affected = _affected(top)
@@ -125,6 +127,7 @@ def _read(path: Path) -> Advisory:
     try:
         top.problems.finish()
     except ManifestError as err:
+        # The reader's own hint is about release.toml.
         raise ManifestError(err.what, details=err.details, hint="docs/patches.md lists every key") from err
     return advisory
 
@@ -132,6 +135,7 @@ def _read(path: Path) -> Advisory:
 def _affected(top: toml.Table) -> frozenset[Version]:
     versions: set[Version] = set()
     for table in top.tables("affected"):
+        # Read, so that it is no unknown key; releases are asked by their version alone.
         table.get("package", _normal_name, default="")
         versions.update(table.each("versions", _version, filled=True))
         table.each("where", toml.inner_path, optional=True)  # for who writes the patch
@@ -197,6 +201,7 @@ def _version(value: Any) -> Version:
 
 
 def _score(value: Any) -> float:
+    # `True` is an int for Python.
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 10:
         raise ValueError(f"must be a CVSS base score from 0 to 10, not {value!r}")
     return float(value)

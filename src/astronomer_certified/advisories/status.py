@@ -48,6 +48,7 @@ def of(
 ) -> Statement:
     """What a release of an upstream version, which carries these patches, says of a vulnerability. It says itself why
     it has no longer a fix that it had."""
+    # First, as what is carried counts, whatever the record says of that version.
     fixing = [patch for patch in patches if record.fixed_by(patch)]
     if fixing:
         return fixed(fixing)
@@ -60,6 +61,7 @@ def of(
         return Statement(
             status=VulnerabilityStatus.NOT_AFFECTED, reason=reasoned.why, evidence=reasoned.evidence_of(version)
         )
+    # After the affected ones: a fix in an older line says nothing of a newer version that lacks it.
     if since := [known for known in record.fixed_in if known <= version]:
         return Statement(status=VulnerabilityStatus.IN_UPSTREAM, reason=f"since {min(since)}")
     return UNKNOWN

@@ -98,6 +98,7 @@ def build_wheel_in(environment: Path, source: Path, epoch: int, places: Places, 
         env = clean_environment(
             HOME=str(home),
             SOURCE_DATE_EPOCH=str(epoch),
+            # What a backend writes in the order of a set must be the same each time.
             PYTHONHASHSEED="0",
             # A backend that asks the index for more would build with what is not locked.
             PIP_NO_INDEX="1",

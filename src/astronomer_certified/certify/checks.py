@@ -20,6 +20,7 @@ from astronomer_certified.errors import CommandFailed
 
 _COMMAND_TIMEOUT = 300.0
 _HEALTH_PATIENCE = 180.0
+# An example that every version has.
 _EXAMPLE = ("example_bash_operator", "runme_0", "2021-01-01")
 # What every version says of the example's command; that a task is marked as a success not every one does.
 _TESTED = "Command exited with return code 0"
@@ -66,6 +67,7 @@ class Installed:
 
     def command(self, *words: str) -> str:
         """What a command printed. Raises `CommandFailed`, also when it takes longer than 300 s."""
+        # Options, dates and code have no place in the name of a file.
         name = "-".join(word for word in words if word.isalnum())
         log = self.logs / f"certify-{name[:40]}.log"
         return run(words, cwd=self.home, env=self.env, timeout=_COMMAND_TIMEOUT, log=log).stdout
@@ -100,8 +102,8 @@ class Words:
     initialised: str
     list: tuple[str, ...]
     test: tuple[str, ...]
-    # The settings under which the webserver must answer: 1.10 has two user interfaces.
     interfaces: Mapping[str, Mapping[str, str]]
+    """The settings under which the webserver must answer: 1.10 has two user interfaces."""
 
 
 _WORDS = {
@@ -178,6 +180,7 @@ def _health(settings: Mapping[str, str], place: Installed) -> str:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as response:
                     health = json.load(response)
+            # Not up yet: until then there is anything from a refusal to silence.
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.5)
                 continue

@@ -75,6 +75,7 @@ def certify(
     home.mkdir()
     env = environments.of_a_user(environment, home, places.pip_cache)
     environments.create(environment, installation.interpreter)
+    # The pip that the manifest states, in place of none: uv makes environments without pip.
     environments.install(environment, [installation.installer])
     place = Installed(
         release=installation.release, command_line=installation.command_line, home=home, env=env, logs=places.logs
@@ -118,6 +119,7 @@ def _install(installation: Installation, environment: Path, place: Installed) ->
     reporting: list[str | Path] = ["--report", report] if installation.reports else []
     words: list[str | Path] = [
         environments.python_of(environment), "-m", "pip", "install", "--index-url", installation.simple_url,
+        # A source would be built with whatever is newest today, which nobody has looked at.
         "--only-binary", ":all:", *reporting, installation.requirement,
     ]  # fmt: skip
     log = place.logs / "certify-pip-install.log"
@@ -134,6 +136,7 @@ def _refuse_strangers(installed: Sequence[Mapping[str, Any]], allowed: frozenset
     strangers = [
         f"{item['metadata']['name']} {item['metadata']['version']}: {item['download_info']['url'].rsplit('/', 1)[-1]}"
         for item in installed
+        # What is no archive, such as a folder, has no hash at all, and is a stranger as well.
         if item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256") not in allowed
     ]
     if strangers:

@@ -66,6 +66,7 @@ def of(folder: Path, python: Python) -> tuple[Installer, ...]:
 def ends(found: tuple[Installer, ...]) -> tuple[Installer, ...]:
     """The oldest pip, the newest, and uv: what is tried on the further Pythons of a release."""
     *pips, own = found
+    # Once where the oldest is the newest as well.
     return (*dict.fromkeys((*pips[:1], *pips[-1:])), own)
 
 
@@ -73,6 +74,7 @@ def _first_pin(path: Path) -> Requirement:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             try:
+                # Its hashes follow on the next lines.
                 requirement = Requirement(line.removesuffix("\\").strip())
                 [pin] = requirement.specifier
                 Version(pin.version)

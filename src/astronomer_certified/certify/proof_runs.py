@@ -94,6 +94,7 @@ def _groups(bench: Bench) -> list[_Group]:
             shared.setdefault((environment, kind), []).append((name, side))
     groups = []
     for (environment, kind), runs in shared.items():
+        # Each part prepares itself, which only many proofs make up for; and no more than can run at once.
         parts = max(1, min(len(runs) // _ENOUGH, bench.jobs // max(1, len(shared))))
         groups += [_Group(environment=environment, kind=kind, runs=tuple(runs[part::parts])) for part in range(parts)]
     return alone + sorted(groups, key=lambda group: -len(group.runs))
@@ -111,6 +112,7 @@ def _shared(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outc
             server.heard()
             for name, side in group.runs:
                 report, output = here.parent / "report.xml", bench.logs / f"{Path(name).stem}-{side}.txt"
+                # A proof that writes none must not be judged by that of the one before.
                 report.unlink(missing_ok=True)
                 pytest = list(map(str, _words(here, report, name)))
                 asked = {"words": pytest, "output": str(output), "timeout": _TIMEOUT}

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Seconds between two looks at whether a proof has ended; the status of one that took too long, as timeout(1) has it.
 _LOOK = 0.005
 _KILLED = 124
 
@@ -76,6 +77,7 @@ def _become_proof(pytest: Any, asked: Any) -> None:
     """This process is the proof now, and ends with it."""
     code = 3
     try:
+        # So that it can be ended together with all that it has started.
         os.setsid()
         output = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -83,6 +85,7 @@ def _become_proof(pytest: Any, asked: Any) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         code = int(pytest.main(asked["words"]))
+    # Nothing may get out of here: this process would go on as a second server.
     except BaseException as err:
         sys.stderr.write("%s: %s\n" % (type(err).__name__, err))  # noqa: UP031  the oldest Python reads this, too
     finally:

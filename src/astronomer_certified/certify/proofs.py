@@ -156,6 +156,7 @@ def _case(element: ET.Element) -> Case:
         return Case(name=name, passed=False, error="an error outside of the test")
     if failure is not None:
         raised = list(_RAISED.finditer(failure.text or ""))
+        # The last: pytest shows the frames from the outside to where it was raised.
         last = raised[-1].groupdict() if raised else {"file": "", "error": failure.get("message", "")[:80]}
         return Case(name=name, passed=False, raised_in=Path(last["file"]).name, error=last["error"])
     skipped = element.find("skipped") is not None

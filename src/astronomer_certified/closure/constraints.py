@@ -55,6 +55,7 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
         "patches": dict(patches),
         "cutoff": manifest.cutoff.isoformat(),
         "listed": manifest.listed.isoformat(),
+        # The day as of which the build requirements are locked.
         "uploaded": manifest.core.uploaded.isoformat(),
         "pythons": [str(python) for python in manifest.pythons],
         "extras": list(manifest.extras),
@@ -62,6 +63,7 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
             name: [str(requirement) for requirement in asked] for name, asked in manifest.extra_requirements.items()
         },
         "providers": {name: str(version) for name, version in manifest.providers.items()},
+        # Without their reasons, which change no pin.
         "overrides": [str(entry.requirement) for entry in manifest.overrides],
         "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
         "build": [str(requirement) for requirement in manifest.core.build_requires],
@@ -98,6 +100,7 @@ def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Pytho
         WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
         for (source, build, version, uploaded), pythons in needed.items()
     )
+    # files.json is committed: the same resolution must give the same bytes.
     return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
 
 
@@ -195,6 +198,7 @@ def _header(manifest: Manifest, digest: str, title: str, more: Sequence[str] = (
 def _hashed(pin: ResolvedPin, patched: Mapping[NormalizedName, str]) -> str:
     hashes = {file.sha256 for file in (*pin.wheels, *([pin.sdist] if pin.sdist else []))}
     if pin.name in patched:
+        # No upstream index has a file of it: the wheel that we make is the only one.
         hashes = {patched[pin.name]}
     return f"{pin.name}=={pin.version}" + "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes)) + "\n"
 
@@ -210,7 +214,7 @@ def _stale(path: Path, found: str | None) -> ConstraintsError:
 
 
 def check_current(folder: Path, digest: str, names: Iterable[str]) -> None:
-    """Nothing, when every file is there and was made from these inputs. Raises `ConstraintsError`."""
+    """Every file is there and was made from these inputs. Raises `ConstraintsError` for the first that is not so."""
     for name in names:
         path = folder / name
         if not path.is_file():
@@ -253,6 +257,7 @@ def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
     for python in pythons:
         pins = read_hashed(folder / f"constraints-{python}-hashes.txt")
         plain = (folder / f"constraints-{python}.txt").read_text(encoding="utf-8")
+        # Users name the plain file, the tool reads the one with hashes: both must say the same.
         if [line for line in plain.splitlines() if not line.startswith("#")] != [
             f"{pin.name}=={pin.version}" for pin in pins.values()
         ]:
@@ -263,6 +268,7 @@ def load(folder: Path, pythons: Sequence[Python]) -> tuple[Constraints, ...]:
         named = {
             name: frozenset(canonicalize_name(item) for item in items) for name, items in extras[str(python)].items()
         }
+        # The empty name is that of the core: what it needs without any extra.
         loaded.append(Constraints(python=python, pins=pins, core=named.pop(""), extras=named))
     return tuple(loaded)
 
@@ -293,6 +299,7 @@ class Committed:
 def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
     """The pins of a hashed requirements file, in its order. Raises `ConstraintsError`."""
     pins: dict[NormalizedName, Pin] = {}
+    # A line that ends in a backslash goes on in the next one.
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in text.splitlines():
         words = line.split()
@@ -311,6 +318,7 @@ def read_hashed(path: Path) -> dict[NormalizedName, Pin]:
 def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
     try:
         requirement = Requirement(word)
+        # Anything but one specifier is a ValueError here.
         (specifier,) = requirement.specifier
         if specifier.operator != "==":
             raise ValueError("a range")
@@ -320,7 +328,7 @@ def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
 
 
 def check_toolchain(path: Path, asked: Iterable[str]) -> None:
-    """Nothing, when the toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError`."""
+    """The toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError` with what it lacks."""
     pins = read_hashed(path)
     lacking = [
         line
@@ -336,7 +344,7 @@ def check_toolchain(path: Path, asked: Iterable[str]) -> None:
 
 
 def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:
-    """The files of a release's pins, from what `check_current` passed."""
+    """The files of a release's pins, from a folder that `check_current` passed."""
     return tuple(
         WheelhouseItem(
             source=PinnedFile(project=canonicalize_name(item["project"]), filename=item["file"], sha256=item["sha256"]),

@@ -66,6 +66,7 @@ def resolve(
                 uv(),
                 "export",
                 *common,
+                # From the lock as it is; uv would look first whether it still holds.
                 "--frozen",
                 "--no-hashes",
                 "--no-annotate",
@@ -74,6 +75,7 @@ def resolve(
             ]
             return _pins(uv_call(words, cwd=folder), interpreter.python, wheels, manifest)
 
+        # From one lock: so an extra has the same pins whichever others are installed with it.
         everything = exported("--all-extras")
         core = frozenset(exported())
         extras = {name: frozenset(exported("--extra", canonicalize_name(name))) for name in manifest.extras}
@@ -114,6 +116,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         "package = false",
         f"environments = {array([platforms.ENVIRONMENT])}",
         f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides)}",
+        # Not as requirements: a provider comes with its extra, and `_check_providers` looks whether it came.
         f"constraint-dependencies = {array(providers)}",
         "[tool.uv.sources]",
         *(f"{quote(name)} = {{ path = {quote(str(wheel.path.absolute()))} }}" for name, wheel in wheels.items()),
@@ -167,11 +170,14 @@ def _pins(
     patched = {item.name: item.release.patched for item in manifest.distributions}
     pins: dict[NormalizedName, Version] = {}
     for line in text.splitlines():
+        # uv writes a wheel that was given by its path as a path or address, which has no version of the form
+        # NAME==VERSION.
         if line.startswith(("/", "file:", "./")):
             name = parse_wheel_filename(unquote(urlsplit(line.split(" ;")[0]).path).rsplit("/", 1)[-1])[0]
             pins[name] = patched[name]
         elif (pin := _pin(line, python)) is not None:
             pins[pin[0]] = pin[1]
+    # The certified wheel requires the core by a line of its own.
     pins.pop(manifest.core.name, None)
     return dict(sorted(pins.items()))
 
@@ -201,6 +207,7 @@ def _resolved(name: NormalizedName, version: Version, page: Sequence[IndexFile],
         name=name,
         version=version,
         sdist=pinned[sdists[0].filename] if sdists else None,
+        # SOURCE_DATE_EPOCH has whole seconds.
         uploaded=min(times).replace(microsecond=0) if times else None,
         wheels=tuple(pinned[filename] for filename in sorted(pinned) if filename.endswith(".whl")),
         requires_python=SpecifierSet(listed[0].requires_python or "") if listed else SpecifierSet(),
@@ -244,6 +251,7 @@ def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedP
     wrong = [
         f"{name}: {pins[name].version if name in pins else 'not in the closure'}, the manifest says {version}"
         for name, version in manifest.providers.items()
+        # A repaired provider has a local version behind the one that the manifest states.
         if name not in pins or pins[name].version.public != version.public
     ]
     if wrong:
@@ -253,7 +261,7 @@ def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedP
 
 
 def check_extras(manifest: Manifest, core: Wheel) -> None:
-    """Nothing, when the manifest knows every extra that upstream declares: as one of its own, or as left out.
+    """The manifest knows every extra that upstream declares: as one of its own, or as left out.
 
     Raises `ResolutionError` with what it forgets, and with what it leaves out though upstream has no such extra.
     """
@@ -287,6 +295,7 @@ def lock_requirements(
         (folder / "in.txt").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
         (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         words: list[str | Path] = [
+            # Wheels only: what a source is built with is not built itself, for which others would be needed in turn.
             uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
             "--exclude-newer", _stamp(cutoff),

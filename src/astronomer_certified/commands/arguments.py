@@ -17,6 +17,7 @@ from astronomer_certified.workspace import Workspace
 # What `-C` is when nobody says it.
 _HERE = "."
 
+# A hundred years: an end is also shown as a date, and those end with the year 9999.
 _LONGEST_DAYS = 36_500
 
 
@@ -64,18 +65,22 @@ def jobs(text: str) -> int:
 
 
 def days(text: str) -> float:
-    """A number of days that an end can be reckoned from; NaN would be no end at all."""
+    """A number of days that an end can be reckoned from; NaN would be no end at all.
+
+    Raises argparse.ArgumentTypeError for what is no number, or more than a hundred years.
+    """
     try:
         number = float(text)
     except ValueError:
         number = math.nan
+    # Not `>`: of NaN every comparison is false.
     if not abs(number) <= _LONGEST_DAYS:
         raise argparse.ArgumentTypeError(f"not a number of days up to {_LONGEST_DAYS}: {text!r}")
     return number
 
 
 def text(given: str) -> str:
-    """What can be written down: a byte of an argument that is no UTF-8 cannot."""
+    """What can be written down: a byte of an argument that is no UTF-8 cannot. Raises argparse.ArgumentTypeError."""
     try:
         given.encode()
     except UnicodeEncodeError as err:
@@ -84,15 +89,16 @@ def text(given: str) -> str:
 
 
 def address(text: str) -> str:
-    """An address with scheme and host, ending in a slash."""
+    """An address with scheme and host, ending in a slash. Raises argparse.ArgumentTypeError for what is none."""
     parts = urlsplit(text)
+    # Names of projects are put behind it, where a query or a fragment would swallow them.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"no address of an index: {text!r}; say https://packages.example/team/")
     return text.rstrip("/") + "/"
 
 
 def size(text: str) -> int:
-    """Bytes, written like 500M."""
+    """A number of bytes, of text like 500M, in powers of 1024. Raises argparse.ArgumentTypeError for what is none."""
     match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")

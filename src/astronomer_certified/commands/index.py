@@ -109,6 +109,7 @@ def _users(own: Any) -> None:
 # --- acts
 
 
+# The acts import what they need themselves: no other verb shall wait for the libraries of the index.
 def _store(args: argparse.Namespace, *, reading: bool = False) -> Store:
     from astronomer_certified.index.store.store import Store
 
@@ -147,6 +148,7 @@ def _yank(args: argparse.Namespace, progress: Quiet) -> int:
 
     def change(record: ProjectRecord) -> ProjectRecord:
         for file in record.files:
+            # By value: 2.1 and 2.1.0 are one version (PEP 440).
             if Version(file.version) == version:
                 done.append(file.filename)
                 record = record.holding(replace(file, yanked=reason))
@@ -285,6 +287,7 @@ def _export(args: argparse.Namespace, progress: Quiet) -> int:
         protected=patterns([*PROTECTED, *args.protect]),
     )
     serving.describe(args, arguments.index_folder(args))
+    # Only read: the index may lie where nobody here may write.
     store = _store(args, reading=True)
     result = static_files.write(store, args.target.absolute(), shown)
     print(f"{args.target}: {result.projects} projects, {result.files} files, {result.written} pages and files written")
@@ -311,6 +314,7 @@ def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
     )
     for came in mirror.mirror(_store(args), source, [canonicalize_name(name) for name in args.projects]):
         if isinstance(came, mirror.PassedOver):
+            # In ASCII: the name is another index's, and may hold signs that a terminal obeys.
             print(f"{came.filename!a}  passed over: {came.why}")
         else:
             print(f"{came.filename}  {'copied' if came.new else 'was there already'}")

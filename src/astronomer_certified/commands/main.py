@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (refused := streams.refusal()) is None:
             raise
         return _refused(refused)
+    # Only a flush tells whether stdout took all of it. A status that is not 0 has its own message already.
     refused = streams.refusal()
     return _refused(refused) if refused is not None and status == 0 else status
 
@@ -56,6 +57,7 @@ def _status(argv: Sequence[str] | None) -> int:
 
 def _refused(err: CertifiedError | OSError) -> int:
     """The status after the message; 141, and no word, when nobody reads stdout any more."""
+    # Another pipe that broke, such as that of a program of ours, is an error like any.
     if isinstance(err, BrokenPipeError) and err is streams.refusal():
         return 141
     print(f"certified: {as_workspace_error(err) if isinstance(err, OSError) else err}", file=sys.stderr)
@@ -68,6 +70,7 @@ def _bug() -> int:
     import traceback
 
     handle, name = tempfile.mkstemp(prefix="certified-", suffix=".log")
+    # Arguments may hold bytes that are no UTF-8.
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"argv: {sys.argv}\npython: {sys.version}\n\n{traceback.format_exc()}")
     traceback.print_exc()

@@ -23,6 +23,7 @@ def _paragraph(group: Sequence[NotDone]) -> str:
     first, *others = sorted(group, key=_python)
     more = [str(python) for python in _pythons(others) if str(python) != first.python]
     differs = any(item.how != first.how for item in others)
+    # What to do names the Python: one is spelled out, the others are listed.
     how = f"{first.how} (and likewise for {_listed(more)})" if differs and more else first.how
     return f"  {_what(group)}\n    why: {group[0].why}\n    how: {how}"
 

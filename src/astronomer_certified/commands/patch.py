@@ -37,6 +37,7 @@ def add_to(verbs: Verbs) -> None:
 
     def verb(among: Verbs, name: str, act: Act, text: str) -> argparse.ArgumentParser:
         own: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
+        # The project is looked for when the verb runs, so that `--help` works everywhere.
         own.set_defaults(act=lambda args, progress: act(args, progress, arguments.workspace(args)))
         return own
 
@@ -113,6 +114,7 @@ def _checkout(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -
     distribution = catalogue.named(workspace, args.title)
     folder = args.folder or workspace.checkout(catalogue.title(distribution))
     made = checkout.make(workspace, distribution, folder.absolute(), partly=args.partly)
+    # On stderr: stdout has the path of the checkout and nothing else.
     for offset in made.offsets:
         print(f"offset: {offset}", file=sys.stderr)
     for patch in made.left:
@@ -131,6 +133,7 @@ def _export(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> 
     # A version means its checkout in the usual place.
     usual = workspace.checkout(str(args.folder))
     folder = usual if not args.folder.exists() and usual.is_dir() else args.folder.absolute()
+    # Where no human sits nobody is asked, and what is missing is an error.
     done = export.export(workspace, folder, _asked if sys.stdin.isatty() else missing_fields.nobody)
     for line in (*done.lost, *done.hints):
         print(f"certified: {line}", file=sys.stderr)
@@ -156,6 +159,7 @@ def _print_next(workspace: Workspace, done: Exported) -> None:
         for proof in series.parse(done.folder / name, (done.folder / name).read_bytes()).proofs
     )
     words = [f"certified patch lint {title}"]
+    # A repair has no release of its own to prove or to raise: those that list it have.
     if "==" not in title:
         words += [f"certified prove {title} {' '.join(proofs)}".strip(), f"certified bump {title}"]
     print(f"next: {'; '.join([*words, 'make releases-page'])}", file=sys.stderr)
@@ -163,6 +167,7 @@ def _print_next(workspace: Workspace, done: Exported) -> None:
 
 def _asked(subject: str, field: str, what: str) -> str | None:
     """What the person at the terminal says."""
+    # On stderr, so not by input(): stdout has the result, which may be JSON that a program reads.
     print(f"{subject}\n  {field} ({what}): ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() or None
 
@@ -210,6 +215,7 @@ def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
 
 
 def _port(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
+    # Here: it imports most of the workbench, which the other verbs do not need.
     from . import port
 
     return port.run(args, progress, workspace)

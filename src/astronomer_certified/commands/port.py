@@ -27,12 +27,14 @@ def run(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
     for ported in _rows(args, workspace):
         rows.append(ported)
         if not args.json:
+            # Each at once: what was written stays written when a later target is interrupted.
             print(_row(ported), flush=True)
     progress.close()
     failed = [] if args.no_prove or args.dry_run else _proven(args, progress, workspace, rows)
     if args.json:
         values = [{**asdict(row), "path": str(row.path) if row.path else None} for row in rows]
         print(json.dumps(values, indent=1))
+    # A dry run leaves no checkout in which a conflict could wait.
     conflicts = [row for row in rows if row.fate is Fate.CONFLICT and not args.dry_run]
     if conflicts:
         print("certified: conflicts wait for you: resolve them there, git add, then certified patch port --continue",
@@ -103,6 +105,7 @@ def _ported(args: argparse.Namespace, workspace: Workspace) -> Iterator[Ported]:
         ported = _attempted(args, workspace, origin, target)
         yield ported
         written = ported.path is not None and ported.fate in port.WRITTEN
+        # Who names an origin wants the patch from there, for every target.
         if written and args.origin is None and (again := port.origin_of(target, origin.patch.slug)) is not None:
             having.append(again)
 
@@ -156,6 +159,7 @@ def _having(args: argparse.Namespace, workspace: Workspace, known: Sequence[Dist
             details=sorted({patch.slug for item in places for patch in read(item.folder)})[:20],
             hint="name it as its file without number and ending, or by its CVE id",
         )
+    # A CVE may be fixed by several patches, and in several distributions.
     if len({(origin.distribution.name, origin.patch.slug) for origin in found}) > 1:
         raise SeriesError(
             f"{args.name} means several patches",
@@ -188,6 +192,7 @@ def _proven(
     args: argparse.Namespace, progress: Quiet, workspace: Workspace, rows: Sequence[Ported]
 ) -> list[CertifiedError]:
     """The proofs that do not hold of what was written now."""
+    # Here: a dry run, or one without proofs, needs nothing of a release.
     from astronomer_certified.release.operations import Factory
 
     factory = Factory(workspace=workspace, jobs=args.jobs, watcher=progress)
@@ -196,6 +201,7 @@ def _proven(
     for title in dict.fromkeys(row.target for row in rows if row.path and row.fate in port.WRITTEN):
         distribution = catalogue.named(workspace, title)
         proofs = sorted({proof for row in rows if row.target == title and row.path for proof in row.proofs})
+        # A repair has no environment for proofs: it is proven with a release that lists it.
         if distribution.name != CORE or not proofs:
             continue
         try:

@@ -48,6 +48,7 @@ class Completion(argparse.Action):
 
         known = {"DIR": shtab.DIRECTORY, "FILE": shtab.FILE, "VERSION": _VERSIONS}
         for action in _actions(parser):
+            # An argument with choices is completed from these by shtab itself.
             if action.metavar in known and action.choices is None:
                 action.complete = known[action.metavar]  # type: ignore[attr-defined]  # shtab's own attribute
         _answer(parser, shtab.complete(parser, shell, preamble=_PREAMBLE.get(shell, "")))

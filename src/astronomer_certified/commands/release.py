@@ -38,6 +38,7 @@ def add_to(verbs: Any) -> None:
 
     def release_verb(name: str, act: Act, text: str, *, json_output: bool = True) -> argparse.ArgumentParser:
         own = verb(name, act, text)
+        # These two take `--all` in place of a version.
         nargs = "?" if name in ("release", "build") else None
         own.add_argument(
             "version", type=arguments.version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
@@ -96,10 +97,12 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     if _all(args):
         return _release_all(args, progress, factory)
     summary = factory.release(_one_version(args), every=args.every_python)
+    # Before anything is printed, or the live line would stand in the middle of it.
     progress.close()
     _print_summary(summary, as_json=args.json)
     if not args.json:
         _print_install(summary)
+    # After the table: what was done is told in any case.
     if args.require_complete and summary.not_done:
         raise EnvironmentMissing(
             f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here"
@@ -146,6 +149,7 @@ def _print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
         print(table(outcomes))
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
+        # As `main` does, which meets none of them: each ended its own release only.
         error = as_workspace_error(outcome.error) if isinstance(outcome.error, OSError) else outcome.error
         print(f"certified: {outcome.version}: {error}", file=sys.stderr)
     return 1 if failed else 0
@@ -161,6 +165,7 @@ def _build(args: argparse.Namespace, progress: Quiet) -> int:
     if args.json:
         _print_summary(summary, as_json=True)
     else:
+        # The paths and nothing else, so that `wheel=$(certified build 2.1.0)` works.
         print(*(row.file for row in summary.rows), sep="\n")
     return 0
 
@@ -212,6 +217,7 @@ def _new(args: argparse.Namespace, progress: Quiet) -> int:
     print(factory.workspace.manifest(draft.version))
     lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)
     print("what a human still has to decide:", *(f"- {line}" for line in lines), sep="\n", file=sys.stderr)
+    # None: nobody tried, as with `--no-resolve`.
     if draft.builds is False:
         print("certified: the draft does not build yet; what stands in the way is the last of these", file=sys.stderr)
     return 1 if draft.builds is False else 0

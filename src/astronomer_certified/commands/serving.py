@@ -67,6 +67,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
     if args.workers < 1:
         raise UsageError(f"{args.workers} workers cannot answer", hint="--workers 2")
     store = Store.open(folder / "packages", reading=True)
+    # A store that nobody can write to is served all the same, without uploads.
     if not store.read_only:
         _ensure_uploader(folder)
     describe(args, folder)
@@ -79,8 +80,10 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         trusted_proxy=args.trusted_proxy,
         private=args.private,
         upstream_quota=args.upstream_quota,
+        # Connections compare the names of hosts in small letters.
         upstream_hosts=tuple(host.lower() for host in args.upstream_host),
     )
+    # Without the login that the address may hold: clients are redirected there.
     fallback: bool | str = False if args.fallback == "none" else args.upstream or shown_url()
     setup = Setup.of(store.root, folder / "htpasswd", fallback, [*PROTECTED, *args.protect], options)
     place = Place(host=args.host, port=args.port, unix=args.unix_socket.absolute() if args.unix_socket else None)
@@ -90,6 +93,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
             print(f"certified: {finding.filename}: {finding.what}", file=sys.stderr)
         where = f"{url}simple/" + (f" on {place.unix}" if place.unix else "")
         uploads = "it is read-only" if store.read_only else f"uploads need a user in {setup.credentials}"
+        # Flushed, as whoever has started it waits for this line.
         print(f"serving {store.root} at {where}; {uploads}", flush=True)
 
     supervise(setup, place, workers=args.workers, ready=ready)

@@ -24,6 +24,7 @@ def prepare() -> None:
     for number in range(3):
         _keep_open(number)
     codecs.register_error(_SHOWN, _shown)
+    # Python has None for a stream whose descriptor was closed when it started.
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  open until the process ends
     if sys.stdout is sys.__stdout__:
@@ -52,11 +53,13 @@ class _Output(io.FileIO):
 
     def write(self, piece: ReadableBuffer, /) -> int:
         size = memoryview(piece).nbytes
+        # Else the flush at the end of the interpreter would fail again, and make the status 120.
         if self.refusal is not None:
             return size
         try:
             return super().write(piece)
         except OSError as err:
+            # The error of a write names no file.
             err.filename = "standard output"
             self.refusal = err
             if self._heard:
@@ -71,6 +74,7 @@ def _keep_open(number: int) -> None:
     except OSError:
         # The lowest free number. stdout is for reading only, so that printing fails as it does on what is closed.
         os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+        # Python makes what it opens private (PEP 446), but programs that are started expect their three streams.
         os.set_inheritable(number, True)
 
 
@@ -79,6 +83,7 @@ def _printing_to(stream: Any, output: _Output) -> TextIO:
     if stream is None:
         return io.TextIOWrapper(io.BufferedWriter(output), "utf-8", _SHOWN, line_buffering=True)
     stream.flush()
+    # `python -u` asks for no buffer between.
     buffer: Any = output if stream.write_through else io.BufferedWriter(output)
     return io.TextIOWrapper(
         buffer, stream.encoding, _SHOWN, line_buffering=stream.line_buffering, write_through=stream.write_through

@@ -51,6 +51,7 @@ class Companion:
         if time.monotonic() - self._used > _IDLE:
             self._end()
         if self._program is None:
+            # It must find the module where this process found it. An empty entry would mean its own present folder.
             path = os.pathsep.join(filter(None, sys.path))
             words = [sys.executable, "-m", self._module]
             self._program = Respondent(words, env=clean_environment(PYTHONPATH=path), silent=True)

@@ -52,6 +52,7 @@ def digest(*parts: bytes | str) -> str:
 
 
 def _fsync_folder(folder: Path) -> None:
+    # A new name outlasts a power cut only when the folder that holds it is synced as well.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -62,6 +63,7 @@ def _fsync_folder(folder: Path) -> None:
 def temporary_beside(target: Path) -> Path:
     """A fresh hidden name in the folder of `target` that `sweep` recognises as left over."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp gives it mode 0600: until `put` sets the final mode, nobody else reads it.
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}{_TMP_MARK}")
     os.close(handle)
     return Path(name)
@@ -83,6 +85,7 @@ def put(made: Path, target: Path, *, mode: int = 0o644, mtime_ns: int | None = N
 
     Both must be on one file system. With `mtime_ns` it has that modification time, in nanoseconds since 1970.
     """
+    # Mode, time and bytes are final before the name is: whoever sees the name sees all of it, after a crash too.
     with made.open("rb") as stream:
         os.fchmod(stream.fileno(), mode)
         if mtime_ns is not None:
@@ -126,6 +129,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     try:
         with naming(target):
             yield beside
+        # mkdtemp lets nobody but the owner in.
         beside.chmod(0o755)
         _take_the_place(target, beside)
         _fsync_folder(target.parent)
@@ -136,6 +140,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def _take_the_place(target: Path, beside: Path) -> None:
     """`beside` is `target` now, also where another process makes the same at the same time."""
     with contextlib.ExitStack() as stack:
+        # Another process may put a folder of its own there between the two renames; then that one steps aside as well.
         while True:
             try:
                 beside.rename(target)
@@ -182,6 +187,7 @@ def _make_our_own(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
+        # Whoever left it last may have removed it since; the caller makes it anew.
         with contextlib.suppress(FileNotFoundError):
             if not _own(folder.lstat()):
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), os.fspath(folder)) from None
@@ -196,6 +202,7 @@ def memory_folder(folder: Path) -> Path:
         room = os.statvfs(_MEMORY)
     except OSError:
         return folder
+    # Builds start programs that they have put there.
     if room.f_bavail * room.f_frsize < _MEMORY_NEEDED or room.f_flag & os.ST_NOEXEC or not os.access(_MEMORY, os.W_OK):
         return folder
     ours = _stand_in(folder)
@@ -203,6 +210,7 @@ def memory_folder(folder: Path) -> Path:
 
 
 def _stand_in(folder: Path) -> Path:
+    # The same name in each run, so that `sweep` finds there what a killed one left.
     name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     return _MEMORY / f"astronomer-certified-{os.getuid()}-{name}"
 
@@ -241,10 +249,12 @@ def lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
     When somebody else holds it, `on_wait` gets the holder's process id as text, once, and the call blocks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Not for writing: that would empty it, and the holder's id is read from it by those who wait.
     with path.open("a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
+            # EACCES: where the file system does flock(2) by fcntl(2), as NFS does.
             if err.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
             stream.seek(0)

@@ -38,6 +38,7 @@ _SIGNAL_HINTS = {
 }
 
 # Ends with the thread that waits for it, even when that one is killed: nobody else would stop a server then.
+# Where the parent has ended before prctl(2) was called, no signal will come: then nothing is started.
 _TIED = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, prctl(2)
@@ -59,6 +60,7 @@ _TRIES = 100
 def clean_environment(**extra: str) -> dict[str, str]:
     """The environment for a child: the passed-on names, a UTF-8 locale, `extra` on top."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # With /dev/null for its file, pip reads no configuration at all, that of the machine included.
     environment |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PYTHONNOUSERSITE": "1"}
     return environment | extra
 
@@ -83,6 +85,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
             words,
             cwd=cwd,
             env=dict(env) if env is not None else clean_environment(),
+            # A program that asks something ends, and does not wait for an answer that nobody gives.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if log else subprocess.PIPE,
@@ -92,6 +95,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
             check=False,
         )
     except FileNotFoundError as err:
+        # Popen raises the same error for a folder that is not there as for a program.
         if cwd is not None and not cwd.is_dir():
             raise CommandFailed(f"{Path(words[0]).name} was not started: no such folder: {cwd}") from err
         raise EnvironmentMissing(
@@ -154,6 +158,7 @@ def _system_hint(status: int, printed: str) -> str | None:
     """What to do when the operating system, not the program's input, made it fail; None when it did not."""
     if status < 0:
         return _SIGNAL_HINTS.get(signal.Signals(-status))
+    # Programs say it in English, whatever the user speaks: `clean_environment` sets their locale.
     refusals = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
     return next((HINTS[number] for number in refusals if os.strerror(number) in printed), None)
 
@@ -227,6 +232,7 @@ class Respondent:
         """The program is started; of a `silent` one, nobody hears what it complains of. Raises OSError."""
         self.asked = 0
         self._process = subprocess.Popen(
+            # No buffer: `_exactly` polls and reads the descriptor, and would not see what a buffer holds.
             argv, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
             stderr=subprocess.DEVNULL if silent else None,
         )  # fmt: skip
@@ -243,6 +249,7 @@ class Respondent:
             if self._process.stdin is not None:
                 self._process.stdin.write(question)
             size = int.from_bytes(self._exactly(8, until), "big")
+            # As one that never comes: the program is ended, and nothing is read of it.
             if size > longest:
                 raise TimeoutError
             return self._exactly(size, until)
@@ -270,6 +277,7 @@ class Respondent:
         """Its status, once it is gone: at once, whatever it does."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        # First a moment to end by itself: killed at once, it could not show that it had run out of processor time.
         with contextlib.suppress(subprocess.TimeoutExpired):
             if self._process.poll() is None:
                 self._process.wait(_MOMENT)
@@ -316,11 +324,13 @@ def _tied(
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
+                # The first process of the group may be gone while others, as the workers of a server, still run.
                 if not _group_lives(process.pid):
                     break
         for pipe_end in (process.stdin, process.stdout):
             if pipe_end is not None:
                 with contextlib.suppress(BrokenPipeError):
+                    # Closing sends what is still in the buffer, and there may be nobody left to take it.
                     pipe_end.close()
 
 
@@ -338,6 +348,7 @@ def free_port() -> int:
     It is none of those that the system gives to connections, and to servers that leave the choice to it: one of those
     may be somebody else's by the time a program listens there.
     """
+    # At random, so that two programs which look at the same moment seldom find the same one.
     for port in random.sample(_PORTS, _TRIES):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

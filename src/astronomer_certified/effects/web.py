@@ -69,6 +69,8 @@ def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:
     begun, size = time.monotonic(), 0
     while True:
         try:
+            # Not iter_content: it waits until a piece is full, however slowly it comes, and nobody could look at the
+            # clock.
             piece = answer.raw.read1(_PIECE, decode_content=True)
         except (HTTPError, OSError) as err:
             raise requests.ConnectionError(f"{shown(answer.url)} broke off: {err}") from err
@@ -86,6 +88,7 @@ def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:
 def is_public(address: str) -> bool:
     """Whether anybody on the internet could reach that IP address; private, local and reserved ones are not, nor are
     those that carry one of them inside (RFC 4291, 3056, 4380, 6052)."""
+    # The zone that may stand behind an address (RFC 4007) says nothing of where it leads.
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
@@ -93,9 +96,11 @@ def is_public(address: str) -> bool:
             inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inside is not None:
             return is_public(str(inside))
+    # For `ipaddress`, multicast addresses are global.
     return found.is_global and not found.is_multicast
 
 
+# NAT64: the last 32 bits are an IPv4 address (RFC 6052).
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -145,6 +150,7 @@ def _refuse_by_name(url: str, named: frozenset[str]) -> None:
     try:
         public = is_public(host)
     except ValueError:
+        # A name: what it leads to is known to the proxy alone.
         public = host != "localhost" and not host.endswith(".localhost")
     if not public and not _is_named(host, int(port), named):
         raise _not_public(host, int(port), host)

@@ -50,6 +50,7 @@ class _Gate:
         if self._members > MAX_MEMBERS:
             raise self.refuse(member, f"more than {MAX_MEMBERS} members")
         path = PurePosixPath(member)
+        # Also as Windows writes such paths: no honest archive has them, and other programs would follow them.
         if path.is_absolute() or member.startswith("\\") or (len(member) > 1 and member[1] == ":"):
             raise self.refuse(member, "absolute path")
         if ".." in path.parts or "\\" in member:
@@ -115,9 +116,11 @@ def unpack_sdist(archive: Path, folder: Path) -> Path:
                     assert stream is not None  # isfile() members always have one
                     blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
                     _write(gate, member.name, folder / path, blocks, executable=bool(member.mode & stat.S_IXUSR))
+            # Last, as the file that a link means may come later in the archive.
             for member, path in links:
                 _follow(gate, member, path, folder)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
+        # gzip raises OSErrors of its own, which have no number. With one it is the system that refuses.
         if isinstance(err, OSError) and err.errno is not None:
             raise
         raise ArchiveError(f"{archive.name}: not a sound .tar.gz", details=[str(err)]) from err
@@ -140,6 +143,7 @@ def build_requires(archive: Path) -> tuple[str, ...]:
                 if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
                     stream = tar.extractfile(member)
                     assert stream is not None  # isfile() members always have one
+                    # No honest one is longer.
                     text = stream.read(_BLOCK).decode()
                     return tuple(map(str, tomllib.loads(text).get("build-system", {}).get("requires", ())))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
@@ -150,6 +154,7 @@ def build_requires(archive: Path) -> tuple[str, ...]:
 
 
 def _follow(gate: _Gate, member: tarfile.TarInfo, path: PurePosixPath, folder: Path) -> None:
+    # A symbolic link counts from its own folder, a hard link from the root of the archive (tar(5)).
     base = path.parent if member.issym() else PurePosixPath()
     meant = os.path.normpath(base / member.linkname)
     if member.linkname.startswith("/") or meant.startswith(".."):
@@ -171,12 +176,14 @@ def unpack_wheel(archive: Path, folder: Path) -> Path:
                 if member.is_dir():
                     gate.path(member.filename)
                     continue
+                # 0: whoever made the zip wrote no Unix modes into it.
                 if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                     raise gate.refuse(member.filename, "not a regular file")
                 path = gate.file(member.filename)
                 with zipped.open(member) as stream:
                     blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
                     _write(gate, member.filename, folder / path, blocks, executable=bool(mode & stat.S_IXUSR))
+    # RuntimeError: an encrypted member. NotImplementedError: a compression that zipfile does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as err:
         # A member that claims to begin before the file does makes seek(2) fail with EINVAL.
         if isinstance(err, OSError) and err.errno not in (None, errno.EINVAL):

@@ -35,6 +35,7 @@ def read(path: Path) -> dict[str, Member]:
             return {
                 info.filename: Member(content=zipped.read(info), executable=bool(info.external_attr >> 16 & 0o100))
                 for info in zipped.infolist()
+                # It is made anew whenever a wheel is written, and names the digest of every byte that changed.
                 if not info.is_dir() and not info.filename.endswith(".dist-info/RECORD")
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
@@ -73,6 +74,7 @@ def readable(wheel: Wheel, folder: Path) -> Wheel:
     if kept == lines:
         return wheel
     folder.mkdir(parents=True, exist_ok=True)
+    # Any date will do: this copy goes into an environment, and into no index.
     return write(folder / wheel.filename, {**members, path: Member(content=b"".join(kept))}, _ZIP_EPOCH)
 
 
@@ -81,12 +83,14 @@ def _is_readable(line: bytes) -> bool:
         return True
     try:
         Requirement(line.decode().partition(":")[2].strip())
+    # InvalidRequirement and UnicodeDecodeError are ValueErrors, too.
     except ValueError:
         return False
     return True
 
 
 def _entry(name: str, epoch: int, *, executable: bool) -> zipfile.ZipInfo:
+    # Neither the time zone nor the umask of whoever builds may reach the bytes.
     entry = zipfile.ZipInfo(name, date_time=time.gmtime(epoch)[:6])
     entry.external_attr = (0o100755 if executable else 0o100644) << 16
     entry.compress_type = zipfile.ZIP_DEFLATED

@@ -1,4 +1,4 @@
-"""Upstream source + patches -> PatchedTree. Writes one folder, whole or not at all. Application is exact (see `diffs`)."""
+"""Upstream source + patches -> PatchedTree. Writes one folder, whole or not at all; exact, as `diffs` says."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _CREATED_MODE = 0o100755
 def apply(distribution: Distribution, source: UpstreamFile, patches: tuple[Patch, ...], target: Path) -> PatchedTree:
     """`target` becomes the unpacked source with every patch applied and the version stamped.
 
-    Raises `SeriesError` and leaves `target` as it was.
+    Raises `SeriesError` or `ArchiveError`, and leaves `target` as it was.
     """
     with atomic_folder(target) as beside:
+        # Relative: the folder has its final name only when the block has ended.
         inner = KINDS[distribution.kind].unpack(source.path, beside).relative_to(beside)
         offsets = apply_to_folder(
             beside / inner, patches, against=f"{distribution.name} {distribution.release.upstream}"
@@ -66,10 +67,12 @@ class FolderTree:
         self._folder = folder
 
     def read(self, path: str) -> tuple[bytes, bool] | None:
+        """A file of the folder; see `Tree`."""
         real = self._folder / path
         return (real.read_bytes(), bool(real.stat().st_mode & 0o100)) if real.is_file() else None
 
     def below(self, path: str) -> Iterable[str]:
+        """The paths of what is below a folder of it and is no folder itself; see `Tree`."""
         inside = self._folder / path
         return [item.relative_to(self._folder).as_posix() for item in inside.rglob("*") if not item.is_dir()]
 
@@ -106,6 +109,7 @@ class Overlay:
 
     def apply(self, patch: Patch, *, against: str) -> tuple[Offset, ...]:
         """The offsets at which its hunks applied. Raises `SeriesError`; then nothing changed."""
+        # Copies of the records are enough: their lists of lines are replaced, never changed in place.
         before = {path: replace(self.file(path)) for path in patch.touched}
         try:
             return tuple(
@@ -130,6 +134,7 @@ class Overlay:
                 if real.is_dir():
                     shutil.rmtree(real)  # `obstacle` saw to it that no file is left in it
                 real.write_bytes(b"".join(file.lines))
+                # The executable bit is all that a patch can say of a mode, as in git.
                 real.chmod(0o755 if file.executable else 0o644)
 
 

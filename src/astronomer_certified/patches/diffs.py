@@ -72,6 +72,7 @@ def _unquoted(name: bytes) -> bytes:
 def _name(raw: bytes, number: int) -> str | None:
     """The path of a `---`/`+++` line without its first component (-p1); None for /dev/null."""
     raw = raw.rstrip(b"\r\n")
+    # Behind a tab `diff -u` writes a time, and git nothing: it only ends a name with blanks in it.
     name = _unquoted(raw if raw.startswith(b'"') else raw.split(b"\t")[0])
     if name == b"/dev/null":
         return None
@@ -90,6 +91,7 @@ class _Lines:
     """A cursor over the lines of a patch."""
 
     def __init__(self, text: bytes) -> None:
+        # bytes.splitlines is faster, but it also splits at a CR.
         self.lines = text.splitlines(keepends=True) if b"\r" not in text else _split_lf(text)
         self.at = 0
 
@@ -126,6 +128,7 @@ def parse(text: bytes) -> tuple[bytes, tuple[FileDiff, ...]]:
 def _starts_file(lines: _Lines, line: bytes) -> bool:
     if line.startswith((b"diff --git ", b"Index: ")):
         return True
+    # `--- ` alone may be text of the header.
     following = lines.lines[lines.at + 1] if lines.at + 1 < len(lines.lines) else b""
     return line.startswith(b"--- ") and following.startswith(b"+++ ")
 
@@ -137,6 +140,7 @@ def _git_names(line: bytes, number: int) -> tuple[str, str]:
         quoted = re.fullmatch(rb'("(?:[^"\\]|\\.)*") ("(?:[^"\\]|\\.)*"|.*)', rest)
         parts = quoted.groups() if quoted else ()
     else:
+        # Both names are the same here, so the middle is between them, whatever blanks they hold.
         half = len(rest) // 2
         parts = (rest[:half], rest[half + 1 :])
     names = [_name(part, number) for part in parts]
@@ -251,6 +255,7 @@ def _mode(word: bytes, number: int) -> int:
 
 def _is_mail_footer(lines: _Lines) -> bool:
     """`git format-patch` ends a mail with "-- " and git's version."""
+    # The line itself, the version below it, and the empty line at the end.
     return b"-- \n" in lines.lines[max(0, lines.at - 2) : lines.at + 1]
 
 
@@ -293,8 +298,10 @@ def _hunk(lines: _Lines) -> Hunk:
     match = _HUNK.match(lines.take())
     if match is None:
         raise MalformedDiff(f"line {number}: not a hunk header")
+    # A count that is left out is 1.
     old_count, new_count = int(match.group(2) or 1), int(match.group(4) or 1)
     read = _HunkLines()
+    # By the counts of its header: a removed line `-- x` looks like the beginning of the next file.
     while len(read.old) < old_count or len(read.new) < new_count:
         if lines.peek() is None:
             raise MalformedDiff(f"line {number}: the hunk ends before its {old_count} old and {new_count} new lines")
@@ -302,6 +309,7 @@ def _hunk(lines: _Lines) -> Hunk:
         if not line.endswith(b"\n"):
             raise MalformedDiff(f"line {lines.at}: the patch ends in the middle of a line")
         read.add(line, lines.at)
+        # Not the words behind it, which diff says in its user's language.
         if (lines.peek() or b"").startswith(b"\\ "):
             lines.take()
             read.end_without_newline(line)

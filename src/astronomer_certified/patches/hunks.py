@@ -1,4 +1,4 @@
-"""Hunks + the lines of a file -> its lines after them, each hunk at its place to the letter, or refused with the reason.
+"""Hunks + the lines of a file -> its lines after them, each hunk at its place to the letter, or refused with a reason.
 
 No fuzz: every context and removed line must be found letter for letter. Pure functions.
 """
@@ -58,6 +58,7 @@ _UNEVEN = (  # GNU patch takes such a hunk for one of that end, too
 
 def _check_ends(content: Sequence[bytes], hunk: Hunk, number: int, at: int) -> None:
     """A hunk with less context on one side was made at that end of the file and fits nowhere else."""
+    # Nothing but its number would say where it belongs.
     if not hunk.old and content:
         raise HunkRefused(number, at + 1, "it has no context, and the file is not empty")
     if hunk.leading < hunk.trailing and at != 0:
@@ -70,6 +71,7 @@ def _check_ends(content: Sequence[bytes], hunk: Hunk, number: int, at: int) -> N
 
 
 def _matches(content: Sequence[bytes], at: int, old: Sequence[bytes], done: int) -> bool:
+    # Before `done`, the lines belong to the hunk before it.
     if at < done or at + len(old) > len(content):
         return False
     return all(content[at + i] == line for i, line in enumerate(old))

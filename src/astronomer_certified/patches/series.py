@@ -84,6 +84,7 @@ def names(folder: Path) -> tuple[str, ...]:
     that would loosen the application, and for a series that is half replaced.
     """
     path = folder / "series"
+    # Before the series is read, which may be half the old one and half the new one.
     if (folder / BACKUP).is_dir():
         raise SeriesError(
             f"{path}: an export is at work on it, or was killed: {BACKUP} is there",
@@ -99,11 +100,13 @@ def names(folder: Path) -> tuple[str, ...]:
         name = listed_name(line)
         if name is None:
             continue
+        # quilt takes what stands behind ` #` for a comment.
         options = line.split(" #")[0].split()[1:]
         if options not in ([], ["-p1"]):
             problems.append(f"line {number}: options {' '.join(options)!r}: only -p1 is known")
         if name in listed:
             problems.append(f"line {number}: {name} is listed twice")
+        # What stands in another folder would be part of no digest, lock or backup of this one.
         elif "/" in name or not (folder / name).is_file():
             problems.append(f"line {number}: {name} is listed, but there is no such file")
         listed.append(name)
@@ -161,6 +164,7 @@ def parse(path: Path, content: bytes) -> Patch:
     if "CVE" in fields and not CVE.search(fields["CVE"]):
         missing.append(f"a CVE id in {fields['CVE']!r}")
     missing += [
+        # In a dict the last one would win, and the CVE of the first be lost.
         f"one {name} field for all its values (it comes twice)"
         for name in fields
         if [other for other, _ in stated].count(name) > 1
@@ -186,16 +190,19 @@ def proof_problem(proof: str) -> str | None:
 def _mail_fields(text: str) -> list[tuple[str, str]]:
     """The fields of a patch as `git format-patch` writes it: those of the mail under the names that DEP-3 has for
     them, and those that stand at the end of its text."""
+    # Here: only a patch as it comes from git needs it, and importing it takes time.
     import email
     import email.policy
     import email.utils
 
+    # The line `From …` belongs to the mailbox, not to the mail.
     mail = email.message_from_string(text.partition("\n")[2], policy=email.policy.default)
     paragraphs = [part for part in re.split(r"\n[ \t]*\n", str(mail.get_payload()).strip("\n")) if part.strip()]
     stated = _fields(paragraphs[-1]) if paragraphs and _FIELD.match(paragraphs[-1]) else []
     if stated:
         paragraphs.pop()
     subject = re.sub(r"^\[PATCH[^\]]*\]\s*", "", " ".join(str(mail["Subject"] or "").split()))
+    # DEP-3 writes an empty line as a lone dot.
     body = [f" {line}" if line.strip() else " ." for line in "\n\n".join(paragraphs).split("\n")] if paragraphs else []
     fields = [("Description", "\n".join([subject, *body])), ("Author", str(mail["From"] or ""))]
     if mail["Date"]:

@@ -14,7 +14,10 @@ from . import manifest
 
 
 def named(workspace: Workspace, text: str) -> Distribution:
-    """The distribution called `2.1.0` (the core) or `NAME==VERSION` (a repair). Raises `UsageError`."""
+    """The distribution called `2.1.0` (the core) or `NAME==VERSION` (a repair).
+
+    Raises `UsageError` for what is neither, `ManifestError` for what patches/ does not state.
+    """
     try:
         if "==" not in text:
             return manifest.load(workspace, Version(text)).core
@@ -32,7 +35,8 @@ def title(distribution: Distribution) -> str:
 
 
 def everything(workspace: Workspace) -> tuple[Distribution, ...]:
-    """Every distribution that patches/ states: the cores by version, then the repairs."""
+    """Every distribution that patches/ states: the cores by version, then the repairs. Raises `ManifestError`."""
+    # Also repairs that no release lists: lint looks at them, too.
     folder = workspace.root / "patches"
     repairs = sorted(folder.glob("*/*/distribution.toml"))
     return (

@@ -73,6 +73,7 @@ _specifier = _as(SpecifierSet, InvalidSpecifier, "a version specifier (PEP 440)"
 
 def _pinned(value: Any) -> Requirement:
     requirement = _requirement(value)
+    # `==1.0.*` is a range.
     exact = [spec for spec in requirement.specifier if spec.operator == "==" and not spec.version.endswith(".*")]
     if len(requirement.specifier) != 1 or not exact:
         raise ValueError(f"must pin one version with '==', not {value!r}")
@@ -256,10 +257,12 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     other_pips = _pips(certify, pythons)
     certify_extras = certify.each("extras", toml.text)
     for name in certify_extras:
+        # `default` is no extra of upstream's: the certified wheel adds it.
         if name not in (*extras, "default"):
             certify.problem("extras", f"{name!r} is not one of the extras")
     certify.close()
     top.close()
+    # Before the repairs, which are files of their own with problems of their own.
     top.problems.finish()
     return Manifest(
         path=path,

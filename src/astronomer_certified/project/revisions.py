@@ -52,6 +52,7 @@ class Revision:
 
         def made_of(item: Revision) -> object:
             repairs = {title: list(patches.items()) for title, patches in item.repairs.items()}
+            # Of overrides without their reasons: those may be put into other words.
             return list(item.patches.items()), set(item.overrides), repairs
 
         return made_of(self) == made_of(other)
@@ -138,7 +139,9 @@ def check(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]])
     """Raises `PublishError` when the release is not made of what its revision was recorded with."""
     recorded = {item.number: item for item in read(path_of(manifest))}
     release = manifest.release
+    # The day of a revision is not compared.
     known, now = recorded.get(release.revision), present(manifest, patches, "")
+    # A release of which nothing was ever recorded is held to nothing.
     if not recorded or (known is not None and known.same_as(now)):
         return
     version = release.upstream
@@ -169,4 +172,5 @@ def _differences(known: Revision, now: Revision) -> list[str]:
             found += [
                 f"{title} {name}: changed" for name in after.keys() & before.keys() if after[name] != before[name]
             ]
+    # What else `same_as` compares is above.
     return sorted(found) or ["the order of the patches"]

@@ -110,7 +110,10 @@ class Table:
     def each(
         self, name: str, parse: Callable[[Any], T], *, optional: bool = False, filled: bool = False
     ) -> tuple[T, ...]:
-        """The parsed items of an array; every bad item is a problem of its own."""
+        """The parsed items of an array; every bad item is a problem of its own and left out.
+
+        Empty after a problem with the array itself; one that must be `filled` and is not is a problem, too.
+        """
         items: list[Any] = self.get(name, _array, default=[], optional=optional)
         if self._values.get(name) == [] and filled:
             self.problem(name, "must name at least one")
@@ -124,6 +127,7 @@ class Table:
 
     def table(self, name: str, *, optional: bool = False) -> Table:
         """A sub-table; an empty one where it is missing."""
+        # By its problem: an optional table that is missing has none, and is empty.
         before = len(self.problems._found)
         values: dict[str, Any] = self.get(name, _mapping, default={}, optional=optional)
         absent = len(self.problems._found) > before
@@ -194,6 +198,7 @@ def text(value: Any) -> str:
 
 def positive(value: Any) -> int:
     """A whole number from 1. Raises ValueError."""
+    # `True` is an int for Python.
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"must be a whole number from 1, not {value!r}")
     return value

@@ -15,6 +15,7 @@ from astronomer_certified.source.index_client import INDEX_VARIABLE, index_url, 
 
 from .interpreters import uv
 
+# What uv and its libraries print when an index cannot be reached: its exit status does not tell that from the rest.
 _NETWORK_SIGNS = ("error sending request", "dns error", "Failed to fetch", "tcp connect error", "Connection refused")
 
 
@@ -24,7 +25,8 @@ def python_of(environment: Path) -> Path:
 
 
 def create(environment: Path, interpreter: Interpreter) -> None:
-    """An empty virtual environment of that interpreter is at `environment`."""
+    """An empty virtual environment of that interpreter, without pip, is at `environment`. Raises `CommandFailed`."""
+    # Without both options, a uv.toml or pyproject.toml in a folder above would have its say.
     run([uv(), "venv", "--no-config", "--no-project", "--quiet", "--python", interpreter.executable, environment])
 
 
@@ -36,11 +38,13 @@ def of_a_user(environment: Path, home: Path, pip_cache: Path) -> dict[str, str]:
     env = clean_environment(
         HOME=str(home),
         AIRFLOW_HOME=str(home / "airflow"),
+        # The checks run an example.
         AIRFLOW__CORE__LOAD_EXAMPLES="True",
         AIRFLOW__CORE__UNIT_TEST_MODE="False",
         PIP_CACHE_DIR=str(pip_cache),
         PIP_NO_INPUT="1",
         PIP_DISABLE_PIP_VERSION_CHECK="1",
+        # The index runs on this machine, where an operator's proxy does not lead.
         NO_PROXY="127.0.0.1,localhost",
         no_proxy="127.0.0.1,localhost",
     )
@@ -103,6 +107,7 @@ def _answered(words: Sequence[str | Path], cwd: Path | None, env: Mapping[str, s
         if any(sign in line for line in err.details for sign in _NETWORK_SIGNS):
             raise UpstreamError(
                 f"the upstream index does not answer: {shown_url()}",
+                # All but the command, which comes first.
                 details=err.details[1:],
                 hint=f"check the network, or name another index in {INDEX_VARIABLE}; what is cached needs no network",
             ) from err

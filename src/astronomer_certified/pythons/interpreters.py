@@ -17,6 +17,7 @@ from astronomer_certified.artifacts import Interpreter, NotDone, Python
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
+# 64 bits, as the wheels of all releases are for x86_64.
 _ASK = "import sys, platform; print(platform.python_implementation(), platform.python_version(), sys.maxsize > 2**32)"
 _INSTALL_TIMEOUT = 300.0
 # For builds "any Python in this range" the newest that old build backends are known to work with comes first.
@@ -53,6 +54,7 @@ def _places(python: Python) -> Iterator[tuple[Path, str]]:
 
 def _patch_number(folder: Path) -> int:
     match = re.search(r"\.(\d+)$", folder.name)
+    # As a number: 3.8.18 is newer than 3.8.9.
     return int(match.group(1)) if match else -1
 
 
@@ -67,6 +69,7 @@ def _managed(python: Python) -> Path | None:
         "--no-python-downloads",
         str(python),
     ]
+    # Only a look: by itself uv would fetch what it does not find.
     completed = run(words, check=False)
     return Path(completed.stdout.strip()) if completed.returncode == 0 else None
 
@@ -76,6 +79,7 @@ def _ask(executable: Path, python: Python, found: str) -> Interpreter | None:
     if not executable.exists():
         return None
     try:
+        # Isolated: no module of the present folder stands in for one of the standard library.
         words = run([executable, "-I", "-c", _ASK], timeout=30, env=clean_environment()).stdout.split()
     except (CommandFailed, EnvironmentMissing, OSError):
         return None
@@ -85,6 +89,7 @@ def _ask(executable: Path, python: Python, found: str) -> Interpreter | None:
     return Interpreter(python=python, executable=executable, full_version=version, found=found)
 
 
+# Each place where it may be is a program to start.
 @cache
 def find(python: Python) -> Interpreter | None:
     """A CPython of that version on this machine; None where there is none and uv cannot fetch one."""
@@ -95,9 +100,11 @@ def find(python: Python) -> Interpreter | None:
 
 
 def _install(python: Python) -> Interpreter | None:
+    # `clean_environment` does not pass UV_OFFLINE on, so it must be heeded here.
     if os.environ.get("UV_PYTHON_DOWNLOADS") == "never" or os.environ.get("UV_OFFLINE"):
         return None
     try:
+        # No link in the user's folder of programs: what `python3.8` means on PATH is not ours to change.
         run([uv(), "python", "install", "--no-config", "--no-bin", str(python)], timeout=_INSTALL_TIMEOUT)
     except CommandFailed:
         return None
@@ -116,6 +123,7 @@ def require(python: Python, purpose: str) -> Interpreter:
 
 def require_any(wanted: SpecifierSet, purpose: str) -> Interpreter:
     """A CPython in a range, the tool's own if it fits. Raises `EnvironmentMissing`."""
+    # A high patch number, so that a bound such as >=3.8.1 does not exclude all of 3.8.
     fitting = [python for python in (_own(), *_CANDIDATES) if wanted.contains(f"{python}.99")]
     for python in fitting:
         if (interpreter := find(python)) is not None:

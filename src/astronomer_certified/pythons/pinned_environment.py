@@ -53,6 +53,7 @@ def install(environment: Path, interpreter: Interpreter, contents: Contents) -> 
     lines = []
     for name in sorted(contents.names):
         pin = contents.constraints.pins[name]
+        # The hashes of a pin are those of upstream's files; a wheel of ours is none of them.
         if (wheel := contents.shelf.pick(pin, interpreter)) is not None:
             ours.append(wheel)
         else:

@@ -37,6 +37,7 @@ _STAMP = re.compile(r"""^(__version__|version) = ["']([^"']+)["']$""", re.MULTIL
 _LEGACY_BUILD = ("setuptools<58", "wheel<0.38")
 _GROUPED = "airflow/cli/cli_parser.py"
 _DEVELOPMENT_WHY = "tools to develop Airflow itself, not to run it"
+# What the wheel diff gate says of a file that the build lost, or left empty.
 _LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
 # An extra of the core that stands in the way itself; those of ours are named in every chain of reasons.
 _EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
@@ -122,6 +123,7 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
     if not wheels:
         raise UpstreamError(f"{CORE} {version} has no wheel on the upstream index to compare with")
     wheel = wheels[0]
+    # By kinds, not by files: the first kind is the better source.
     kind, source = next((name, file) for name in KINDS for file in listed if KINDS[name].holds(file.filename))
     members = wheel_files.read(fetch(_pinned(wheel)).path)
     raw = parse_email(members[f"{wheel_files.dist_info(members)}/METADATA"].content)[0]
@@ -300,6 +302,7 @@ def _sdist_sections(found: _Findings) -> Iterable[str]:
     first, last = found.pythons[0], found.pythons[-1]
     yield f'[upstream-wheel]\nfile = "{found.wheel.filename}"\nsha256 = "{found.wheel.sha256}"'
     yield f'[build]\npythons = ">={first},<{last.major}.{last.minor + 1}"\nrequires = {_array(requires)}'
+    # Between apostrophes TOML takes every sign as it stands, but no apostrophe.
     quote = '"' if "'" in stamp_line else "'"
     yield f'[stamp]\nfile = "{stamp_file}"\nline = {quote}{stamp_line}{quote}'
     for path in found.missing:
@@ -345,6 +348,7 @@ def restoring(text: str, differences: Sequence[str]) -> str | None:
     if any(f'path = "{path}"' in text for path in paths):
         return None  # a [[restore]] does not help against what is lost
     entries = (f'[[restore]]\npath = "{path}"\nreason = "the build loses it"\n\n' for path in paths)
+    # Before a table that every draft has: an array of tables in the middle of another table would end it.
     return text.replace("[providers]\n", "".join(entries) + "[providers]\n", 1)
 
 
@@ -360,6 +364,7 @@ def leaving_out(draft: Draft, reasons: Sequence[str]) -> Draft | None:
     if culprit is None:
         return None
     extras = [name for name in stated["extras"] if name != culprit]
+    # A function, as `re` would look for escapes in a text that takes the place.
     text = re.sub(r"^extras = \[.*?\]$", lambda _: f"extras = {_array(extras)}", draft.text, count=1, flags=re.M | re.S)
     why = f"no solution with it as of {stated['cutoff']:%Y-%m-%d}"
     text = text.replace("[left-out]\n", f'[left-out]\n{_key(culprit)} = "{why}"\n', 1)

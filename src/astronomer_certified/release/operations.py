@@ -92,6 +92,7 @@ class Factory:
         build = self.workspace.release_build(release)
         in_build = (*build.glob("*/"), *build.glob("logs/*/"))
         dist = (plan.run.dist, self.workspace.wheelhouse(release))
+        # A temporary lies beside what it was to become, so every folder that a step writes into is looked at.
         for folder in (build, *in_build, *dist, plan.run.constraints_folder):
             disk.sweep(folder)
 
@@ -126,7 +127,9 @@ class Factory:
         def one(version: Version) -> Outcome:
             recorder = Recorder(self.watcher, str(version))
             try:
+                # One at a time within each: it is the releases that are done several at once.
                 summary = operation(replace(self, jobs=1, watcher=recorder), version)
+            # All else is a bug, which ends the whole run and is told as such.
             except (CertifiedError, OSError) as err:
                 timings = _timings(recorder.steps, recorder.seconds, recorder.first_failed)
                 return Outcome(version=str(version), timings=timings, error=err)
@@ -163,6 +166,7 @@ class Factory:
                 steps = plan.chosen_proofs(names or proving.names(plan.run, plan.carried), again=again)
             else:
                 steps = plan.proofs()
+            # Chosen proofs are a step of another name than all of them.
             return self._perform(steps)[steps[-1].name]
 
     def prefer(self, version: Version, where: str) -> tuple[Path, ...]:
@@ -298,7 +302,10 @@ def _timings(
 
 
 def check(workspace: Workspace, version: Version) -> str:
-    """One line that says what a release states. Raises for a manifest, series or constraints that do not hold."""
+    """One line that says what a release states.
+
+    Raises `ManifestError`, `SeriesError` or `ConstraintsError` for what does not hold.
+    """
     plan = Plan(Run(workspace, manifest.load(workspace, version), 1, Quiet()))
     run, stated = plan.run, plan.run.manifest
     digest = pinning.inputs_digest(stated, plan.carried)

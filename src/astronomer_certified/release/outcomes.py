@@ -58,6 +58,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     lines = [["version", "python", *stages, "result"]]
     for outcome, found in cells:
         for number, (python, shown) in enumerate(found.items()):
+            # The result is that of the release: it stands once, in its first row.
             last = outcome.result if number == 0 else ""
             lines.append([outcome.version, python, *(shown.get(stage, _NOTHING) for stage in stages), last])
     widths = [max(len(line[column]) for line in lines) for column in range(len(stages) + 2)]
@@ -74,6 +75,7 @@ def rows(outcome: Outcome) -> Mapping[str, Mapping[str, str]]:
 
 
 def _order(python: str) -> tuple[bool, Python]:
+    # By number: 3.10 comes after 3.9.
     return (False, Python(0, 0)) if python == _ALL else (True, Python.parse(python))
 
 

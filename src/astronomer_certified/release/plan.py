@@ -40,6 +40,7 @@ class Plan:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        # Shared by all steps, so that a run reads each series and each file of constraints once.
         self.carried = Carried(run.manifest.distributions)
         self.committed = Committed(run.constraints_folder, run.manifest.pythons)
 

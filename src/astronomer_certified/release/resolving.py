@@ -31,6 +31,7 @@ def make_constraints(plan: Plan, folder: Path) -> tuple[Path, ...]:
     scratch = run.workspace.release_build(stated.release) / "resolve"
     locked = _lock_build(run, found[stated.pythons[0]], scratch)
     patched = _patched_wheels(plan, locked, scratch / "build-requirements.txt")
+    # Before the resolution, which takes far longer.
     resolve.check_extras(stated, patched[stated.core.name])
 
     def resolved(python: Python) -> Resolution:
@@ -42,6 +43,7 @@ def make_constraints(plan: Plan, folder: Path) -> tuple[Path, ...]:
         _check_toolchain(run, resolutions, pool)
     locks = {"build-requirements.txt": locked} | _lock_proofs(run, resolutions, found, scratch)
     repaired = {item.name: patched[item.name].sha256 for item in stated.repairs}
+    # This folder is committed: nothing that a killed run left may stay in it.
     disk.sweep(folder)
     digest = pinning.inputs_digest(stated, plan.carried)
     files = constraints.rendered(stated, digest, resolutions, repaired, locks)
@@ -83,6 +85,7 @@ def _lock_proofs(
     locks = {}
     for resolution in resolutions:
         python = resolution.python
+        # Without the local part: the index that pytest is resolved on has no repaired versions.
         pins = [f"{pin.name}=={pin.version.public}" for pin in resolution.pins.values()]
         run.watcher.progress("constraints", f"locking proof requirements for Python {python}")
         locks[f"proof-requirements-{python}.txt"] = resolve.lock_requirements(

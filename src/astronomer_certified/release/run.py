@@ -39,6 +39,8 @@ class Run:
         def whole(done: Done) -> Mapping[str, str]:
             # Receipts name their outputs by absolute path: those of a copied project vouch for the original's files.
             here = {"project folder": str(self.workspace.root), "tool": code.digest_of(do.__module__)}
+            # Asked when the step is looked at, not when it is planned: by then the steps before it have written what it
+            # reads.
             return {**here, **inputs(done)}
 
         return Step(

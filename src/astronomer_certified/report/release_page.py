@@ -111,6 +111,7 @@ def _installers(releases: Iterable[Entry]) -> str:
         }
         for entry in releases
         if entry.certificate is not None
+        # `_by_number` reads the word behind a blank.
         for tried in sorted(entry.certificate.installers, key=lambda item: _by_number(f"on {item.python}"))
     }
     names = list(dict.fromkeys(name for seconds in records.values() for name in seconds))
@@ -143,6 +144,7 @@ def _providers(manifests: Sequence[Manifest]) -> str:
 
 
 def _backport(name: str) -> Any:
+    # The document has names like apache.hdfs, pins have them normalized (PEP 503).
     return (PROVIDER_PREFIXES["backport-providers"] + name).replace(".", "-")
 
 

@@ -27,6 +27,7 @@ def fetch(pinned: PinnedFile, workspace: Workspace) -> UpstreamFile:
     if target.is_file() and sha256_of(target) == pinned.sha256:
         return UpstreamFile(pinned=pinned, path=target)
     with lock(target.with_name(target.name + ".lock"), on_wait=lambda pid: None):
+        # Another process may have fetched it while this one waited for the lock.
         if target.is_file():
             if sha256_of(target) == pinned.sha256:
                 return UpstreamFile(pinned=pinned, path=target)
@@ -43,6 +44,7 @@ def _download(pinned: PinnedFile, target: Path) -> None:
             details=[f"sha256 {pinned.sha256}", shown_url()],
             hint=f"put a copy at {target}, or name an index that has it in {INDEX_VARIABLE}",
         )
+    # An index need not state a hash (PEP 503). One that states another is refused before anything is downloaded.
     if listed[0].sha256 not in (None, pinned.sha256):
         raise _mismatch(pinned, str(listed[0].sha256), "the index lists it with")
     part = target.with_name(target.name + ".part")
@@ -67,6 +69,7 @@ def _fetch_whole(url: str, part: Path) -> str:
             try:
                 _fetch_rest(url, part)
                 break
+            # An answer with the status of a refusal is none of these: asking again would not change it.
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == _ATTEMPTS:
                     raise

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pypi_simple import PyPISimple
 
 INDEX_VARIABLE = "CERTIFIED_UPSTREAM_INDEX_URL"
+# Seconds to connect, and to wait for the next byte.
 TIMEOUT = (15, 60)
 _PAGES_AT_ONCE = 8
 # Seconds that are waited between attempts, doubled after each.
@@ -50,8 +51,10 @@ def index_url() -> str:
     """The upstream index's simple API address."""
     if configured := os.environ.get(INDEX_VARIABLE) or os.environ.get("PIP_INDEX_URL"):
         return configured
+    # pip ends with 1 where nothing is configured; and this Python may have no pip.
     with contextlib.suppress(CommandFailed):
         words = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+        # With all variables, unlike other programs: here it is the user's own settings that are asked for.
         if url := run(words, env=dict(os.environ)).stdout.strip():
             return url
     from pypi_simple import PYPI_SIMPLE_ENDPOINT  # here: importing requests costs a no-op run its whole budget
@@ -93,6 +96,7 @@ class Pages:
         from urllib3.util import Retry
 
         self._client = PyPISimple(index_url())
+        # What a busy index says, and no longer says a moment later.
         retry = Retry(total=5, backoff_factor=_BACKOFF, status_forcelist=[429, 502, 503, 504])
         for scheme in ("http://", "https://"):
             self._client.s.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=_PAGES_AT_ONCE))

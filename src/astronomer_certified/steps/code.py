@@ -20,6 +20,7 @@ _NAME = PACKAGE.name
 # What stands in a string counts as well, if it is the name of a module of ours: one digest too many does no harm.
 _FROM = re.compile(rf"^[ \t]*from[ \t]+(\.+[\w.]*|{_NAME}[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
 _IMPORT = re.compile(rf"^[ \t]*import[ \t]+({_NAME}[\w.]*)", re.MULTILINE)
+# Between the brackets of an import comments may stand, with commas of their own.
 _COMMENT = re.compile(r"#[^\n]*")
 
 
@@ -65,6 +66,7 @@ class Modules:
         for match in _FROM.finditer(text):
             start = self._absolute(module, match[1])
             yield from self._packages(start, itself=True)
+            # A name that is imported is a module if there is a file of it, and else something inside of one.
             for item in _COMMENT.sub("", match[2]).strip("()").split(","):
                 name = item.split(" as ")[0].strip()
                 if name.isidentifier() and self._text(f"{start}.{name}") is not None:
@@ -82,6 +84,7 @@ class Modules:
         dots = len(written) - len(written.lstrip("."))
         if not dots:
             return written
+        # PEP 328: one dot is the package itself, each further dot the package around it.
         package = module.split(".") if self._path(module).name == "__init__.py" else module.split(".")[:-1]
         return ".".join([*package[: len(package) - dots + 1], *filter(None, [written[dots:]])])
 
@@ -104,6 +107,7 @@ def _ours() -> Modules:
     return Modules(PACKAGE)
 
 
+# Once for a run: every step asks, also when there is nothing to do.
 @cache
 def digest_of(module: str) -> str:
     """sha256 of a module of this tool and of all that it reaches; see `Modules.digest_of`."""

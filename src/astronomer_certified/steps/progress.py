@@ -96,6 +96,7 @@ class Recorder(Prefixed):
     def failed(self, name: str, error: BaseException) -> None:
         """Passed on; the first is remembered."""
         super().failed(name, error)
+        # Steps that are under way when one fails may fail as well, but it is the first that ends the release.
         self.first_failed = self.first_failed or name
 
 
@@ -104,6 +105,7 @@ class Lines(Quiet):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
+        # Steps run in threads; their lines must not mix.
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._fresh = 0
@@ -132,12 +134,14 @@ class Lines(Quiet):
 
     def close(self) -> None:
         """One last line, when there was nothing to do."""
+        # Verbs close it before they print their result, and `main` closes it again: the second time says nothing.
         if self._fresh and not self._done:
             print(f"up to date: none of {self._fresh} steps had anything to do", file=self._stream, flush=True)
         self._fresh = 0
 
     def failed(self, name: str, error: BaseException) -> None:
         """A line with the first line of the error."""
+        # Whoever catches the error shows all of it.
         self._line(f"{name}: failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
 
@@ -154,6 +158,7 @@ class Live(Lines):
 
         with self._lock:
             if self._status is None:
+                # Not every encoding has the signs of the dots.
                 dots = (sys.stderr.encoding or "").lower().startswith("utf")
                 self._status = Console(stderr=True).status("", spinner="dots" if dots else "line")
                 self._status.start()
@@ -163,6 +168,7 @@ class Live(Lines):
         with self._lock:
             shown = f"[{time.monotonic() - self._start:6.1f}s] {text}"
             if self._status is not None:
+                # The text is not ours: brackets in it are no markup. Where a line breaks is the terminal's business.
                 self._status.console.print(shown, markup=False, highlight=False, soft_wrap=True)
             else:
                 print(shown, file=self._stream, flush=True)

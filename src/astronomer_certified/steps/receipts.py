@@ -13,6 +13,7 @@ from typing import Any
 from astronomer_certified.artifacts import NotDone
 from astronomer_certified.effects.disk import digest, sha256_of, write_atomic
 
+# A receipt of another format counts as none: the step is done again.
 _FORMAT = 2
 
 
@@ -48,6 +49,7 @@ class Output:
             status = self.path.stat()
         except OSError:
             return False
+        # No file is hashed that has the same size and time, or a run with nothing to do would read every wheel.
         if (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns):
             return True
         return bool(self.sha256) and status.st_size == self.size and sha256_of(self.path) == self.sha256
@@ -68,6 +70,7 @@ class Receipt:
         """What a later step depends on: the bytes that came out, or what went in where a folder came out."""
         if self.outputs and all(output.sha256 for output in self.outputs):
             return digest(*(f"{output.path.name} {output.sha256}" for output in self.outputs))
+        # Also for a step that makes no file, such as the check of the constraints.
         return digest(_plain(self.inputs), _plain(self.record), _plain([asdict(item) for item in self.not_done]))
 
 
@@ -87,6 +90,7 @@ def read(path: Path) -> Receipt | None:
             not_done=tuple(NotDone(**item) for item in values["not_done"]),
             seconds=values["seconds"],
         )
+    # TypeError: the fields of `NotDone` were others when it was written.
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -116,6 +120,7 @@ def write(path: Path, inputs: Mapping[str, str], made: Made, seconds: float) -> 
 
 
 def _plain(value: object) -> str:
+    # Sorted, as equal records must have equal digests however they were put together.
     return json.dumps(value, sort_keys=True)
 
 
@@ -130,6 +135,7 @@ def why_stale(receipt: Receipt | None, inputs: Mapping[str, str]) -> str | None:
         if names:
             rest = len(changed) + len(added) + len(removed) - 1
             return f"{names[0]} {verb}" + (f" (and {rest} more)" if rest else "")
+    # What this machine lacked may be there by now.
     if receipt.not_done:
         return "it was not complete"
     for output in receipt.outputs:

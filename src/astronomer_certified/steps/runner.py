@@ -65,6 +65,7 @@ class Watcher(Protocol):
 
 
 def _one(step: Step, done: Done, watcher: Watcher) -> Receipt:
+    # Taken before the work: what changes while the step is being done makes it stale the next time.
     inputs = step.inputs(done)
     receipt = receipts.read(step.receipt)
     why = receipts.why_stale(receipt, inputs)
@@ -99,8 +100,10 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool:
         while waiting or running:
             ready = [step for step in waiting if all(need in done for need in step.needs)] if not errors else []
+            # No more than there are threads for: one that waits in the pool's queue would start even after a failure.
             for step in ready[: jobs - len(running)]:
                 waiting.remove(step)
+                # A copy: the step reads it in its own thread while this one adds to the original.
                 running[pool.submit(_one, step, dict(done), watcher)] = step
             if not running:
                 break

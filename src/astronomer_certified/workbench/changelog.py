@@ -78,7 +78,10 @@ def section(stated: Stated) -> str:
 
 
 def write(workspace: Workspace, version: Version) -> Path:
-    """The changelog and the record say what the stated revision is made of. Raises for one that is published."""
+    """The changelog, now at this path, and the record say what the stated revision is made of.
+
+    Raises `PublishError` for one that was published and recorded with something else.
+    """
     stated = load(workspace, version)
     now, release = stated.now, stated.manifest.release
     known = next((item for item in stated.recorded if item.number == now.number), None)
@@ -89,6 +92,7 @@ def write(workspace: Workspace, version: Version) -> Path:
             details=[path.name for path in published],
             hint=f"certified bump {version}",
         )
+    # It stays of the day on which it was first recorded.
     now = replace(now, date=known.date) if known is not None else now
     return _record(stated, release, now, stated.before(now.number))
 
@@ -113,6 +117,7 @@ def bump(workspace: Workspace, version: Version, *, force: bool = False) -> Rele
         )
     following = Release(release.upstream, release.revision + 1)
     raised = _raised(stated.manifest.path, release.revision)
+    # The manifest last: after a kill in between, the present revision is still the one that is stated.
     _record(stated, following, replace(now, number=following.revision), known)
     write_atomic(stated.manifest.path, raised)
     return following
@@ -121,7 +126,9 @@ def bump(workspace: Workspace, version: Version, *, force: bool = False) -> Rele
 def _raised(path: Path, revision: int) -> bytes:
     """The manifest's text with the next revision, and nothing else changed."""
     text = path.read_text(encoding="utf-8")
+    # In the text, as whoever writes TOML anew loses what people wrote beside it.
     raised, count = _REVISION.subn(lambda found: f"{found[1]}{revision + 1}", text, count=1)
+    # The first line of this form may stand in another table: then something else would be raised.
     if count != 1 or tomllib.loads(raised) != {**tomllib.loads(text), "revision": revision + 1}:
         raise ManifestError(f"{path}: cannot find the line 'revision = {revision}'", hint="raise it by hand")
     return raised.encode()

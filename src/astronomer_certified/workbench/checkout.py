@@ -64,7 +64,7 @@ class Checkout:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a series, the `series` file among them."""
+    """The sha256 of each file of a series, the `series` file among them, by name. Raises `SeriesError`."""
     files = [folder / name for name in series.names(folder)]
     listed = folder / "series"
     return {path.name: sha256_of(path) for path in [*files, *([listed] if listed.is_file() else [])]}
@@ -82,6 +82,7 @@ def make(
     _refuse_to_overwrite(folder)
     source = sources.imported(workspace, distribution)
     with patch_folder.held(workspace, distribution):
+        # A checkout that was killed may have left its folder there.
         disk.sweep(folder.parent, folder.name)
         return _made(distribution, source, folder, also, partly=partly)
 
@@ -100,6 +101,7 @@ def _made(
         applied = history.applicable(repository, source.commit, patches, against=title) if partly else patches
         made = _written(repository, source, applied, title)
         repository.git("update-ref", f"refs/tags/{UPSTREAM}", source.commit)
+        # fast-import makes commits, and leaves index and work tree as they are.
         repository.git("read-tree", "--reset", "-u", made.tip)
         left = tuple(patch for patch in patches if patch not in applied)
         _leave(repository, distribution, left)
@@ -140,6 +142,7 @@ def borrow(repository: Repository, source: Source) -> None:
     target.mkdir(parents=True, exist_ok=True)
     # The index of a pack comes last: git believes in a pack that has one.
     for pack in sorted((source.objects / "pack").iterdir(), key=lambda path: path.suffix == ".idx"):
+        # Copied, not borrowed by git's alternates: the cache may be thrown away at any time, a checkout may not.
         if not (target / pack.name).exists():
             shutil.copyfile(pack, target / pack.name)
 
@@ -182,7 +185,7 @@ def _refuse_to_overwrite(folder: Path) -> None:
 
 
 def unexported(folder: Path) -> list[str]:
-    """What would be lost with the checkout; empty when nothing would."""
+    """What would be lost with the checkout, a line for each; empty when nothing would. Raises `WorkspaceError`."""
     repository, state = Repository.of(folder), read_state(folder)
     found = [f"uncommitted: {line}" for line in uncommitted(repository)]
     if repository.resolve("HEAD") != state.tip:
@@ -200,6 +203,7 @@ def unexported(folder: Path) -> list[str]:
 def uncommitted(repository: Repository) -> list[str]:
     """The paths that differ from the last commit, as `git status --short` shows them; also those that git was told not
     to look at (`git update-index --assume-unchanged`, `--skip-worktree`)."""
+    # No renames: with -z, one would be two paths.
     words = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
     # A small letter, or an S: git passes over the file.
     flagged = [

@@ -40,5 +40,6 @@ def _wrong(item: Evidence, entries: Mapping[str, object], text: str | None) -> s
         return f"{item.path} is not in the source"
     if item.line is not None:
         lines = text.splitlines()
+        # An empty line shows nothing to whoever looks at it.
         return None if item.line <= len(lines) and lines[item.line - 1].strip() else "there is no such line"
     return f"it has {item.lacks!r}" if item.lacks in text else None

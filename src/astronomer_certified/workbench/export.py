@@ -66,6 +66,7 @@ def export(workspace: Workspace, folder: Path, ask: Ask = nobody) -> Exported:
     state = checkout.read_state(folder)
     distribution = catalogue.named(workspace, state.title)
     with patch_folder.held(workspace, distribution):
+        # Read once more: while this waited for the lock, another command may have written it.
         return _exported(folder, checkout.read_state(folder), distribution, ask)
 
 
@@ -140,6 +141,7 @@ def _refuse_unfinished(folder: Path, repository: Repository, state: State) -> No
             hint=f"go to the branch with the patches: git switch {checkout.BRANCH}",
         )
     branch = repository.resolve(f"refs/heads/{checkout.BRANCH}")
+    # As after a bisect, or a look at an older commit that was forgotten.
     behind = branch is not None and repository.resolve("HEAD") != branch and repository.contains(branch, "HEAD")
     if repository.branch() is None and behind:
         raise WorkspaceError(
@@ -161,8 +163,10 @@ def _refuse_left(state: State, commits: Sequence[_Commit]) -> None:
 
 
 def _commits(repository: Repository, base: str) -> list[_Commit]:
+    # UTF-8, as i18n.commitEncoding may have made commits in another encoding.
     order = ("--reverse", "--topo-order", "--encoding=UTF-8")
     words = repository.git("log", "-z", *order, f"--format={_LOG}", f"{base}..HEAD").decode("utf-8", "replace")
+    # With -z the last field of a commit ends in NUL, as %x00 ends the others.
     values = words.split("\0")[:-1]
     found, problems = [], []
     for at in range(0, len(values), _LOG_FIELDS):
@@ -214,6 +218,7 @@ def _rendered(
         fields, missing = missing_fields.completed(commit.subject, said, before, ask)
         problems += [f"{commit.subject}: lacks {what}" for what in missing]
         lost += [f"{name} does not say any more: {what}" for what in missing_fields.lost(fields, before)]
+        # After a problem nothing will be written; what is left is looked at for its own problems.
         if not problems:
             old_content = (distribution.folder / before.name).read_bytes() if before is not None else None
             written[name] = render(fields, diffs[commit.id], old_content)
@@ -271,6 +276,7 @@ def _names(commits: Sequence[_Commit], state: State, by_subject: Mapping[str, Pa
         else:
             names.append(next_name([*old, *names], slug_of(commit.subject)))
     twice = sorted({name for name in names if names.count(name) > 1})
+    # Without the number as well: that is what a patch is called in all versions.
     slugs = [series.slug_of(name) for name in names]
     twice += sorted({name for name in slugs if slugs.count(name) > 1})
     if twice:

@@ -35,10 +35,12 @@ class Commit:
 
 def stream(commits: Iterable[Commit], ref: str) -> bytes:
     """The stream that makes these commits on a ref, marked from 1 in their order."""
+    # With it git takes a stream that ends without `done` for broken, not for a shorter one.
     parts = [b"feature done\n"]
     for number, commit in enumerate(commits, start=1):
         message = commit.message.encode("utf-8", "surrogateescape")
         parts.append(f"commit {ref}\nmark :{number}\n".encode())
+        # The author is the committer, too: the clock and the name of whoever runs this would make other ids.
         parts += [b"author ", commit.author.line, b"\ncommitter ", commit.author.line, b"\n"]
         parts.append(b"data %d\n%s\n" % (len(message), message))
         if commit.parent is not None:
@@ -65,6 +67,7 @@ def _changes(changes: Changes) -> list[bytes]:
 
 def _quoted(path: str) -> bytes:
     raw = path.encode("utf-8", "surrogateescape")
+    # git takes a path as it stands, up to the end of the line, unless it begins with a quotation mark.
     if not raw.startswith(b'"') and b"\n" not in raw:
         return raw
     escaped = raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")

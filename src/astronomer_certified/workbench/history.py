@@ -50,12 +50,14 @@ def write(repository: Repository, base: str, patches: Sequence[Patch], *, agains
                 author=messages.person(patch.fields, patch.name),
                 message=messages.message(patch.fields),
                 changes=changes(tree, patch),
+                # Without a parent a commit follows the one before it in the stream.
                 parent=base if number == 0 else None,
             )
         )
     if not made:
         repository.git("update-ref", ref, base)
         return History(base=base, commits=(), offsets=())
+    # --force: the ref may be there from another time, and goes to these commits whatever it led to.
     repository.git("fast-import", "--quiet", "--force", stdin=stream(made, ref))
     commits = repository.text("rev-list", "--reverse", f"{base}..{ref}").split("\n")
     if len(commits) != len(made):
@@ -123,6 +125,7 @@ def moved(repository: Repository, commit: str, moves: Mapping[str, str], *parent
     ]
     index = {"GIT_INDEX_FILE": str(repository.git_folder / "moved.index")}
     stream = "".join(lines).encode("utf-8", "surrogateescape")
+    # In an index of its own: that of a checkout belongs to the engineer.
     repository.git("read-tree", "--empty", env=index)
     repository.git("update-index", "-z", "--index-info", stdin=stream, env=index)
     tree = repository.git("write-tree", env=index).decode().strip()

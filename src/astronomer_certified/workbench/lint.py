@@ -80,6 +80,7 @@ def _of_series(
         yield from (f"{patch.name}: {problem}" for problem in _of_patch(whole, patch))
     yield from _application(whole)
     if distribution.name == CORE:
+        # Advisories speak of versions of Airflow.
         yield from evidence.problems(known, distribution.release.upstream, source)
         yield from _lost(workspace, distribution.release.upstream)
 
@@ -154,9 +155,11 @@ def _whitespace(file: FileDiff) -> Iterator[str]:
     for number, hunk in enumerate(file.hunks, start=1):
         kept = set(hunk.old)
         for line in hunk.new:
+            # What stood in the file before is not this patch's to mend.
             if line in kept:
                 continue
             text = line.decode("utf-8", "replace").rstrip("\n")
+            # A new file may have either.
             if line.endswith(b"\r\n") and not crlf and hunk.old:
                 yield f"{file.path}, hunk {number}: adds a CRLF line to an LF file: {text!r}"
             elif crlf and not line.endswith(b"\r\n"):
@@ -177,6 +180,7 @@ def _application(whole: _Series) -> Iterator[str]:
         try:
             yield from (f"{offset}: export it again" for offset in tree.apply(patch, against=title))
         except SeriesError as err:
+            # What comes after it cannot be judged: the file is not what those patches were made for.
             yield f"{err.what}: {'; '.join(err.details)}"
             return
     for number, patch in enumerate(whole.patches):

@@ -40,6 +40,7 @@ def person(fields: Mapping[str, str], name: str) -> Person:
         day = date.fromisoformat(fields["Last-Update"].strip())
     except ValueError as err:
         raise SeriesError(f"{name}: Last-Update must be a day like 2026-11-22, not {fields['Last-Update']!r}") from err
+    # Midnight in UTC, so that the same patch is the same commit everywhere.
     when = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     if found is None and re.search("[<>]", fields["Author"]):
         raise SeriesError(f"{name}: Author must be one person, like Name <address>, not {fields['Author']!r}")
@@ -69,7 +70,10 @@ def message(fields: Mapping[str, str]) -> str:
 
 
 def fields_of(text: str) -> dict[str, str]:
-    """The fields of a commit message, without those that git has words for but Description. Raises `SeriesError`."""
+    """The fields of a commit message: its Description, and its trailers but for what git has words of its own for.
+
+    Raises `SeriesError` for a message that cannot be a header.
+    """
     paragraphs = re.split(r"\n(?:[ \t]*\n)+", text.strip("\n"))
     subject, *rest = paragraphs[0].strip().split("\n")
     if rest:
@@ -96,6 +100,7 @@ def _trailers(paragraph: str) -> dict[str, str]:
     found: dict[str, str] = {}
     last = ""
     for line in paragraph.split("\n"):
+        # `git cherry-pick -x` puts it among the trailers.
         if _PICKED.fullmatch(line.strip()):
             continue
         if line.startswith((" ", "\t")) and last:

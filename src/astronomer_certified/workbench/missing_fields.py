@@ -36,7 +36,9 @@ def completed(subject: str, fields: Mapping[str, str], old: Patch | None, ask: A
     """The fields of a patch, and what could not be completed from the old patch or by asking."""
     kept = {name: old.fields[name] for name in _KEPT if old and name in old.fields}
     if any(name in fields for name in _REFERENCE):
+        # The commit names the change itself: the old reference would stand beside it.
         kept.pop("Bug", None)
+    # DEP-3's word for a patch that was written by those who ship it.
     whole: Fields = {"Origin": "vendor", **kept, **fields}
     missing = []
     for names, what in _NEEDED.items():

@@ -37,6 +37,7 @@ def held(workspace: Workspace, distribution: Distribution) -> Iterator[None]:
     def waiting(pid: str) -> None:
         _say(f"waiting for another command that works on {distribution.folder} (process {pid})")
 
+    # Not in the patch folder, which is committed.
     with disk.lock(workspace.build / "locks" / name, waiting):
         disk.sweep(distribution.folder)
         if _backup(distribution.folder).is_dir():
@@ -48,13 +49,14 @@ def held(workspace: Workspace, distribution: Distribution) -> Iterator[None]:
 def replace(folder: Path, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
     """The folder holds these patches, in this order, in place of the `old` ones. Only for who holds it.
 
-    Raises, everything as it was, when a file cannot be written.
+    Raises OSError when a file cannot be written; then everything is as it was.
     """
     listed = (folder / _LISTED).read_bytes() if (folder / _LISTED).is_file() else b""
     files = {**new, _LISTED: _relisted(listed, new)}
     before = {**old, _LISTED: listed}
     if files == before:
         return
+    # First: from here on, a kill is undone by the next command.
     _keep(folder, before, files)
     try:
         for name, content in files.items():
@@ -103,6 +105,7 @@ def _restore(folder: Path) -> None:
             details=foreign,
             hint=f"what was there before it is in {_backup(folder)}: put the series right, then remove that folder",
         )
+    # The backup goes last, so that a kill in the middle of this is met by doing it again.
     for name, content in kept.items():
         write_atomic(folder / name, content)
     for name in intended.keys() - kept.keys():

@@ -105,7 +105,7 @@ class _Merge:
 
 
 def origin_of(distribution: Distribution, name: str) -> Origin | None:
-    """The patch of that name or CVE id in a series; None when it is not there."""
+    """The patch of that name or CVE id in a series; None when it is not there. Raises `SeriesError`."""
     patches = series.read(distribution.folder)
     for number, patch in enumerate(patches, start=1):
         if name in (patch.name, patch.slug) or name.upper() in patch.cves:
@@ -114,7 +114,7 @@ def origin_of(distribution: Distribution, name: str) -> Origin | None:
 
 
 def port(workspace: Workspace, origin: Origin, target: Distribution, *, dry: bool = False) -> Ported:
-    """What became of the patch. With `dry` nothing is written. Raises for a series that does not apply as it is."""
+    """What became of the patch. With `dry` nothing is written. Raises `SeriesError` when a series does not apply."""
     with patch_folder.held(workspace, target):
         report = _merged(workspace, origin, target, dry=dry)
     if dry or report.fate is not Fate.CONFLICT:
@@ -137,6 +137,7 @@ def _merged(workspace: Workspace, origin: Origin, target: Distribution, *, dry: 
     name = f"port-{report.target}"
     disk.sweep(workspace.build, name)  # what a killed port left
     with disk.scratch_folder(disk.memory_folder(workspace.build), name) as scratch:
+        # Borrowed: this repository is gone before anybody throws the cache away.
         repository = Repository(scratch, scratch, alternates=(from_source.objects, to_source.objects))
         repository.create("port", bare=True)
         to = _Target(distribution=target, source=to_source, patches=there)
@@ -199,6 +200,7 @@ def _three_way(repository: Repository, before: str, after: str, ours: str) -> tu
     base = commit(before)
     status, out = repository.status(
         "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", commit(ours, base), commit(after, base),
+        # 1: merged, with conflicts.
         statuses=(0, 1),
     )  # fmt: skip
     tree, *names = out.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
@@ -281,6 +283,7 @@ def _leave_conflict(
 def _identity(repository: Repository, commit: str) -> dict[str, str]:
     """The author of a commit as the one who commits: no identity of the engineer's is needed to go on."""
     name, address = repository.text("show", "-s", "--format=%an%n%ae", commit).split("\n")
+    # `true` for an editor: git opens one for the message of a cherry-pick that goes on.
     return {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address or "nobody", "GIT_EDITOR": "true"}
 
 
@@ -299,7 +302,7 @@ def waiting(workspace: Workspace) -> tuple[Path, ...]:
 def go_on(workspace: Workspace, folder: Path) -> tuple[Ported, ...]:
     """The port that waited in a checkout, committed and exported, with what else was committed there.
 
-    It is given up where no commit of it is there. Raises while conflicts are left.
+    It is given up where no commit of it is there. Raises `WorkspaceError` while conflicts are left.
     """
     state = _waiting_state(folder)
     repository = Repository.of(folder)

@@ -49,6 +49,7 @@ def caught_up(folder: Path, state: State, distribution: Distribution) -> State:
 def _put_on_top(repository: Repository, state: State, tip: str, distribution: Distribution) -> None:
     """The engineer only added commits: these are on top of what patches/ says now."""
     if repository.status("rebase", "--quiet", "--onto", tip, state.tip, env=_IDENTITY, statuses=(0, 1, 128))[0]:
+        # git may also have refused before it began; then there is nothing to abort.
         if repository.unfinished():
             repository.git("rebase", "--abort")
         raise _refusal(repository, distribution, f"git rebase --onto {_SERIES} {state.tip[:12]}, then export again")

@@ -12,6 +12,7 @@ from astronomer_certified.effects.processes import clean_environment, pipe
 from astronomer_certified.errors import CommandFailed
 
 # Whatever the engineer's own git is told: the same commits and the same diffs on every machine.
+# unpackLimit: `checkout.borrow` copies packs, and a small import would leave single objects.
 _SETTINGS = (
     "core.abbrev=12", "core.quotePath=true", "core.autocrlf=false", "core.fsync=none", "gc.auto=0",
     "fastimport.unpackLimit=0",
@@ -53,6 +54,7 @@ class Repository:
             GIT_CONFIG_GLOBAL=os.devnull,
             GIT_CONFIG_NOSYSTEM="1",
             GIT_ATTR_NOSYSTEM="1",
+            # Else `git status` writes the index, at the same time perhaps as the engineer's own git.
             GIT_OPTIONAL_LOCKS="0",
             GIT_TERMINAL_PROMPT="0",
             GIT_CEILING_DIRECTORIES=str(self.folder.parent),
@@ -116,6 +118,7 @@ class Repository:
         for item in wanted:
             head_end = out.index(b"\n", at)
             head = out[at:head_end].split()
+            # Of an object that is not there git says two words: its id, and `missing`.
             if len(head) != 3:
                 raise CommandFailed(f"{self.git_folder} lacks the object {item}")
             start = head_end + 1

@@ -37,7 +37,10 @@ class Source:
 
 
 def imported(workspace: Workspace, distribution: Distribution) -> Source:
-    """The source of a distribution as a commit, from the cache or imported now. Fetches and verifies it first."""
+    """The source of a distribution as a commit, from the cache or imported now. Fetches and verifies it first.
+
+    Raises `UpstreamError` or `ArchiveError`.
+    """
     from astronomer_certified.source import fetch
 
     fetched = fetch.fetch(distribution.source, workspace)
@@ -46,6 +49,7 @@ def imported(workspace: Workspace, distribution: Distribution) -> Source:
     commit = repository.resolve(_REF) if folder.is_dir() else None
     if commit is None:
         with disk.lock(folder.with_name(folder.name + ".lock"), on_wait=lambda pid: None):
+            # Another process may have imported it while this one waited.
             commit = repository.resolve(_REF) if folder.is_dir() else None
             if commit is None:
                 commit = _import(distribution, fetched.path, folder)
@@ -76,5 +80,6 @@ def _import(distribution: Distribution, archive: Path, folder: Path) -> str:
         )
         repository = Repository(beside, beside)
         repository.create("upstream", bare=True)
+        # In a cache the time of the import counts for more than the room.
         repository.git("-c", "core.compression=1", "fast-import", "--quiet", "--force", stdin=stream([commit], _REF))
         return repository.text("rev-parse", _REF)

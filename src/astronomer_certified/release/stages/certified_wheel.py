@@ -24,6 +24,7 @@ def step(run: Run, committed: Committed) -> Step:
 
     def inputs(done: Done) -> Mapping[str, str]:
         paths = [run.manifest.path, run.constraints_folder / "extras.json", *carried]
+        # They are data to this tool, so the digest of its code does not hold them.
         payload = {f"payload/{path.name}": digest(path.read_bytes()) for path in certified_wheel.payload_files()}
         return {**payload, **run.file_digests([path for path in paths if path.is_file()])}
 

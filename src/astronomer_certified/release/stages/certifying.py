@@ -31,6 +31,7 @@ def step(run: Run, own_steps: Sequence[str], installs: Sequence[str], installers
         disk.write_atomic(target, certificate.rendered(made).encode())
         return Made(outputs=[target], note=target.name)
 
+    # "constraints" is no evidence, but its receipt names every file of the project that counts.
     return run.step("certificate", inputs, do, needs=["constraints", *evidence])
 
 
@@ -60,6 +61,7 @@ def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequ
         format=FORMAT,
         release=run.release.tag,
         source=HashedFile(file=source.filename, sha256=source.sha256),
+        # What has a slash is the path of a file of the project; the rest is the tool and the folder.
         inputs={name: value for name, value in done["constraints"].inputs.items() if "/" in name},
         patched_wheels=all_of(PatchedWheel, map(wheel_step_of, run.manifest.distributions)),
         certified_wheel=parsed(MadeWheel, done["certified wheel"].record),

@@ -18,6 +18,7 @@ def name_of(item: Distribution) -> str:
 
 def step(run: Run, item: Distribution) -> Step:
     """The files of a distribution are in the cache."""
+    # A published wheel that is the source is also upstream's wheel: one file.
     files = tuple(dict.fromkeys((item.source, item.upstream_wheel)))
 
     def inputs(done: Done) -> Mapping[str, str]:

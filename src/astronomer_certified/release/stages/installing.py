@@ -54,6 +54,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str, stage: str)
 
 
 def _installed(run: Run, target: Target, name: str, allowed: frozenset[str]) -> Made:
+    # Here: a run that has nothing to do needs neither server nor checks.
     from astronomer_certified.certify import install
     from astronomer_certified.index.http.server import Server
     from astronomer_certified.source.index_client import shown_url
@@ -74,6 +75,7 @@ def _installed(run: Run, target: Target, name: str, allowed: frozenset[str]) -> 
             simple_url=server.simple_url,
             allowed=allowed,
         )
+        # Logs of its own for each install, as several run at once.
         places = install.Places(
             scratch=scratch, logs=run.logs / name.replace(" ", "-"), pip_cache=run.workspace.cache / "pip"
         )

@@ -24,6 +24,7 @@ def for_install(
     if interpreters.find(target.python) is None:
         return interpreters.not_there(target.python, what.what, what.kind)
     wanted = constraints.wanted_by(manifest, target)
+    # The first that is met is enough to say why: the wheelhouse names all of them.
     for item in wheelhouse.not_done:
         if item.python == str(target.python) and item.project in wanted:
             why = f"it needs the {item.what}, which is not done"

@@ -90,6 +90,7 @@ def chosen(run: Run, carried: Carried, asked: Sequence[str]) -> tuple[str, ...]:
 
 def chosen_step(run: Run, carried: Carried, committed: Committed, wanted: Sequence[str], *, again: bool) -> Step:
     """Some proofs; with `again` they are run whatever is known of them. It needs only what their environments hold."""
+    # Never the same, so never up to date: who names a proof wants an answer, if only what is remembered.
     now = str(time.time_ns())
     target = run.manifest.target
     held = committed.of(target.python).wanted_by(run.manifest, target)
@@ -168,6 +169,7 @@ class _Proving:
             )
             outcomes = {**known, **proof_runs.outcomes(bench)}
         for name in wanted:
+            # Before the verdict, which may raise: what holds is not run again when the others are put right.
             if not proofs.judge(name, *(outcomes[name, side] for side in proofs.SIDES)):
                 for side in proofs.SIDES:
                     memory.keep(name, side, digests[name, side], outcomes[name, side])
@@ -219,6 +221,7 @@ class _Proving:
     def _digest(self, name: str, wheels: Iterable[Wheel]) -> str:
         """The digest of all that decides what a proof says of these wheels."""
         folder = self._run.workspace.proofs
+        # What proofs share counts for each of them.
         shared = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
         return disk.digest(
             self._contents(wheels),
@@ -232,12 +235,14 @@ class _Proving:
         It is kept for the next time, and those whose place it takes are removed.
         """
         sides = {place.name.rpartition("-")[0] for place in wanted}
+        # Hidden ones are scratch folders of this run.
         for old in self._kept.glob("[!.]*"):
             replaced = old not in wanted and old.name.rpartition("-")[0] in sides
             if replaced or (old in wanted and not (old / _WHOLE).is_file()):
                 shutil.rmtree(old, ignore_errors=True)
         missing = [place for place in wanted if not place.is_dir()]
         with ThreadPoolExecutor(max_workers=self._run.jobs) as pool:
+            # `list` raises here what was raised in a thread.
             list(pool.map(lambda place: self._install(place, wanted[place]), missing))
 
     def _install(self, environment: Path, wheels: Mapping[NormalizedName, Wheel]) -> None:

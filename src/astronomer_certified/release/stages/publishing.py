@@ -19,6 +19,7 @@ def step(run: Run, carried: Carried, own_steps: Sequence[str]) -> Step:
     made = (*own_steps, "wheelhouse")
 
     def inputs(done: Done) -> Mapping[str, str]:
+        # CERTIFIED_INDEX_DIR may name another index, which has none of these files yet.
         return {"index": str(run.workspace.store), **{name: done[name].fingerprint for name in made}}
 
     def do(done: Done) -> Made:
@@ -26,6 +27,7 @@ def step(run: Run, carried: Carried, own_steps: Sequence[str]) -> Step:
         from astronomer_certified.index.http.server import Server
         from astronomer_certified.index.publish import publish
 
+        # Before the first upload: what is published under a revision can never be made of other things.
         revisions.check(run.manifest, carried.every())
         # How the description of a repaired distribution renders is its author's business, as in the wheelhouse.
         repairs = {wheel_step_of(item) for item in run.manifest.repairs}

@@ -53,6 +53,7 @@ def _step(run: Run, committed: Committed, target: Target, name: str) -> Step:
 
 
 def _tried(run: Run, target: Target, name: str) -> Made:
+    # Here: a run that has nothing to do needs neither server nor installers.
     from astronomer_certified.certify import installers
     from astronomer_certified.index.http.server import Server
     from astronomer_certified.source.index_client import shown_url
@@ -78,6 +79,7 @@ def _tried(run: Run, target: Target, name: str) -> Made:
             found = installers.ends(found)
         with ThreadPoolExecutor(max_workers=run.jobs) as pool:
             trials = tuple(pool.map(tried, found))
+    # After all of them, so that one run tells every installer that cannot.
     failures = [f"{trial.installer}: {trial.failure}" for trial in trials if trial.failure]
     if failures:
         raise InstallError(f"{requirement} on Python {target.python}: not every installer can", details=failures)

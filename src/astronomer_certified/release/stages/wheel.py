@@ -42,6 +42,7 @@ def step(run: Run, item: Distribution, carried: series.Carried, locked: Path | N
             "source": item.source.sha256,
             "upstream wheel": item.upstream_wheel.sha256,
             "version": str(item.release.patched),
+            # Of the manifest only what decides the bytes: another extra makes no other wheel.
             "stamp, restore and build pythons": repr((item.stamp, item.restore, str(item.build_pythons))),
             "SOURCE_DATE_EPOCH": str(item.epoch),
             **({"build requirements": _pins(requirements)} if KINDS[item.kind].built else {}),
@@ -78,6 +79,7 @@ class _Kept:
         built = KINDS[item.kind].built
         interpreter = interpreters.require_any(item.build_pythons, f"building {item.name}") if built else None
         python = interpreter.full_version if interpreter is not None else ""
+        # With the code that made it, as the user's cache outlives this version of the tool.
         self._place = run.workspace.cached_wheel(disk.digest("repair", inputs, python, code.digest_of(__name__)))
 
     def found(self) -> Made | None:
@@ -137,4 +139,5 @@ def _made(run: Run, item: Distribution, patches: tuple[series.Patch, ...], requi
 def _pins(requirements: Path) -> str:
     """The digest of a requirements file without its comments."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
+    # The comments name what the constraints were made from, which may change where these pins do not.
     return disk.digest(*(line for line in lines if not line.startswith("#")))

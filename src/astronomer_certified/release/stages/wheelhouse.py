@@ -104,6 +104,7 @@ def _sharing(run: Run) -> dict[Version, Path]:
     """The releases that share the index, this one among them, with their files.json."""
     versions = {run.release.upstream, *run.workspace.releases_sharing()}
     files = {version: run.workspace.constraints(version) / "files.json" for version in sorted(versions)}
+    # A mark may be left on the index by a release that the project has no more.
     return {version: path for version, path in files.items() if path.is_file()}
 
 
