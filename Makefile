@@ -72,9 +72,9 @@ serve: $(ready) ## serve the local index on 127.0.0.1:PORT
 prove: $(ready) ## run the proofs of VERSION on upstream and on the patched wheel
 	@$(certified) prove $(VERSION) $(jobs)
 
-# As many tests at once as there are cores; more than four wait for the disk. Neighbours stay together until somebody is
+# How many tests at once, tests/conftest.py says. Neighbours stay together until somebody is
 # idle: many share what was made for a module.
-pytest := $(bin)/pytest -q -n auto --maxprocesses 4 --dist worksteal
+pytest := $(bin)/pytest -q -n auto --dist worksteal
 
 test: $(ready) ## unit and integration tests, minutes
 	@$(pytest) -m 'not every_release' tests/integration tests/unit

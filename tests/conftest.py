@@ -28,6 +28,13 @@ def nothing_is_left_in_memory(tmp_path_factory: pytest.TempPathFactory) -> Itera
     assert {room: folder for room, folder in rooms if room != folder and room.exists()} == {}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many tests at once as there are cores, as a test often waits for a server, a child or a lock; but not
+    more than four, which wait for the disk."""
+    return min(4, 2 * (os.cpu_count() or 1))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that is marked `needs` is skipped where one of the programs is not there.
 

@@ -89,5 +89,9 @@ class CommandFailed(CertifiedError):
     """A program that a stage ran did not end with status 0."""
 
 
+class TookTooLong(CommandFailed):
+    """A program that a stage ran did not end in its time, and was ended."""
+
+
 class WorkspaceError(CertifiedError):
     """The working folders cannot be used: not a project, no space, not writable."""

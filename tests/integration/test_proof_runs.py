@@ -111,6 +111,17 @@ def test_a_proof_that_hangs_or_dies_takes_no_other_with_it(folder: Path, monkeyp
     assert all(case.passed for case in outcomes["test_1.py"].cases)
 
 
+def test_a_proof_that_hangs_alone_takes_no_other_with_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "test_hangs.py").write_text(f"import pytest\npytestmark = pytest.mark.fresh_process\n{HANGS}")
+    monkeypatch.setattr(proof_runs, "_TIMEOUT", 2.0)
+
+    outcomes = ran(folder, "test_hangs.py", "test_1.py")
+
+    assert outcomes["test_hangs.py"].cases == ()
+    assert "did not end within 2 s" in outcomes["test_hangs.py"].output
+    assert all(case.passed for case in outcomes["test_1.py"].cases)
+
+
 def test_what_cannot_be_prepared_is_told_with_its_last_words(folder: Path) -> None:
     (folder / "conftest.py").write_text(CONFTEST + "    raise ValueError('no such database')\n")
     with pytest.raises(CommandFailed, match="ended with status 1") as caught:

@@ -471,3 +471,20 @@ def test_a_folder_that_several_make_at_once_is_whole_and_nobody_fails(tmp_path: 
 
     assert (target / "first").read_text() == (target / "second").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_program_that_does_not_read_what_it_is_asked_keeps_nobody_waiting() -> None:
+    respondent = processes.Respondent([sys.executable, "-c", "import time; time.sleep(60)"], env=os.environ)
+    begun = time.monotonic()
+    with pytest.raises(processes.Ended, match="gave no answer in time"):
+        respondent.ask(b"?" * 1_000_000, timeout=0.5, longest=10)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_question_that_is_longer_than_a_pipe_holds_is_asked_whole() -> None:
+    echo = (
+        "import sys\ntext = sys.stdin.buffer.read(300000)\nsys.stdout.buffer.write(len(text).to_bytes(8, 'big') + text)"
+    )
+    respondent = processes.Respondent([sys.executable, "-c", echo], env=os.environ)
+    assert respondent.ask(b"?" * 300_000, timeout=20, longest=300_000) == b"?" * 300_000
+    respondent.end()

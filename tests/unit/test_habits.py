@@ -66,3 +66,12 @@ def test_the_changelog_has_its_form() -> None:
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= {
         "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security",
     }  # fmt: skip
+
+
+def test_the_checks_of_style_see_every_module_of_ours() -> None:
+    """An exclusion by name once hid a room that is called as the folder of the patches is."""
+    words = [sys.executable, "-m", "ruff", "check", "--show-files", str(ROOT)]
+    seen = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    ours = [path for folder in ("src", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    assert {str(path) for path in ours} - set(seen) == set()
+    assert not [path for path in seen if Path(path).is_relative_to(ROOT / "patches")]

@@ -6,6 +6,7 @@ listed as not done, with how to get what is missing.
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import shutil
@@ -119,12 +120,11 @@ def fill(
     }
     wanted = [job for job in building if job.title not in missing]
     total = len(wanted) + sum(not item.build for item in items)
-    count = 0
+    # next() of a count is one step of the interpreter: wheels are made in several threads.
+    count = itertools.count(1)
 
     def told(wheel: Path, title: str) -> Path:
-        nonlocal count
-        count += 1
-        progress(count, total, title)
+        progress(next(count), total, title)
         return wheel
 
     with scratch_folder(memory_folder(workshop.folder), "wheelhouse") as scratch:
@@ -258,7 +258,7 @@ class _Builds:
 
 
 def _name(job: _Job) -> str:
-    return f"{job.item.source.project}-{job.python or 'any'}"
+    return f"{job.item.source.project}-{job.item.version}-{job.python or 'any'}"
 
 
 def _sound(place: Path) -> Path | None:

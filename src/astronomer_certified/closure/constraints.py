@@ -327,13 +327,16 @@ def _pin(path: Path, word: str) -> tuple[NormalizedName, Version]:
         raise ConstraintsError(f"{path}: not a pin: {word!r}", hint="do not edit it") from err
 
 
-def check_toolchain(path: Path, asked: Iterable[str]) -> None:
-    """The toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError` with what it lacks."""
+def check_toolchain(path: Path, asked: Mapping[str, Collection[Python]]) -> None:
+    """The toolchain of the wheelhouse has all that sources ask for. Raises `ConstraintsError` with what it lacks.
+
+    `asked` has the Pythons that may build the sources which ask for it.
+    """
     pins = read_hashed(path)
     lacking = [
         line
-        for line in sorted(asked)
-        if (requirement := Requirement(line)).marker is None or requirement.marker.evaluate()
+        for line, pythons in sorted(asked.items())
+        if (requirement := Requirement(line)).marker is None or any(_holds(requirement, python) for python in pythons)
         if (pin := pins.get(canonicalize_name(requirement.name))) is None or pin.version not in requirement.specifier
     ]
     if lacking:
@@ -341,6 +344,12 @@ def check_toolchain(path: Path, asked: Iterable[str]) -> None:
             f"{path} lacks what sources of the wheelhouse ask for", details=lacking,
             hint="add it there, with hashes: every wheel of the wheelhouse is then built anew",
         )  # fmt: skip
+
+
+def _holds(requirement: Requirement, python: Python) -> bool:
+    # Not of this interpreter: what is built for Python 3.6 is built by it.
+    environment = {"python_version": str(python), "python_full_version": f"{python}.99"}
+    return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
 def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:

@@ -162,6 +162,7 @@ def _build(args: argparse.Namespace, progress: Quiet) -> int:
         progress.close()
         return _print_outcomes(outcomes, as_json=args.json)
     summary = factory.build(_one_version(args))
+    progress.close()
     if args.json:
         _print_summary(summary, as_json=True)
     else:
@@ -205,8 +206,9 @@ def _constraints(args: argparse.Namespace, progress: Quiet) -> int:
     if args.prefer is not None:
         factory.prefer(args.version, args.prefer)
     folder = args.output or factory.workspace.constraints(args.version)
-    for path in factory.constraints(args.version, folder.absolute()):
-        print(path)
+    paths = factory.constraints(args.version, folder.absolute())
+    progress.close()
+    print(*paths, sep="\n")
     return 0
 
 

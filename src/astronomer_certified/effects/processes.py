@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from astronomer_certified.errors import CommandFailed, EnvironmentMissing
+from astronomer_certified.errors import CommandFailed, EnvironmentMissing, TookTooLong
 
 from .disk import HINTS, write_atomic
 
@@ -104,9 +104,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
     except PermissionError as err:
         raise EnvironmentMissing(f"program cannot be executed: {words[0]}", hint="check its mode") from err
     except subprocess.TimeoutExpired as err:
-        raise CommandFailed(
-            f"{Path(words[0]).name} did not end within {timeout:g} s", details=[" ".join(words)]
-        ) from err
+        raise TookTooLong(f"{Path(words[0]).name} did not end within {timeout:g} s", details=[" ".join(words)]) from err
     if log:
         write_atomic(log, f"$ {' '.join(words)}\n{completed.stdout}".encode(errors="surrogateescape"))
     if check and completed.returncode != 0:
@@ -246,8 +244,7 @@ class Respondent:
         self.asked += 1
         until = time.monotonic() + timeout
         try:
-            if self._process.stdin is not None:
-                self._process.stdin.write(question)
+            self._tell(question, until)
             size = int.from_bytes(self._exactly(8, until), "big")
             # As one that never comes: the program is ended, and nothing is read of it.
             if size > longest:
@@ -257,6 +254,18 @@ class Respondent:
             late = isinstance(err, TimeoutError)
             status = self.end()
             raise Ended(None if late else status) from err
+
+    def _tell(self, question: bytes, until: float) -> None:
+        assert self._process.stdin is not None  # PIPE, above
+        number = self._process.stdin.fileno()
+        # Not blocking: a program that has stopped reading must not stop whoever asks, once the pipe is full.
+        os.set_blocking(number, False)
+        ready = select.poll()
+        ready.register(number, select.POLLOUT)
+        while question:
+            if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise TimeoutError
+            question = question[os.write(number, question) :]
 
     def _exactly(self, size: int, until: float) -> bytes:
         assert self._process.stdout is not None  # PIPE, above

@@ -5,15 +5,16 @@ Stricter than PEP 706's `data` filter, which repairs absolute names silently and
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import gzip
+import functools
 import os
 import stat
 import tarfile
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from astronomer_certified.errors import ArchiveError
@@ -89,41 +90,14 @@ def _write(gate: _Gate, member: str, target: Path, blocks: Iterator[bytes], *, e
 
 
 def unpack_sdist(archive: Path, folder: Path) -> Path:
-    """The one top folder of an sdist (PEP 625: NAME-VERSION.tar.gz), unpacked below `folder`.
+    """The one top folder of an sdist (PEP 625: NAME-VERSION.tar.gz; a .zip of old times), unpacked below `folder`.
 
     Links are refused unless they stay inside the archive, and then written as the file they mean: a patch must not
     write through a link. Raises `ArchiveError`.
     """
     gate = _Gate(archive)
-    tops: set[str] = set()
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            links: list[tuple[tarfile.TarInfo, PurePosixPath]] = []
-            for member in tar:
-                if member.isdir():
-                    tops.add(gate.path(member.name).parts[0])
-                    continue
-                path = gate.file(member.name)
-                tops.add(path.parts[0])
-                if member.issym() or member.islnk():
-                    links.append((member, path))
-                elif not member.isfile():
-                    raise gate.refuse(member.name, "neither file, folder nor link")
-                elif member.size > MAX_BYTES:
-                    raise gate.refuse(member.name, f"absurd size: {member.size} bytes")
-                else:
-                    stream = tar.extractfile(member)
-                    assert stream is not None  # isfile() members always have one
-                    blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
-                    _write(gate, member.name, folder / path, blocks, executable=bool(member.mode & stat.S_IXUSR))
-            # Last, as the file that a link means may come later in the archive.
-            for member, path in links:
-                _follow(gate, member, path, folder)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
-        # gzip raises OSErrors of its own, which have no number. With one it is the system that refuses.
-        if isinstance(err, OSError) and err.errno is not None:
-            raise
-        raise ArchiveError(f"{archive.name}: not a sound .tar.gz", details=[str(err)]) from err
+    with _sound(archive):
+        tops = _unpack_zip(gate, folder) if _is_zip(archive) else _unpack_tar(gate, folder)
     if len(tops) != 1:
         raise ArchiveError(f"{archive.name}: must hold one top folder, not {len(tops)}", details=sorted(tops)[:5])
     top = folder / tops.pop()
@@ -132,25 +106,118 @@ def unpack_sdist(archive: Path, folder: Path) -> Path:
     return top
 
 
+def unpack_wheel(archive: Path, folder: Path) -> Path:
+    """`folder` itself, with the files of a wheel (PEP 427) in it. Raises `ArchiveError`."""
+    with _sound(archive):
+        _unpack_zip(_Gate(archive), folder)
+    return folder
+
+
+def sdist_files(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The path of each file of an sdist, below its top folder, and a function that gives its first MiB.
+
+    The function works until the next file is asked for. Raises `ArchiveError`.
+    """
+    with _sound(archive):
+        for name, read in _zip_files(archive) if _is_zip(archive) else _tar_files(archive):
+            yield PurePosixPath(*PurePosixPath(name).parts[1:]).as_posix(), functools.partial(_read, archive, read)
+
+
+def _read(archive: Path, read: Callable[[], bytes]) -> bytes:
+    # Called by whoever asked for the file: what goes wrong then does not pass through the generator.
+    with _sound(archive):
+        return read()
+
+
 def build_requires(archive: Path) -> tuple[str, ...]:
     """What an sdist's pyproject.toml says under build-system.requires (PEP 518); empty without one.
 
     Raises `ArchiveError`.
     """
+    for name, read in sdist_files(archive):
+        if name == "pyproject.toml":
+            content = read()
+            try:
+                stated = tomllib.loads(content.decode())
+                return tuple(map(str, stated.get("build-system", {}).get("requires", ())))
+            except (ValueError, AttributeError, TypeError) as err:  # not UTF-8, not TOML, or not PEP 518's shape
+                raise ArchiveError(f"{archive.name}: its pyproject.toml cannot be read", details=[str(err)]) from err
+    return ()
+
+
+def _is_zip(archive: Path) -> bool:
+    # By its name, as its kind was told: what a name promises and the bytes do not hold is refused when it is read.
+    return archive.suffix in (".zip", ".whl")
+
+
+@contextlib.contextmanager
+def _sound(archive: Path) -> Iterator[None]:
+    """A block in which an archive that is broken, or of a sort that nobody makes, is an `ArchiveError`."""
+    what = {".zip": ".zip", ".whl": "wheel"}.get(archive.suffix, ".tar.gz")
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                if member.isfile() and PurePosixPath(member.name).parts[1:] == ("pyproject.toml",):
+        yield
+    # RuntimeError: an encrypted member. NotImplementedError: a compression that zipfile does not know.
+    except (
+        tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError,
+    ) as err:  # fmt: skip
+        # gzip raises OSErrors of its own, which have no number. A member of a zip that claims to begin before the file
+        # does makes seek(2) fail with EINVAL. With any other number it is the system that refuses.
+        if isinstance(err, OSError) and err.errno not in (None, errno.EINVAL):
+            raise
+        raise ArchiveError(f"{archive.name}: not a sound {what}", details=[str(err)]) from err
+
+
+def _tar_files(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            if member.isfile():
+
+                def read(member: tarfile.TarInfo = member) -> bytes:
                     stream = tar.extractfile(member)
                     assert stream is not None  # isfile() members always have one
-                    # No honest one is longer.
-                    text = stream.read(_BLOCK).decode()
-                    return tuple(map(str, tomllib.loads(text).get("build-system", {}).get("requires", ())))
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
-        raise ArchiveError(f"{archive.name}: not a sound .tar.gz", details=[str(err)]) from err
-    except (ValueError, AttributeError, TypeError) as err:  # not UTF-8, not TOML, or another shape than PEP 518's
-        raise ArchiveError(f"{archive.name}: its pyproject.toml cannot be read", details=[str(err)]) from err
-    return ()
+                    return stream.read(_BLOCK)
+
+                yield member.name, read
+
+
+def _zip_files(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with zipfile.ZipFile(archive) as zipped:
+        for member in zipped.infolist():
+            if not member.is_dir():
+
+                def read(member: zipfile.ZipInfo = member) -> bytes:
+                    with zipped.open(member) as stream:
+                        return stream.read(_BLOCK)
+
+                yield member.filename, read
+
+
+def _unpack_tar(gate: _Gate, folder: Path) -> set[str]:
+    """The names at the top of a .tar.gz, which is now unpacked below `folder`."""
+    tops: set[str] = set()
+    with tarfile.open(gate.archive, "r:gz") as tar:
+        links: list[tuple[tarfile.TarInfo, PurePosixPath]] = []
+        for member in tar:
+            if member.isdir():
+                tops.add(gate.path(member.name).parts[0])
+                continue
+            path = gate.file(member.name)
+            tops.add(path.parts[0])
+            if member.issym() or member.islnk():
+                links.append((member, path))
+            elif not member.isfile():
+                raise gate.refuse(member.name, "neither file, folder nor link")
+            elif member.size > MAX_BYTES:
+                raise gate.refuse(member.name, f"absurd size: {member.size} bytes")
+            else:
+                stream = tar.extractfile(member)
+                assert stream is not None  # isfile() members always have one
+                blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
+                _write(gate, member.name, folder / path, blocks, executable=bool(member.mode & stat.S_IXUSR))
+        # Last, as the file that a link means may come later in the archive.
+        for member, path in links:
+            _follow(gate, member, path, folder)
+    return tops
 
 
 def _follow(gate: _Gate, member: tarfile.TarInfo, path: PurePosixPath, folder: Path) -> None:
@@ -166,27 +233,21 @@ def _follow(gate: _Gate, member: tarfile.TarInfo, path: PurePosixPath, folder: P
     _write(gate, member.name, folder / path, iter([source.read_bytes()]), executable=executable)
 
 
-def unpack_wheel(archive: Path, folder: Path) -> Path:
-    """`folder` itself, with the files of a wheel (PEP 427) in it. Raises `ArchiveError`."""
-    gate = _Gate(archive)
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            for member in zipped.infolist():
-                mode = member.external_attr >> 16
-                if member.is_dir():
-                    gate.path(member.filename)
-                    continue
-                # 0: whoever made the zip wrote no Unix modes into it.
-                if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                    raise gate.refuse(member.filename, "not a regular file")
-                path = gate.file(member.filename)
-                with zipped.open(member) as stream:
-                    blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
-                    _write(gate, member.filename, folder / path, blocks, executable=bool(mode & stat.S_IXUSR))
-    # RuntimeError: an encrypted member. NotImplementedError: a compression that zipfile does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as err:
-        # A member that claims to begin before the file does makes seek(2) fail with EINVAL.
-        if isinstance(err, OSError) and err.errno not in (None, errno.EINVAL):
-            raise
-        raise ArchiveError(f"{archive.name}: not a sound wheel", details=[str(err)]) from err
-    return folder
+def _unpack_zip(gate: _Gate, folder: Path) -> set[str]:
+    """The names at the top of a zip, which is now unpacked below `folder`."""
+    tops: set[str] = set()
+    with zipfile.ZipFile(gate.archive) as zipped:
+        for member in zipped.infolist():
+            mode = member.external_attr >> 16
+            if member.is_dir():
+                tops.add(gate.path(member.filename).parts[0])
+                continue
+            # 0: whoever made the zip wrote no Unix modes into it.
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                raise gate.refuse(member.filename, "not a regular file")
+            path = gate.file(member.filename)
+            tops.add(path.parts[0])
+            with zipped.open(member) as stream:
+                blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
+                _write(gate, member.filename, folder / path, blocks, executable=bool(mode & stat.S_IXUSR))
+    return tops

@@ -6,7 +6,6 @@ No fuzz: every context and removed line must be found letter for letter. Pure fu
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -290,7 +289,9 @@ class _HunkLines:
             side[-1] = side[-1].removesuffix(b"\n")
 
     def _sides(self, sign: bytes) -> tuple[list[bytes], ...]:
-        return {b" ": (self.old, self.new), b"\n": (self.old, self.new), b"-": (self.old,), b"+": (self.new,)}.get(sign, ())
+        return {b" ": (self.old, self.new), b"\n": (self.old, self.new), b"-": (self.old,), b"+": (self.new,)}.get(
+            sign, ()
+        )
 
 
 def _hunk(lines: _Lines) -> Hunk:

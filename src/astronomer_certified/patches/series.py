@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from . import diffs
-from astronomer_certified.artifacts import Distribution, Offset, PatchedTree, Stamp, UpstreamFile
-from .diffs import FileDiff, MalformedDiff
-from astronomer_certified.effects.disk import atomic_folder
-from astronomer_certified.source.kinds import KINDS
+from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import SeriesError
+
+from . import diffs
+from .diffs import FileDiff, MalformedDiff
 
 # The folder in a patch folder that is there while its series is replaced, and after that was killed.
 BACKUP = ".before-export"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import UsageError
@@ -22,8 +22,12 @@ def named(workspace: Workspace, text: str) -> Distribution:
         if "==" not in text:
             return manifest.load(workspace, Version(text)).core
         requirement = Requirement(text)
-        version = Version(next(iter(requirement.specifier)).version)
-    except (InvalidVersion, InvalidRequirement) as err:
+        # Exactly that, and nothing beside it that would be read and thrown away.
+        [pinned] = requirement.specifier
+        if text.partition(";")[0] != text or requirement.extras or pinned.operator != "==":
+            raise ValueError
+        version = Version(pinned.version)
+    except ValueError as err:  # InvalidVersion and InvalidRequirement are ValueErrors, too
         raise UsageError(f"neither a version like 2.1.0 nor NAME==VERSION: {text!r}") from err
     return manifest.load_distribution(workspace.distribution(canonicalize_name(requirement.name), version))
 

@@ -324,7 +324,7 @@ def load_recipes(path: Path) -> dict[NormalizedName, Recipe]:
     """constraints/builds.toml: what the build of some projects needs beyond the era. Raises `ManifestError`."""
     top = toml.load(path)
     recipes = {}
-    for name in list(top._values):
+    for name in top.names():
         table = top.table(name)
         recipes[canonicalize_name(name)] = Recipe(
             compiled=table.get("compiled", toml.boolean, default=False, optional=True),

@@ -11,23 +11,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
 from astronomer_certified.artifacts import Distribution, Manifest
 from astronomer_certified.effects.disk import sha256_of, write_atomic
 from astronomer_certified.errors import ManifestError, PublishError
-
-if TYPE_CHECKING:
-    from astronomer_certified.patches.series import Patch
-
+from astronomer_certified.patches.series import CVE, Patch
 
 HOW_TO_EXPLAIN = (
     'put the fix back, or say in release.toml why it is gone: a line CVE-... = "why" under [no-longer-fixed]'
 )
 
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _FIRST_FILE = re.compile(rb"^(?:diff --git |--- \S)", re.MULTILINE)
 
 
@@ -89,7 +84,7 @@ def _change(path: Path) -> str:
 
 def _fixes(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]]) -> dict[str, str]:
     found = {
-        cve: str(entry.requirement) for entry in manifest.overrides for cve in _CVE.findall(entry.reason)
+        cve: str(entry.requirement) for entry in manifest.overrides for cve in CVE.findall(entry.reason)
     }  # fmt: skip
     found |= {
         cve: patch.slug for item in manifest.distributions for patch in patches[item.name] for cve in patch.cves

@@ -23,7 +23,7 @@ class Shelf:
         """Our wheel for a pin on that Python, if we have one."""
         for wheel in self.wheels:
             name, version, _, tags = parse_wheel_filename(wheel.filename)
-            interpreted = {interpreter.python.tag, "py3", "py2.py3"}
+            interpreted = {interpreter.python.tag, "py3"}
             if (name, version) == (pin.name, pin.version) and any(tag.interpreter in interpreted for tag in tags):
                 return wheel
         return None

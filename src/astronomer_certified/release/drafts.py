@@ -7,12 +7,11 @@ release that is there already says which extras and providers releases of this p
 from __future__ import annotations
 
 import re
-import tarfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
@@ -178,14 +177,10 @@ def _look_into(found: _Findings, sdist: Path, members: Mapping[str, Member]) -> 
 def _read_sdist(path: Path) -> tuple[dict[str, str], set[str]]:
     """The text of the files that may hold the version, and the names of all files, below the top folder."""
     texts, names = {}, set()
-    with tarfile.open(path, "r:gz") as tar:
-        for member in tar:
-            if not member.isfile():
-                continue
-            name = PurePosixPath(*PurePosixPath(member.name).parts[1:]).as_posix()
-            names.add(name)
-            if name in _STAMP_FILES and (stream := tar.extractfile(member)) is not None:
-                texts[name] = stream.read().decode("utf-8", "replace")
+    for name, read in archives.sdist_files(path):
+        names.add(name)
+        if name in _STAMP_FILES:
+            texts[name] = read().decode("utf-8", "replace")
     return texts, names
 
 

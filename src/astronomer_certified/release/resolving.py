@@ -74,7 +74,10 @@ def _check_toolchain(run: Run, resolutions: Sequence[Resolution], pool: ThreadPo
     items = [item for item in constraints.plan_files(resolutions) if item.build]
     run.watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
     sources = list(pool.map(lambda item: fetch.fetch(item.source, run.workspace), items))
-    asked = {line for source in sources for line in archives.build_requires(source.path)}
+    asked: dict[str, set[Python]] = {}
+    for item, source in zip(items, sources, strict=True):
+        for line in archives.build_requires(source.path):
+            asked.setdefault(line, set()).update(item.pythons)
     constraints.check_toolchain(run.workspace.toolchain, asked)
 
 

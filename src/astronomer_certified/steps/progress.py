@@ -153,10 +153,12 @@ class Live(Lines):
         self._running: dict[str, str] = {}
         self._status: Status | None = None
 
-    def _show(self) -> None:
+    def _now(self, name: str, detail: str | None) -> None:
+        """A step is doing that, or nothing any more."""
         from rich.console import Console  # here: an up-to-date release ends before anything has to be shown
 
         with self._lock:
+            self._running.pop(name, None) if detail is None else self._running.update({name: detail})
             if self._status is None:
                 # Not every encoding has the signs of the dots.
                 dots = (sys.stderr.encoding or "").lower().startswith("utf")
@@ -176,25 +178,21 @@ class Live(Lines):
     def started(self, name: str, why: str) -> None:
         """A line, and it is among what runs now."""
         super().started(name, why)
-        self._running[name] = ""
-        self._show()
+        self._now(name, "")
 
     def progress(self, name: str, detail: str) -> None:
         """Shown beside its name."""
-        self._running[name] = detail
-        self._show()
+        self._now(name, detail)
 
     def finished(self, name: str, seconds: float, note: str) -> None:
         """A line, and it runs no more."""
         super().finished(name, seconds, note)
-        self._running.pop(name, None)
-        self._show()
+        self._now(name, None)
 
     def failed(self, name: str, error: BaseException) -> None:
         """A line, and it runs no more."""
         super().failed(name, error)
-        self._running.pop(name, None)
-        self._show()
+        self._now(name, None)
 
     def close(self) -> None:
         """The last line is gone."""

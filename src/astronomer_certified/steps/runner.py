@@ -65,16 +65,16 @@ class Watcher(Protocol):
 
 
 def _one(step: Step, done: Done, watcher: Watcher) -> Receipt:
-    # Taken before the work: what changes while the step is being done makes it stale the next time.
-    inputs = step.inputs(done)
-    receipt = receipts.read(step.receipt)
-    why = receipts.why_stale(receipt, inputs)
-    if why is None and receipt is not None:
-        watcher.up_to_date(step.name)
-        return receipt
-    watcher.started(step.name, why or "")
     start = time.monotonic()
     try:
+        # Taken before the work: what changes while the step is being done makes it stale the next time.
+        inputs = step.inputs(done)
+        receipt = receipts.read(step.receipt)
+        why = receipts.why_stale(receipt, inputs)
+        if why is None and receipt is not None:
+            watcher.up_to_date(step.name)
+            return receipt
+        watcher.started(step.name, why or "")
         # While a step is being done, the receipt of its last time must not vouch for anything.
         step.receipt.unlink(missing_ok=True)
         made = step.do(done)
@@ -116,4 +116,6 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
                     done[step.name] = future.result()
     if errors:
         raise errors[0]
+    if waiting:
+        raise ValueError(f"steps that need a step which is not among them: {[step.name for step in waiting]}")
     return done

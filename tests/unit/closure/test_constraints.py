@@ -338,12 +338,23 @@ TOOLCHAIN = f"setuptools==56.2.0 --hash=sha256:{'0' * 64}\n"
 def test_a_toolchain_that_has_what_sources_ask_for_passes(tmp_path: Path, asked: list[str]) -> None:
     (tmp_path / "toolchain.txt").write_text(TOOLCHAIN)
 
-    constraints.check_toolchain(tmp_path / "toolchain.txt", asked)
+    constraints.check_toolchain(tmp_path / "toolchain.txt", dict.fromkeys(asked, (P38,)))
+
+
+def test_what_a_source_asks_for_on_an_older_python_counts_where_that_builds_it(tmp_path: Path) -> None:
+    (tmp_path / "toolchain.txt").write_text(TOOLCHAIN)
+    asked = "importlib-metadata; python_version < '3.8'"
+
+    constraints.check_toolchain(tmp_path / "toolchain.txt", {asked: [P38]})
+    with pytest.raises(ConstraintsError) as refused:
+        constraints.check_toolchain(tmp_path / "toolchain.txt", {asked: [P36, P38]})
+    assert refused.value.details == (asked,)
 
 
 def test_a_toolchain_that_lacks_something_names_it(tmp_path: Path) -> None:
     (tmp_path / "toolchain.txt").write_text(TOOLCHAIN)
 
+    asked = dict.fromkeys(["setuptools>=61", "flit-core", "setuptools"], (P38,))
     with pytest.raises(ConstraintsError) as refused:
-        constraints.check_toolchain(tmp_path / "toolchain.txt", ["setuptools>=61", "flit-core", "setuptools"])
+        constraints.check_toolchain(tmp_path / "toolchain.txt", asked)
     assert refused.value.details == ("flit-core", "setuptools>=61")

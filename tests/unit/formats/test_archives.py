@@ -283,6 +283,44 @@ def test_a_pyproject_that_cannot_be_read_is_one_clear_error(tmp_path: Path, text
         archives.build_requires(archive)
 
 
+def zip_sdist(target: Path, **entries: str) -> Path:
+    return zipped(target, [file(f"demo-1.0/{name}", text.encode()) for name, text in entries.items()])
+
+
+def test_a_zip_of_old_times_is_an_sdist_as_well(tmp_path: Path) -> None:
+    stated = {"setup.py": "a\n", "pyproject.toml": '[build-system]\nrequires = ["flit-core"]\n'}
+    archive = zip_sdist(tmp_path / "demo-1.0.zip", **stated)
+
+    assert archives.build_requires(archive) == ("flit-core",)
+    assert {name: read() for name, read in archives.sdist_files(archive)} == {
+        name: text.encode() for name, text in stated.items()
+    }
+    inside = archives.unpack_sdist(archive, tmp_path / "folder")
+    assert inside.name == "demo-1.0"
+    assert tree(inside) == {name: text.encode() for name, text in stated.items()}
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([file("a/setup.py"), file("b/setup.py")], "must hold one top folder, not 2"),
+        ([file("setup.py")], "must hold one top folder with files in it"),
+        ([file("demo-1.0/../../setup.py")], "refused to unpack it"),
+        ([symlink("demo-1.0/setup.py", "/etc/passwd")], "refused to unpack it"),
+    ],
+)
+def test_a_zip_is_as_strictly_looked_at_as_a_tar(tmp_path: Path, entries: list[Entry], why: str) -> None:
+    assert why in refusal(archives.unpack_sdist, zipped(tmp_path / "demo-1.0.zip", entries)).what
+
+
+def test_a_zip_that_is_cut_off_is_refused_also_when_it_is_only_read(tmp_path: Path) -> None:
+    archive = zip_sdist(tmp_path / "demo-1.0.zip", **{"pyproject.toml": NOISE.hex()})
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:200] + bytes(100) + whole[300:])
+    with pytest.raises(ArchiveError, match=r"not a sound \.zip"):
+        archives.build_requires(archive)
+
+
 def test_what_is_no_sdist_has_no_build_requirements(tmp_path: Path) -> None:
     (tmp_path / "demo-1.0.tar.gz").write_bytes(b"no archive")
     with pytest.raises(ArchiveError, match=r"not a sound \.tar\.gz"):

@@ -198,3 +198,27 @@ def digest_of(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_step_whose_inputs_cannot_be_had_has_failed_and_is_told_so(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Failures(Quiet):
+        def failed(self, name: str, error: BaseException) -> None:
+            told.append(f"{name}: {error}")
+
+    def gone(done: Done) -> dict[str, str]:
+        raise OSError("no such file")
+
+    step = Step(name="bread", inputs=gone, do=lambda done: Made(), receipt=tmp_path / "bread.json")
+    with pytest.raises(OSError, match="no such file"):
+        perform([step], 1, Failures())
+    assert told == ["bread: no such file"]
+
+
+def test_a_step_that_needs_one_which_nobody_does_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    step = Step(
+        name="bread", needs=("dough",), inputs=lambda done: {}, do=lambda done: Made(), receipt=tmp_path / "bread.json"
+    )
+    with pytest.raises(ValueError, match="which is not among them: \\['bread'\\]"):
+        perform([step], 1, Quiet())

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 import gzip
-import hashlib
 import os
 import stat
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -26,6 +24,7 @@ from astronomer_certified.index.store.store import Store, whole
 
 from . import negotiation, pages
 from .fallback import Fallback, Mode
+from .page_cache import PageCache
 from .pages import HTML, JSON, Places
 
 # Keep it, but ask each time whether it is still the same: one 304 without a body.
@@ -36,7 +35,6 @@ _FILE_POLICY = "public, max-age=31536000, immutable"
 # Bytes. Below it, compression saves no packet.
 _COMPRESSED_FROM = 500
 
-_PAGES_KEPT = 64 << 20
 _SOUND_KEPT = 20_000
 
 # Bytes of a file up to which it is read, and compared with its hash, before it is sent.
@@ -83,30 +81,6 @@ class Address:
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
-class Pages:
-    """Rendered pages, each made once for each state of its record; the least used go first."""
-
-    def __init__(self, limit: int = _PAGES_KEPT) -> None:
-        self._limit = limit
-        self._size = 0
-        self._kept: OrderedDict[tuple[object, ...], tuple[int, bytes, str]] = OrderedDict()
-
-    def get(self, key: tuple[object, ...], stamp: int, make: Callable[[], bytes]) -> tuple[bytes, str]:
-        """The page and its entity tag."""
-        known = self._kept.get(key)
-        if known is not None and known[0] == stamp:
-            self._kept.move_to_end(key)
-            return known[1], known[2]
-        body = make()
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self._size += len(body) - (len(known[1]) if known else 0)
-        self._kept[key] = (stamp, body, etag)
-        self._kept.move_to_end(key)
-        while self._size > self._limit and len(self._kept) > 1:
-            self._size -= len(self._kept.popitem(last=False)[1][1])
-        return body, etag
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
     """A file that is to be sent: where it lies, what it must be (its size where it is known), and whose it is.
@@ -131,7 +105,7 @@ class Site:
         self._fallback = fallback
         self.address = address
         self.prefix = address.prefix
-        self._pages = Pages()
+        self._pages = PageCache()
         public = address.public_url
         self._places = Places(provenance=f"{public}integrity/" if public else None)
         self._records: tuple[NormalizedName, int, ProjectRecord] | None = None
