@@ -68,8 +68,10 @@ def row(version: str) -> str:
         draft = project / "patches" / version / "release.toml"
         out = len(re.findall(r"no solution with it as of", draft.read_text())) if draft.is_file() else 0
         decisions = said.partition("what a human still has to decide:\n")[2] or said
-        words = [line.strip("- ") for line in decisions.splitlines() if line.startswith(("- ", "certified: "))]
-        why = "; ".join(shortened(word) for word in words[:4])
+        words = [re.sub(r"^- (patches/\S+: )?", "", line) for line in decisions.splitlines() if line.startswith("- ")]
+        # Of what is left out there is a column, and the draft has the list.
+        words = [shortened(word.replace(f"{project}/", "")) for word in words if " is left out: " not in word] or [said]
+        why = "; ".join(words)
         return (
             f"| {version} | {seconds:.0f} | {wheel} | {resolved} | {out or ''} | {ported(project, version)} |"
             f" {'' if status == 0 else 'does not build yet: '}{why} |"

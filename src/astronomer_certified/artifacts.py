@@ -187,6 +187,8 @@ class Manifest:
     overrides: tuple[Override, ...]
     later: Mapping[NormalizedName, datetime]
     preferences: Mapping[Python, Preferences]
+    first_patch: Mapping[Python, int]
+    """From which patch release on a Python counts, where that is not its first: 1 for 3.8.1."""
     command_line: CommandLine
     pips: Mapping[Python, Version]
     target: Target

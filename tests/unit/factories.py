@@ -243,6 +243,7 @@ def manifest(**changes: Any) -> Manifest:
         overrides=(),
         later={},
         preferences={},
+        first_patch={},
         command_line=CommandLine.GROUPED,
         pips={Python(3, 8): Version("23.3.2")},
         target=Target(python=Python(3, 8), extras=("celery",)),

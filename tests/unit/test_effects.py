@@ -387,6 +387,7 @@ def test_a_program_that_fails_is_shown_with_its_own_last_words() -> None:
     assert caught.value.what == f"{Path(sys.executable).name} ended with status 3"
     assert caught.value.details[0].startswith(sys.executable)
     assert caught.value.details[-2:] == ("99", "the reason")
+    assert caught.value.details[1:3] == ("0", "1")
     assert len(caught.value.details) < 30
 
 

@@ -73,6 +73,13 @@ def _release_record(manifest: Manifest) -> bytes:
     return (json.dumps(record, indent=1) + "\n").encode()
 
 
+def _without_early(manifest: Manifest) -> str:
+    """The patch releases that the closure is not for, as clauses of Requires-Python."""
+    return "".join(
+        f",!={python}.{patch}" for python, first in sorted(manifest.first_patch.items()) for patch in range(first)
+    )
+
+
 def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
     """The METADATA file (core metadata 2.1, which every pip from 19.3.1 on reads)."""
     release = manifest.release
@@ -88,7 +95,7 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
         f"Summary: {_SUMMARY.format(version=release.upstream)}",
         "License: Apache-2.0",
         *(f"Classifier: Programming Language :: Python :: {python}" for python in manifest.pythons),
-        f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}",
+        f"Requires-Python: >={first},<{last.major}.{last.minor + 1}{without}{_without_early(manifest)}",
         "Description-Content-Type: text/markdown",
         # The revision of the core and no other: without the local part, upstream's own wheel would do.
         f"Requires-Dist: {manifest.core.name}=={release.patched}",

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -70,6 +71,8 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
     }
     if manifest.preferences:  # not an empty one: constraints that were made before there were any stay current
         stated["preferences"] = {str(python): item.sha256 for python, item in manifest.preferences.items()}
+    if manifest.first_patch:
+        stated["first-patch-release"] = {str(python): patch for python, patch in manifest.first_patch.items()}
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
@@ -333,17 +336,26 @@ def check_toolchain(path: Path, asked: Mapping[str, Collection[Python]]) -> None
     `asked` has the Pythons that may build the sources which ask for it.
     """
     pins = read_hashed(path)
-    lacking = [
-        line
-        for line, pythons in sorted(asked.items())
-        if (requirement := Requirement(line)).marker is None or any(_holds(requirement, python) for python in pythons)
-        if (pin := pins.get(canonicalize_name(requirement.name))) is None or pin.version not in requirement.specifier
-    ]
+    lacking: dict[NormalizedName, SpecifierSet] = {}
+    for line, pythons in asked.items():
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        if requirement.marker is not None and not any(_holds(requirement, python) for python in pythons):
+            continue
+        if (pin := pins.get(name)) is None or pin.version not in requirement.specifier:
+            # As one requirement: dozens of sources ask for the same, each in words of its own.
+            lacking[name] = lacking.get(name, SpecifierSet()) & requirement.specifier
     if lacking:
+        proposed = [f"{name}{specifier}" for name, specifier in sorted(lacking.items())]
         raise ConstraintsError(
-            f"{path} lacks what sources of the wheelhouse ask for", details=lacking,
-            hint="add it there, with hashes: every wheel of the wheelhouse is then built anew",
-        )  # fmt: skip
+            f"{path} lacks what sources of the wheelhouse ask for",
+            details=[
+                f"{line} (it has {pins[name].version})" if name in pins else line
+                for name, line in zip(sorted(lacking), proposed, strict=True)
+            ],
+            hint=f"make it anew as its head says, with {' '.join(map(repr, proposed))} (every wheel of the wheelhouse"
+            " is then built anew), or replace the sources that ask for it by an [[override]] that has a wheel",
+        )
 
 
 def _holds(requirement: Requirement, python: Python) -> bool:

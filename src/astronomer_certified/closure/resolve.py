@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
@@ -84,7 +84,7 @@ def resolve(
         name: _resolved(name, version, listed.get(name, ()), manifest.listed) for name, version in everything.items()
     }
     _check_files(manifest, [pin for pin in pins.values() if pin.name not in wheels])
-    _check_installable(manifest, pins, interpreter.python)
+    _check_installable(manifest, pins, interpreter.python, listed)
     _check_providers(manifest, pins)
     return Resolution(python=interpreter.python, pins=pins, core=core, extras=extras)
 
@@ -106,7 +106,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         "[project]",
         'name = "astronomer-certified"',
         'version = "0"',
-        f"requires-python = {quote(f'=={python}.*')}",
+        f"requires-python = {quote(_patch_releases(manifest, python))}",
         f"dependencies = {array([core])}",
         "[project.optional-dependencies]",
         *(f"{quote(canonicalize_name(extra))} = {array(asked(extra))}" for extra in manifest.extras),
@@ -124,6 +124,12 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
     return "\n".join(lines) + "\n"
 
 
+def _patch_releases(manifest: Manifest, python: Python) -> str:
+    """The patch releases of a Python that the closure is for (PEP 440)."""
+    first = manifest.first_patch.get(python, 0)
+    return f"=={python}.*" if first == 0 else f"=={python}.*,>={python}.{first}"
+
+
 def _preferred(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python: Python) -> str:
     """A uv.lock that says which versions to try first; empty when the manifest prefers none.
 
@@ -135,7 +141,7 @@ def _preferred(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], pytho
         return ""
     decided = {*wheels, *(canonicalize_name(entry.requirement.name) for entry in manifest.overrides)}
     # uv throws a lock of other dates away, preferences and all: these are what `_dates` says.
-    lines = ["version = 1", f"requires-python = {json.dumps(f'=={python}.*')}", "[options]"]
+    lines = ["version = 1", f"requires-python = {json.dumps(_patch_releases(manifest, python))}", "[options]"]
     lines += [f"exclude-newer = {json.dumps(_stamp(manifest.cutoff))}", "[options.exclude-newer-package]"]
     lines += [f"{json.dumps(name)} = {json.dumps(_stamp(cutoff))}" for name, cutoff in _later(manifest).items()]
     for name, version in preferences.pins.items():
@@ -233,10 +239,20 @@ def _check_files(manifest: Manifest, pins: Sequence[ResolvedPin]) -> None:
         )
 
 
-def _check_installable(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin], python: Python) -> None:
+def _check_installable(
+    manifest: Manifest,
+    pins: Mapping[NormalizedName, ResolvedPin],
+    python: Python,
+    listed: Mapping[NormalizedName, Sequence[IndexFile]],
+) -> None:
     """uv takes no notice of the upper bounds of Requires-Python; pip does, and would find no candidate."""
     wrong = [
         f"{pin.name} {pin.version} is for Python {pin.requires_python}"
+        + (
+            f"; {instead} is for {python}"
+            if (instead := _newest_for(python, listed[pin.name], manifest.cutoff))
+            else ""
+        )
         for pin in pins.values()
         if not pin.requires_python.contains(f"{python}.{_LAST_PATCH}")
     ]
@@ -245,6 +261,24 @@ def _check_installable(manifest: Manifest, pins: Mapping[NormalizedName, Resolve
             f"{manifest.release.tag}: pins that pip would not install on Python {python}", details=wrong,
             hint="add an [[override]] with a version that is for this Python",
         )  # fmt: skip
+
+
+def _newest_for(python: Python, page: Sequence[IndexFile], until: datetime) -> Version | None:
+    """The newest version of that time that pip would install on a Python."""
+    found = [
+        version
+        for file in page
+        if (version := _parsed(file.version or "")) is not None and not (version.is_prerelease or file.yanked)
+        if file.uploaded is not None and file.uploaded <= until and _allows(file, python)
+    ]
+    return max(found, default=None)
+
+
+def _allows(file: IndexFile, python: Python) -> bool:
+    try:
+        return SpecifierSet(file.requires_python or "").contains(f"{python}.{_LAST_PATCH}")
+    except InvalidSpecifier:  # as installers do with words that nobody understands
+        return True
 
 
 def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin]) -> None:

@@ -216,8 +216,11 @@ def _new(args: argparse.Namespace, progress: Quiet) -> int:
     factory = _factory(args, progress)
     draft = factory.new(args.version, prefer=args.prefer, resolve=not args.no_resolve)
     progress.close()
-    print(factory.workspace.manifest(draft.version))
-    lines = draft.decisions or ("nothing that the tool can see: read it, and write the patches",)
+    path = factory.workspace.manifest(draft.version)
+    print(path)
+    shown = path.relative_to(factory.workspace.root)
+    lines = [decision.told(shown, draft.text) for decision in draft.decisions]
+    lines = lines or ["nothing that the tool can see: read it, and write the patches"]
     print("what a human still has to decide:", *(f"- {line}" for line in lines), sep="\n", file=sys.stderr)
     # None: nobody tried, as with `--no-resolve`.
     if draft.builds is False:

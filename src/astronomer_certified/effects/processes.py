@@ -46,7 +46,8 @@ if os.getppid() == int(sys.argv[1]):
     os.execvp(sys.argv[2], sys.argv[2:])
 """
 
-_LOG_TAIL = 25
+_LOG_TAIL = 22
+_LOG_HEAD = 5
 
 # Bytes of an answer that are read at once; seconds that a program has to end when its input has.
 _PIECE = 1 << 20
@@ -63,6 +64,14 @@ def clean_environment(**extra: str) -> dict[str, str]:
     # With /dev/null for its file, pip reads no configuration at all, that of the machine included.
     environment |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PYTHONNOUSERSITE": "1"}
     return environment | extra
+
+
+def _told(printed: str) -> list[str]:
+    """What is shown of a failed program's words: its last lines, and the first, where some say what they failed at."""
+    lines = printed.strip().splitlines()
+    if len(lines) <= _LOG_HEAD + _LOG_TAIL:
+        return lines
+    return [*lines[:_LOG_HEAD], f"... {len(lines) - _LOG_HEAD - _LOG_TAIL} more lines ...", *lines[-_LOG_TAIL:]]
 
 
 def run(  # noqa: PLR0913  what one may say of a process; all but the first by name
@@ -111,7 +120,7 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
         printed = (completed.stdout or "") + (completed.stderr or "")
         raise CommandFailed(
             f"{Path(words[0]).name} {_ending(completed.returncode)}",
-            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            details=[" ".join(words), *_told(printed)],
             hint=_system_hint(completed.returncode, printed) or (f"the whole output is in {log}" if log else None),
         )
     return completed
@@ -142,7 +151,7 @@ def pipe(
         printed = completed.stderr.decode("utf-8", "replace")
         raise CommandFailed(
             f"{Path(words[0]).name} {_ending(completed.returncode)}",
-            details=[" ".join(words), *printed.strip().splitlines()[-_LOG_TAIL:]],
+            details=[" ".join(words), *_told(printed)],
             hint=_system_hint(completed.returncode, printed),
         )
     return completed
@@ -175,7 +184,7 @@ class Conversation:
         line = self._from.readline()
         if not line:
             status = self._process.wait()
-            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LOG_TAIL:]
+            last = _told(self._log.read_text(encoding="utf-8", errors="replace"))
             raise CommandFailed(
                 f"{self._name} {_ending(status)}", details=last,
                 hint=_system_hint(status, "\n".join(last)) or f"the whole output is in {self._log}",

@@ -246,6 +246,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         later[canonicalize_name(entry.get("package", toml.text, default="none"))] = entry.get(
             "cutoff", toml.moment, default=_NEVER
         )
+    first_patch = _by_python(top.table("first-patch-release", optional=True), pythons, toml.positive)
     certify = top.table("certify")
     certify_python = certify.get(
         "python", _as(Python.parse, ValueError, "a Python version like 3.8"), default=Python(3, 8)
@@ -254,7 +255,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
     command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
     certify_pip = certify.get("pip", _version, default=_NO_VERSION)
-    other_pips = _pips(certify, pythons)
+    other_pips = _by_python(certify.table("pip-for", optional=True), pythons, _version)
     certify_extras = certify.each("extras", toml.text)
     for name in certify_extras:
         # `default` is no extra of upstream's: the certified wheel adds it.
@@ -281,6 +282,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         overrides=overrides,
         later=later,
         preferences=preferences.load(path.parent, pythons),
+        first_patch=first_patch,
         command_line=command_line,
         pips={python: other_pips.get(python, certify_pip) for python in pythons},
         target=Target(python=certify_python, extras=certify_extras),
@@ -298,16 +300,15 @@ def _extra_requirements(top: Table, extras: tuple[str, ...]) -> dict[str, tuple[
     return stated
 
 
-def _pips(certify: Table, pythons: tuple[Python, ...]) -> dict[Python, Version]:
-    """The pips of Pythons on which `certify.pip` does not run."""
-    table = certify.table("pip-for", optional=True)
-    pips = {}
-    for name, version in table.items(_version):
+def _by_python(table: Table, pythons: tuple[Python, ...], value: Callable[[Any], T]) -> dict[Python, T]:
+    """What a table says of some of the release's Pythons."""
+    stated = {}
+    for name, item in table.items(value):
         if name in map(str, pythons):
-            pips[Python.parse(name)] = version
+            stated[Python.parse(name)] = item
         else:
             table.problem(name, "is not one of the release's pythons")
-    return pips
+    return stated
 
 
 def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) -> Distribution:

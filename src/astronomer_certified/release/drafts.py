@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.artifacts import Manifest, PinnedFile, Python, UpstreamFile
-from astronomer_certified.errors import CertifiedError, ManifestError, ResolutionError, UpstreamError, WheelDiffError
+from astronomer_certified.errors import ManifestError, UpstreamError
 from astronomer_certified.formats import archives, wheel_files
 from astronomer_certified.formats.wheel_files import Member
 from astronomer_certified.project.manifest import CORE, PROVIDER_PREFIXES
@@ -37,9 +37,6 @@ _LEGACY_BUILD = ("setuptools<58", "wheel<0.38")
 _GROUPED = "airflow/cli/cli_parser.py"
 _DEVELOPMENT_WHY = "tools to develop Airflow itself, not to run it"
 # What the wheel diff gate says of a file that the build lost, or left empty.
-_LOST = re.compile(r"missing: (\S+)$|changed: (\S+) \(empty, ")
-# An extra of the core that stands in the way itself; those of ours are named in every chain of reasons.
-_EXTRA_NAMED = re.compile(r"apache-airflow\[([^\]]+)\]\S* depends on")
 _WIDTH = 118
 
 # The oldest Python that this project has releases for.
@@ -53,14 +50,42 @@ MARK = "a DRAFT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a human must decide: `what` and, in the tools' words, why; and how the line of the draft begins that says
+    what the tool took in the meantime. Empty where there is no such line."""
+
+    what: str
+    line: str = ""
+    why: tuple[str, ...] = ()
+
+    def told(self, path: Path, text: str) -> str:
+        """For people: with the file, and the line of its `text` where there is one."""
+        lines = enumerate(text.splitlines(), 1)
+        number = next((number for number, line in lines if self.line and line.startswith(self.line)), None)
+        where = f"{path}:{number}" if number else f"{path}"
+        return "\n".join([f"{where}: {self.what}", *(f"    {line}" for line in self.why)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The text of a release.toml, and what a human must decide before it is a release. `builds` says whether its core
-    wheel was built and its closure resolved; None when nobody tried."""
+    wheel was built and its closure resolved; None when nobody tried.
+
+    `older` are the other versions that each provider could have, by the key of its line, the newest first; `asking` the
+    extras of upstream that ask for a project themselves.
+    """
 
     version: Version
     text: str
-    decisions: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    older: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
+    asking: Mapping[NormalizedName, tuple[str, ...]] = field(default_factory=dict)
     builds: bool | None = None
+
+    @property
+    def pythons(self) -> tuple[Python, ...]:
+        """The Pythons that it is for."""
+        return tuple(Python.parse(name) for name in tomllib.loads(self.text)["pythons"])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +102,11 @@ class _Findings:
     build_requires: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     grouped: bool = True
-    decisions: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def ask(self, what: str, line: str) -> None:
+        """One more thing that a human must decide; the draft's line that `line` begins says what was taken so far."""
+        self.decisions.append(Decision(what=what, line=line))
 
     @property
     def cutoff(self) -> datetime:
@@ -111,8 +140,22 @@ def draft(
     """
     found = _find(version, pages, fetch)
     providers = _providers(found, template, pages)
-    text = _render(found, template, providers, today)
-    return Draft(version=version, text=text, decisions=tuple(found.decisions))
+    text = _render(found, template, {extra: versions[0] for extra, versions in providers.items()}, today)
+    older = {extra: versions[1:] for extra, versions in providers.items()}
+    return Draft(version=version, text=text, decisions=tuple(found.decisions), older=older, asking=_asking(found))
+
+
+_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+
+
+def _asking(found: _Findings) -> dict[NormalizedName, tuple[str, ...]]:
+    """The extras, as upstream spells them, that ask for a project, by the names of the projects."""
+    asking: dict[NormalizedName, tuple[str, ...]] = {}
+    for line in found.metadata.get("requires_dist", ()):
+        names = [name for text in _EXTRA.findall(line) if (name := found.spelled(text)) is not None]
+        project = canonicalize_name(Requirement(line).name)
+        asking[project] = (*asking.get(project, ()), *names)
+    return asking
 
 
 def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], UpstreamFile]) -> _Findings:
@@ -141,13 +184,13 @@ def _find(version: Version, pages: Pages, fetch: Callable[[PinnedFile], Upstream
         )
     found.grouped = _GROUPED in members
     if source.uploaded is None:
-        found.decisions.append(
-            "the index does not say when the source was uploaded: `uploaded` and `cutoff` are made up"
+        found.ask(
+            "the index does not say when the source was uploaded: `uploaded` and `cutoff` are made up", "uploaded ="
         )
     if version.is_prerelease:
-        found.decisions.append(f"{version} is a pre-release: is the final one meant?")
+        found.ask(f"{version} is a pre-release: is the final one meant?", "version =")
     if any(file.yanked for file in listed):
-        found.decisions.append("upstream yanked this version: find out why")
+        found.ask("upstream yanked this version: find out why", "version =")
     if KINDS[kind].built:
         _look_into(found, fetch(_pinned(source)).path, members)
     return found
@@ -197,8 +240,8 @@ def _parsed(text: str | None) -> Version | None:
         return None
 
 
-def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, Version]:
-    """The newest version at the cutoff of each provider that the template has, by the name of its extra."""
+def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, tuple[Version, ...]]:
+    """The versions that each provider of the template had at the cutoff, newest first, by the name of its extra."""
     prefix = PROVIDER_PREFIXES["providers"]
     named = {
         extra: canonicalize_name(prefix + extra)
@@ -208,13 +251,14 @@ def _providers(found: _Findings, template: Manifest, pages: Pages) -> dict[str, 
     gone = [extra for extra in named if found.spelled(extra) is None]
     wanted = {declared: name for extra, name in named.items() if (declared := found.spelled(extra)) is not None}
     if gone:
-        found.decisions.append(f"upstream declares no extra {', '.join(gone)}: is its provider part of another one?")
+        found.ask(f"upstream declares no extra {', '.join(gone)}: is its provider part of another one?", "[providers]")
     files = pages.of(list(wanted.values()))
-    newest = {extra: _newest(files[name], found) for extra, name in wanted.items() if name in files}
-    return {extra: version for extra, version in newest.items() if version is not None}
+    versions = {extra: _in_time(files[name], found) for extra, name in wanted.items() if name in files}
+    return {extra: found for extra, found in versions.items() if found}
 
 
-def _newest(files: Sequence[IndexFile], found: _Findings) -> Version | None:
+def _in_time(files: Sequence[IndexFile], found: _Findings) -> tuple[Version, ...]:
+    """Those that were there at the cutoff and are for all Pythons of the release: one pin serves them all."""
     versions = {
         version
         for file in files
@@ -222,8 +266,16 @@ def _newest(files: Sequence[IndexFile], found: _Findings) -> Version | None:
         and not (version.is_prerelease or file.yanked)
         and file.uploaded is not None
         and file.uploaded <= found.cutoff
+        and all(_runs_on(file, python) for python in found.pythons)
     }
-    return max(versions, default=None)
+    return tuple(sorted(versions, reverse=True))
+
+
+def _runs_on(file: IndexFile, python: Python) -> bool:
+    try:
+        return SpecifierSet(file.requires_python or "").contains(f"{python}.99")
+    except InvalidSpecifier:  # as installers do with words that nobody understands
+        return True
 
 
 def _stamp(found: _Findings) -> tuple[str, str]:
@@ -232,7 +284,7 @@ def _stamp(found: _Findings) -> tuple[str, str]:
         lines = [match for match in _STAMP.finditer(found.sources.get(name, "")) if match[2] == str(found.version)]
         if len(lines) == 1:
             return name, lines[0][0]
-    found.decisions.append("no line that holds the version was found: fill in [stamp]")
+    found.ask("no line that holds the version was found: fill it in", "[stamp]")
     return "FILE", f"version = '{found.version}'"
 
 
@@ -247,26 +299,26 @@ def _render(found: _Findings, template: Manifest, providers: Mapping[str, Versio
     lost = sorted(name for name, declared in spelled.items() if declared is None)
     if lost:
         names = ", ".join(lost)
-        found.decisions.append(f"default extras that upstream has no more under these names: {names}")
+        found.ask(f"default extras that upstream has no more under these names: {names}", "default-extras =")
     if not any(_CLASSIFIER.search(line) and str(pythons[0]) in line for line in found.metadata.get("classifiers", ())):
-        found.decisions.append(f"upstream says of no Python from {_OLDEST} on that it runs there: {_OLDEST} is a guess")
+        found.ask(f"upstream says of no Python from {_OLDEST} on that it runs there: {_OLDEST} is a guess", "pythons =")
     newest = pythons[-1]
     sections = [
         f"# Astronomer Certified of Apache Airflow {version}: {MARK}. docs/release-toml.md explains every key.",
-        f'version = "{version}"\nrevision = 1\npythons = {_array(str(python) for python in pythons)}',
-        f"# The era: a week after the upload of the source.\ncutoff = {_day(found.cutoff)}",
-        f"# Files of the pinned versions that were uploaded up to here count.\nlisted = {_day(today)}",
+        f'version = "{version}"\nrevision = 1\npythons = {array(str(python) for python in pythons)}',
+        f"# The era: a week after the upload of the source.\ncutoff = {day(found.cutoff)}",
+        f"# Files of the pinned versions that were uploaded up to here count.\nlisted = {day(today)}",
         "repairs = []",
-        f"# All that upstream declares.\nextras = {_array(extras)}",
-        f"# As {template.release.upstream} has them.\ndefault-extras = {_array(default)}",
+        f"# All that upstream declares.\nextras = {array(extras)}",
+        f"# As {template.release.upstream} has them.\ndefault-extras = {array(default)}",
         _source_section(found),
     ]
     if KINDS[found.kind].built:
         sections += _sdist_sections(found)
     sections += [
-        "[providers]\n" + "\n".join(f'{_key(name)} = "{pinned}"' for name, pinned in providers.items()),
+        "[providers]\n" + "\n".join(f'{key(name)} = "{pinned}"' for name, pinned in providers.items()),
         "# Upstream's extras that this release does not have.\n[left-out]\n"
-        + "\n".join(f'{_key(name)} = "{_DEVELOPMENT_WHY}"' for name in left_out),
+        + "\n".join(f'{key(name)} = "{_DEVELOPMENT_WHY}"' for name in left_out),
         _certify_section(
             found,
             template,
@@ -293,10 +345,10 @@ def _sdist_sections(found: _Findings) -> Iterable[str]:
     if "setuptools" in names and "wheel" not in names:
         requires.append("wheel")  # setuptools asks for it only when it is asked to build a wheel
     if not found.build_requires:
-        found.decisions.append(f"the source states no build requirements: {', '.join(requires)} is a guess")
+        found.ask(f"the source states no build requirements: {', '.join(requires)} is a guess", "requires =")
     first, last = found.pythons[0], found.pythons[-1]
     yield f'[upstream-wheel]\nfile = "{found.wheel.filename}"\nsha256 = "{found.wheel.sha256}"'
-    yield f'[build]\npythons = ">={first},<{last.major}.{last.minor + 1}"\nrequires = {_array(requires)}'
+    yield f'[build]\npythons = ">={first},<{last.major}.{last.minor + 1}"\nrequires = {array(requires)}'
     # Between apostrophes TOML takes every sign as it stands, but no apostrophe.
     quote = '"' if "'" in stamp_line else "'"
     yield f'[stamp]\nfile = "{stamp_file}"\nline = {quote}{stamp_line}{quote}'
@@ -306,7 +358,7 @@ def _sdist_sections(found: _Findings) -> Iterable[str]:
 
 def _certify_section(found: _Findings, template: Manifest, newest: Python, extras: Sequence[str]) -> str:
     pip = max(template.pips.values())
-    lines = ["[certify]", f'python = "{newest}"', f'pip = "{pip}"', f"extras = {_array(extras)}"]
+    lines = ["[certify]", f'python = "{newest}"', f'pip = "{pip}"', f"extras = {array(extras)}"]
     if not found.grouped:
         lines.append('command-line = "flat"')
     old = [python for python in found.pythons if python in template.pips and template.pips[python] != pip]
@@ -315,69 +367,17 @@ def _certify_section(found: _Findings, template: Manifest, newest: Python, extra
     return "\n".join(lines)
 
 
-def pythons(draft: Draft) -> tuple[Python, ...]:
-    """The Pythons that a draft is for."""
-    return tuple(Python.parse(name) for name in tomllib.loads(draft.text)["pythons"])
-
-
-def after(draft: Draft, error: CertifiedError) -> Draft | None:
-    """The draft changed so that it does not fail like this again; None where only a human knows how."""
-    if isinstance(error, WheelDiffError):
-        text = restoring(draft.text, error.details)
-        return replace(draft, text=text) if text is not None else None
-    if isinstance(error, ResolutionError):
-        return leaving_out(draft, error.details)
-    return None
-
-
-def restoring(text: str, differences: Sequence[str]) -> str | None:
-    """The draft with a [[restore]] for each file that the wheel diff gate misses; None when it found more than that.
-
-    `differences` are the details of a `WheelDiffError`.
-    """
-    paths = []
-    for line in differences:
-        if (match := _LOST.match(line)) is None:
-            return None
-        paths.append(match[1] or match[2])
-    if any(f'path = "{path}"' in text for path in paths):
-        return None  # a [[restore]] does not help against what is lost
-    entries = (f'[[restore]]\npath = "{path}"\nreason = "the build loses it"\n\n' for path in paths)
-    # Before a table that every draft has: an array of tables in the middle of another table would end it.
-    return text.replace("[providers]\n", "".join(entries) + "[providers]\n", 1)
-
-
-def leaving_out(draft: Draft, reasons: Sequence[str]) -> Draft | None:
-    """The draft without an extra that the resolver could not satisfy; None when it names none that can be spared.
-
-    `reasons` are the details of a `ResolutionError`. Default extras are never left out: those a human must rescue.
-    """
-    stated = tomllib.loads(draft.text)
-    spare = {canonicalize_name(name): name for name in stated["extras"] if name not in stated["default-extras"]}
-    named = [canonicalize_name(name) for line in reasons for name in _EXTRA_NAMED.findall(line)]
-    culprit = next((spare[name] for name in named if name in spare), None)
-    if culprit is None:
-        return None
-    extras = [name for name in stated["extras"] if name != culprit]
-    # A function, as `re` would look for escapes in a text that takes the place.
-    text = re.sub(r"^extras = \[.*?\]$", lambda _: f"extras = {_array(extras)}", draft.text, count=1, flags=re.M | re.S)
-    why = f"no solution with it as of {stated['cutoff']:%Y-%m-%d}"
-    text = text.replace("[left-out]\n", f'[left-out]\n{_key(culprit)} = "{why}"\n', 1)
-    decision = "\n".join(
-        [f"the extra {culprit} is left out: {why}; repair what is in the way, or keep it out", *reasons]
-    )
-    return replace(draft, text=text, decisions=(*draft.decisions, decision))
-
-
-def _day(moment: datetime) -> str:
+def day(moment: datetime) -> str:
+    """The begin of a day, as TOML writes it."""
     return f"{moment:%Y-%m-%d}T00:00:00Z"
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """A key of TOML."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
-def _array(items: Iterable[str]) -> str:
+def array(items: Iterable[str]) -> str:
     """A TOML array of strings, on lines of its own when it is long."""
     words = [f'"{item}"' for item in items]
     if len(short := f"[{', '.join(words)}]") <= _WIDTH - 20:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _WHOLE = (0, 0, 0)
 
 # How often a draft is tried anew, each time without one extra that has no solution.
-_ATTEMPTS = 8
+_ATTEMPTS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +231,7 @@ class Factory:
                 version, template, pages, lambda pinned: fetch.fetch(pinned, self.workspace), datetime.now(UTC)
             )
         # Before anything is written: a draft that lacks what was asked for would be in the way of the next attempt.
-        preferred = {} if prefer is None else self._preferred(version, drafts.pythons(draft), prefer)
+        preferred = {} if prefer is None else self._preferred(version, draft.pythons, prefer)
         disk.write_atomic(path.parent / "series", b"")
         for kept, text in (*preferred.items(), (path, draft.text.encode())):
             disk.write_atomic(kept, text)
@@ -248,25 +248,23 @@ class Factory:
 
         What stops the last attempt is one more decision.
         """
-        from . import drafts
+        from . import amending
+        from .drafts import Decision
 
         path = self.workspace.manifest(draft.version)
         for _ in range(_ATTEMPTS):
             try:
                 self.constraints(draft.version, self.workspace.constraints(draft.version))
             except CertifiedError as err:
-                better = drafts.after(draft, err)
+                better = amending.after(draft, err)
                 if better is None:
-                    return replace(draft, decisions=(*draft.decisions, str(err)), builds=False)
+                    return replace(draft, decisions=(*draft.decisions, amending.unsolved(err)), builds=False)
                 draft = better
                 disk.write_atomic(path, draft.text.encode())
             else:
                 return replace(draft, builds=True)
-        more = (
-            f"still no solution after {_ATTEMPTS} attempts:"
-            f" `certified constraints {draft.version}` says what is in the way"
-        )
-        return replace(draft, decisions=(*draft.decisions, more), builds=False)
+        more = f"still no solution after {_ATTEMPTS} attempts: `certified constraints {draft.version}` says why"
+        return replace(draft, decisions=(*draft.decisions, Decision(what=more)), builds=False)
 
 
 def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], names: Sequence[str]) -> Summary:

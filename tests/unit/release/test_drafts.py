@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import PinnedFile, UpstreamFile
-from astronomer_certified.errors import ManifestError, ResolutionError, UpstreamError
+from astronomer_certified.errors import ManifestError, UpstreamError
 from astronomer_certified.project import manifest as manifests
 from astronomer_certified.release import drafts
 from astronomer_certified.source.index_client import IndexFile
@@ -98,6 +99,21 @@ def drafted(upstream: Upstream, version: str = "2.4.3", **changes: Any) -> draft
     return drafts.draft(Version(version), template(**changes), upstream, upstream.fetch, TODAY)  # type: ignore[arg-type]
 
 
+def asked(draft: drafts.Draft) -> list[str]:
+    return [decision.what for decision in draft.decisions]
+
+
+def test_every_decision_is_about_a_line_that_is_there(upstream: Upstream) -> None:
+    upstream.files["apache-airflow"] = [
+        replace(file, version="2.4.3rc1", yanked=True, uploaded=None) for file in upstream.files["apache-airflow"]
+    ]
+    draft = drafted(upstream, "2.4.3rc1", default_extras=frozenset({"password"}))
+
+    assert len(draft.decisions) >= 4
+    for decision in draft.decisions:
+        assert re.match(r"file:\d+: ", decision.told(Path("file"), draft.text)), decision
+
+
 def test_a_draft_is_a_manifest(upstream: Upstream, workspace: Workspace) -> None:
     path = workspace.manifest(Version("2.4.3"))
     path.parent.mkdir(parents=True)
@@ -120,6 +136,18 @@ def test_a_provider_is_the_newest_that_was_there_at_the_cutoff_and_is_not_yanked
     assert '[providers]\ncelery = "3.1.0"\n' in drafted(upstream).text
 
 
+def test_a_provider_that_is_not_for_every_python_of_the_release_is_not_taken(upstream: Upstream) -> None:
+    listed = upstream.files["apache-airflow-providers-celery"]
+    upstream.files["apache-airflow-providers-celery"] = [
+        replace(file, requires_python="~=3.8" if file.version == "3.1.0" else "what?") for file in listed
+    ]
+
+    draft = drafted(upstream)
+
+    assert '[providers]\ncelery = "3.0.0"\n' in draft.text
+    assert draft.older == {"celery": ()}
+
+
 def test_a_source_with_the_command_line_of_1_10_says_so(upstream: Upstream, tmp_path: Path) -> None:
     upstream.files.clear()
     whole = {"airflow/bin/cli.py": "", "apache_airflow-2.4.3.dist-info/METADATA": METADATA}
@@ -133,12 +161,17 @@ def test_a_source_with_the_command_line_of_1_10_says_so(upstream: Upstream, tmp_
 
 def test_what_upstream_dropped_is_a_decision(upstream: Upstream) -> None:
     draft = drafted(upstream, default_extras=frozenset({"celery", "password"}))
-    assert draft.decisions == ("default extras that upstream has no more under these names: password",)
+    [decision] = draft.decisions
+    assert decision.what == "default extras that upstream has no more under these names: password"
+    number = draft.text.splitlines().index('default-extras = ["celery"]') + 1
+    assert decision.told(Path("patches/2.4.3/release.toml"), draft.text) == (
+        f"patches/2.4.3/release.toml:{number}: {decision.what}"
+    )
 
 
 def test_a_yanked_version_is_a_decision(upstream: Upstream) -> None:
     upstream.files["apache-airflow"][0] = replace(upstream.files["apache-airflow"][0], yanked=True)
-    assert "upstream yanked this version: find out why" in drafted(upstream).decisions
+    assert "upstream yanked this version: find out why" in asked(drafted(upstream))
 
 
 def test_a_version_that_is_not_there_is_refused_with_those_of_its_line(upstream: Upstream) -> None:
@@ -160,55 +193,6 @@ def test_a_version_for_no_python_that_we_know_is_refused(upstream: Upstream, tmp
     upstream.add("apache-airflow", wheel(tmp_path / "old" / "apache_airflow-2.4.3-py3-none-any.whl", whole), "2.4.3")
     with pytest.raises(ManifestError, match=r"says of no Python from 3\.6 on"):
         drafted(upstream)
-
-
-def test_what_the_build_loses_is_restored_and_nothing_else(upstream: Upstream) -> None:
-    text = drafted(upstream).text
-    lost = ["missing: airflow/py.typed", "changed: airflow/version_info (empty, upstream's has 55 bytes)"]
-
-    restored = drafts.restoring(text, lost)
-
-    assert restored is not None
-    assert 'path = "airflow/py.typed"' in restored
-    assert drafts.restoring(restored, lost) is None, "what was restored and is lost again needs a human"
-    assert drafts.restoring(text, [*lost, "changed: airflow/models/dag.py ('+x')"]) is None
-
-
-CLASH = (
-    "error: No solution found when resolving dependencies",
-    "cause: Because apache-airflow[cncf-kubernetes]==2.4.3+astro.1 depends on kubernetes>=11 and so on",
-)
-
-
-def test_an_extra_without_a_solution_is_left_out_with_the_resolvers_reasons(
-    upstream: Upstream, workspace: Workspace
-) -> None:
-    draft = drafted(upstream, default_extras=frozenset({"celery"}))
-
-    better = drafts.after(draft, ResolutionError("no solution", details=CLASH))
-
-    assert better is not None
-    path = workspace.manifest(Version("2.4.3"))
-    path.parent.mkdir(parents=True)
-    path.write_text(better.text)
-    stated = manifests.load(workspace, Version("2.4.3"))
-    assert stated.extras == ("celery",)
-    assert stated.left_out["cncf.kubernetes"] == "no solution with it as of 2022-11-21"
-    assert better.decisions[-1].startswith("the extra cncf.kubernetes is left out: no solution")
-    assert CLASH[1] in better.decisions[-1]
-
-
-def test_a_default_extra_is_never_left_out_by_itself(upstream: Upstream) -> None:
-    draft = drafted(upstream, default_extras=frozenset({"celery", "cncf.kubernetes"}))
-    assert drafts.after(draft, ResolutionError("no solution", details=CLASH)) is None
-
-
-def test_an_extra_of_ours_at_the_end_of_a_chain_is_not_what_stands_in_the_way(upstream: Upstream) -> None:
-    draft = drafted(upstream, default_extras=frozenset())
-    reasons = [
-        "cause: all versions of apache-airflow cannot be used. And because astronomer-certified[celery] is asked"
-    ]
-    assert drafts.after(draft, ResolutionError("no solution", details=reasons)) is None
 
 
 # --- later upstreams
@@ -252,4 +236,4 @@ def test_an_airflow_whose_code_is_elsewhere_is_told_honestly(upstream: Upstream,
 def test_a_pre_release_is_asked_about(upstream: Upstream) -> None:
     listed = upstream.files["apache-airflow"]
     upstream.files["apache-airflow"] = [replace(file, version="2.4.3rc1") for file in listed]
-    assert "2.4.3rc1 is a pre-release: is the final one meant?" in drafted(upstream, "2.4.3rc1").decisions
+    assert "2.4.3rc1 is a pre-release: is the final one meant?" in asked(drafted(upstream, "2.4.3rc1"))
