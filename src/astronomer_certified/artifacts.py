@@ -149,10 +149,19 @@ class CommandLine(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A requirement that wins over the cutoff date, and why."""
+    """A requirement that wins over the cutoff date, and why; on some Pythons only, where `pythons` names any."""
 
     requirement: Requirement
     reason: str
+    pythons: tuple[Python, ...] = ()
+
+    def __str__(self) -> str:
+        where = f" on Python {', '.join(map(str, self.pythons))}" if self.pythons else ""
+        return f"{self.requirement}{where}"
+
+    def holds(self, python: Python) -> bool:
+        """Whether it is for a Python."""
+        return not self.pythons or python in self.pythons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +201,10 @@ class Manifest:
     command_line: CommandLine
     pips: Mapping[Python, Version]
     target: Target
+
+    def overrides_on(self, python: Python) -> tuple[Override, ...]:
+        """The overrides that hold on a Python."""
+        return tuple(entry for entry in self.overrides if entry.holds(python))
 
     @property
     def release(self) -> Release:

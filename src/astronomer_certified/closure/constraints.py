@@ -65,7 +65,7 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
         },
         "providers": {name: str(version) for name, version in manifest.providers.items()},
         # Without their reasons, which change no pin.
-        "overrides": [str(entry.requirement) for entry in manifest.overrides],
+        "overrides": [str(entry) for entry in manifest.overrides],
         "later": {name: cutoff.isoformat() for name, cutoff in manifest.later.items()},
         "build": [str(requirement) for requirement in manifest.core.build_requires],
     }
@@ -187,7 +187,7 @@ def _header(manifest: Manifest, digest: str, title: str, more: Sequence[str] = (
     lines = [
         f"# Astronomer Certified of Apache Airflow {version}: {title}.",
         f"# Made by `certified constraints {version}`, resolved by uv as of {manifest.cutoff:%Y-%m-%d}; do not edit.",
-        *(f"# override {entry.requirement}: {' '.join(entry.reason.split())}" for entry in manifest.overrides),
+        *(f"# override {entry}: {' '.join(entry.reason.split())}" for entry in manifest.overrides),
         *(
             f"# repaired {item.name}=={item.release.patched}: patches/{item.name}/{item.release.upstream}"
             for item in manifest.repairs

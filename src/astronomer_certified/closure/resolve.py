@@ -51,7 +51,7 @@ def resolve(
             (folder / "uv.lock").write_text(preferred, encoding="utf-8")
         common: list[str | Path] = ["--quiet", "--project", folder, "--python", interpreter.executable]
         try:
-            uv_call([uv(), "lock", *common, *_dates(manifest)], cwd=folder)
+            uv_call([uv(), "lock", *common, *_dates(manifest, interpreter.python)], cwd=folder)
         except CommandFailed as err:
             if err.hint is not None:  # the system's refusal, not a resolution's
                 raise
@@ -115,7 +115,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         "[tool.uv]",
         "package = false",
         f"environments = {array([platforms.ENVIRONMENT])}",
-        f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides)}",
+        f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides_on(python))}",
         # Not as requirements: a provider comes with its extra, and `_check_providers` looks whether it came.
         f"constraint-dependencies = {array(providers)}",
         "[tool.uv.sources]",
@@ -139,11 +139,11 @@ def _preferred(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], pytho
     preferences = manifest.preferences.get(python)
     if preferences is None:
         return ""
-    decided = {*wheels, *(canonicalize_name(entry.requirement.name) for entry in manifest.overrides)}
+    decided = {*wheels, *(canonicalize_name(entry.requirement.name) for entry in manifest.overrides_on(python))}
     # uv throws a lock of other dates away, preferences and all: these are what `_dates` says.
     lines = ["version = 1", f"requires-python = {json.dumps(_patch_releases(manifest, python))}", "[options]"]
     lines += [f"exclude-newer = {json.dumps(_stamp(manifest.cutoff))}", "[options.exclude-newer-package]"]
-    lines += [f"{json.dumps(name)} = {json.dumps(_stamp(cutoff))}" for name, cutoff in _later(manifest).items()]
+    lines += [f"{json.dumps(name)} = {json.dumps(_stamp(cutoff))}" for name, cutoff in _later(manifest, python).items()]
     for name, version in preferences.pins.items():
         if name not in decided:
             lines += ["[[package]]", f"name = {json.dumps(name)}", f"version = {json.dumps(str(version))}"]
@@ -151,16 +151,16 @@ def _preferred(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], pytho
     return "\n".join(lines) + "\n"
 
 
-def _later(manifest: Manifest) -> dict[NormalizedName, datetime]:
+def _later(manifest: Manifest, python: Python) -> dict[NormalizedName, datetime]:
     """The projects that have another cutoff than the rest."""
-    overrides = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides}
+    overrides = {canonicalize_name(entry.requirement.name): _NO_CUTOFF for entry in manifest.overrides_on(python)}
     return overrides | dict(manifest.later)
 
 
-def _dates(manifest: Manifest) -> list[str]:
+def _dates(manifest: Manifest, python: Python) -> list[str]:
     """uv's options for the cutoff; the settings file that keeps a user's out hides those of a pyproject.toml."""
     words = ["--exclude-newer", _stamp(manifest.cutoff)]
-    for name, cutoff in _later(manifest).items():
+    for name, cutoff in _later(manifest, python).items():
         words += ["--exclude-newer-package", f"{name}={_stamp(cutoff)}"]
     return words
 

@@ -66,6 +66,7 @@ def _as(parse: Callable[[str], T], error: type[Exception], what: str) -> Callabl
     return parsed
 
 
+_python = _as(Python.parse, ValueError, "a Python version like 3.8")
 _version = _as(Version, InvalidVersion, "a version (PEP 440)")
 _requirement = _as(Requirement, InvalidRequirement, "a requirement (PEP 508)")
 _specifier = _as(SpecifierSet, InvalidSpecifier, "a version specifier (PEP 440)")
@@ -233,13 +234,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         left_out_table.problem(name, "is one of the extras, too")
     no_longer_fixed = dict(top.table("no-longer-fixed", optional=True).items(toml.text))
     documented = dict(top.table("documented-providers", optional=True).items(_version))
-    overrides = tuple(
-        Override(
-            requirement=entry.get("requirement", _pinned, default=Requirement("none")),
-            reason=entry.get("reason", toml.text, default=""),
-        )
-        for entry in top.tables("override")
-    )
+    overrides = _overrides(top, pythons)
     later = {}
     for entry in top.tables("later"):
         entry.get("reason", toml.text, default="")  # read and thrown away: whoever moves a date must say why
@@ -248,9 +243,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         )
     first_patch = _by_python(top.table("first-patch-release", optional=True), pythons, toml.positive)
     certify = top.table("certify")
-    certify_python = certify.get(
-        "python", _as(Python.parse, ValueError, "a Python version like 3.8"), default=Python(3, 8)
-    )
+    certify_python = certify.get("python", _python, default=Python(3, 8))
     if pythons and certify_python not in pythons:
         certify.problem("python", f"{certify_python} is not one of the release's pythons")
     command_line = certify.get("command-line", _one_of(CommandLine), default=CommandLine.GROUPED, optional=True)
@@ -298,6 +291,27 @@ def _extra_requirements(top: Table, extras: tuple[str, ...]) -> dict[str, tuple[
             table.problem(name, "is not one of the extras")
         stated[name] = table.each(name, _requirement)
     return stated
+
+
+def _overrides(top: Table, pythons: tuple[Python, ...]) -> tuple[Override, ...]:
+    """The overrides, of which no two are about one project on one Python."""
+    stated: list[Override] = []
+    for entry in top.tables("override"):
+        override = Override(
+            requirement=entry.get("requirement", _pinned, default=Requirement("none")),
+            reason=entry.get("reason", toml.text, default=""),
+            pythons=entry.each("pythons", _python, optional=True, filled=True),
+        )
+        for python in override.pythons:
+            if python not in pythons:
+                entry.problem("pythons", f"{python} is not one of the release's pythons")
+        name = canonicalize_name(override.requirement.name)
+        same = (known for known in stated if canonicalize_name(known.requirement.name) == name)
+        for known in same:
+            if any(known.holds(python) and override.holds(python) for python in pythons):
+                entry.problem("requirement", f"{known} is one of the overrides, too")
+        stated.append(override)
+    return tuple(stated)
 
 
 def _by_python(table: Table, pythons: tuple[Python, ...], value: Callable[[Any], T]) -> dict[Python, T]:

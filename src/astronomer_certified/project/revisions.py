@@ -68,7 +68,7 @@ def present(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]
         number=manifest.release.revision,
         date=date,
         patches=digests(manifest.core),
-        overrides={str(entry.requirement): entry.reason for entry in manifest.overrides},
+        overrides={str(entry): entry.reason for entry in manifest.overrides},
         repairs={f"{item.name}=={item.release.patched}": digests(item) for item in manifest.repairs},
         changes={patch.name: _change(manifest.core.folder / patch.name) for patch in patches[manifest.core.name]},
         fixes=_fixes(manifest, patches),
@@ -83,9 +83,7 @@ def _change(path: Path) -> str:
 
 
 def _fixes(manifest: Manifest, patches: Mapping[NormalizedName, Sequence[Patch]]) -> dict[str, str]:
-    found = {
-        cve: str(entry.requirement) for entry in manifest.overrides for cve in CVE.findall(entry.reason)
-    }  # fmt: skip
+    found = {cve: str(entry) for entry in manifest.overrides for cve in CVE.findall(entry.reason)}
     found |= {
         cve: patch.slug for item in manifest.distributions for patch in patches[item.name] for cve in patch.cves
     }  # fmt: skip

@@ -329,6 +329,34 @@ BAD = {
         "flask appbuilder",
         ["line 36: override.0.requirement: not a requirement (PEP 508): 'flask appbuilder'"],
     ),
+    "an override for a Python that the release is not for": (
+        'reason = "CVE-2021-32805"',
+        'reason = "CVE-2021-32805"\npythons = ["3.8", "3.9", "three"]',
+        [
+            "line 38: override.0.pythons: 3.9 is not one of the release's pythons",
+            "line 38: override.0.pythons: not a Python version like 3.8: 'three'",
+        ],
+    ),
+    "an override for no Python": (
+        'reason = "CVE-2021-32805"',
+        'reason = "CVE-2021-32805"\npythons = []',
+        ["line 38: override.0.pythons: must name at least one"],
+    ),
+    "two overrides of a project on one Python": (
+        "[[later]]",
+        '[[override]]\nrequirement = "Flask_AppBuilder==3.3.2"\nreason = "x"\npythons = ["3.6"]\n\n[[later]]',
+        ["line 40: override.1.requirement: flask-appbuilder==3.3.4 is one of the overrides, too"],
+    ),
+    "a first patch release of a Python that the release is not for": (
+        "[certify]",
+        '[first-patch-release]\n"3.9" = 1\n\n[certify]',
+        ["line 45: first-patch-release.3.9: is not one of the release's pythons"],
+    ),
+    "a first patch release that is none": (
+        "[certify]",
+        '[first-patch-release]\n"3.8" = "3.8.1"\n\n[certify]',
+        ["line 45: first-patch-release.3.8: must be a whole number from 1, not '3.8.1'"],
+    ),
     "build Pythons that are no range": (
         '">=3.6,<3.12"',
         '"3.6"',
@@ -352,6 +380,18 @@ BAD = {
     "overrides that are a table": ("[[override]]", "[override]", ["line 35: override: must be an array, not {"]),
     "a later without a date": ("cutoff = 2022-01-01T00:00:00Z\n", "", ["line 39: later.0.cutoff: missing"]),
 }
+
+
+def test_an_override_may_be_for_some_pythons_and_another_for_the_rest(workspace: Workspace) -> None:
+    more = (
+        '[[override]]\nrequirement = "flask-appbuilder==3.4.5"\nreason = "CVE-2022-1"\npythons = ["3.8"]\n\n[[later]]'
+    )
+    text = RELEASE.replace('"CVE-2021-32805"\n', '"CVE-2021-32805"\npythons = ["3.6", "3.7"]\n')
+
+    stated = load(workspace, text.replace("[[later]]", more))
+
+    assert [str(entry) for entry in stated.overrides_on(Python(3, 6))] == ["flask-appbuilder==3.3.4 on Python 3.6, 3.7"]
+    assert [str(entry) for entry in stated.overrides_on(Python(3, 8))] == ["flask-appbuilder==3.4.5 on Python 3.8"]
 
 
 @pytest.mark.parametrize(("good", "bad", "expected"), BAD.values(), ids=BAD)
