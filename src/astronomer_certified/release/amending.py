@@ -124,7 +124,10 @@ def leaving_out(draft: Draft, reasons: Sequence[str]) -> Draft | None:
     named = [canonicalize_name(name) for line in reasons for name in _EXTRA_NAMED.findall(line)]
     # The resolver went as far back as to a version that nothing can be learnt of; it does not say for whom.
     unbuilt = [canonicalize_name(name) for line in reasons for name in _UNBUILT.findall(line)]
-    named += [canonicalize_name(extra) for project in unbuilt for extra in (project, *draft.asking.get(project, ()))]
+    for project in unbuilt:
+        # Also the extra of its provider, and those that only gather others.
+        asked = (project, canonicalize_name(PROVIDER_PREFIXES["providers"] + project))
+        named += [project, *(canonicalize_name(extra) for name in asked for extra in draft.asking.get(name, ()))]
     culprit = next((spare[name] for name in named if name in spare), None)
     if culprit is None:
         return None
@@ -141,7 +144,8 @@ def stepping_back(draft: Draft, reasons: Sequence[str]) -> Draft | None:
     pinned = tomllib.loads(draft.text)["providers"]
     for extra, older in draft.older.items():
         name = canonicalize_name(PROVIDER_PREFIXES["providers"] + extra)
-        if older and any(f"{name}=={pinned[extra]} depends on" in line for line in reasons):
+        blamed = re.compile(rf"\b{re.escape(name)}[=>]={re.escape(str(pinned[extra]))} depends on")
+        if older and any(blamed.search(line) for line in reasons):
             line = f'{key(extra)} = "{older[0]}"'
             text = draft.text.replace(f'\n{key(extra)} = "{pinned[extra]}"\n', f"\n{line}\n", 1)
             decision = Decision(

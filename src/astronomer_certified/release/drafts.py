@@ -153,8 +153,11 @@ def _asking(found: _Findings) -> dict[NormalizedName, tuple[str, ...]]:
     asking: dict[NormalizedName, tuple[str, ...]] = {}
     for line in found.metadata.get("requires_dist", ()):
         names = [name for text in _EXTRA.findall(line) if (name := found.spelled(text)) is not None]
-        project = canonicalize_name(Requirement(line).name)
-        asking[project] = (*asking.get(project, ()), *names)
+        requirement = Requirement(line)
+        # An extra of the core that an extra asks for stands for the project that it is called after, if any is.
+        of_its_own = requirement.extras if canonicalize_name(requirement.name) == CORE else ()
+        for project in map(canonicalize_name, of_its_own or (requirement.name,)):
+            asking[project] = (*asking.get(project, ()), *names)
     return asking
 
 

@@ -49,7 +49,10 @@ extras = ["celery"]
 @pytest.fixture
 def draft() -> Draft:
     older = {"celery": (Version("3.0.0"), Version("2.1.0"))}
-    asking = {canonicalize_name("pymssql"): ("mssql",)}
+    asking = {
+        canonicalize_name("pymssql"): ("mssql",),
+        canonicalize_name("apache-airflow-providers-kubernetes"): ("cncf.kubernetes",),
+    }
     return Draft(version=VERSION, text=TEXT, decisions=(), older=older, asking=asking)
 
 
@@ -106,7 +109,9 @@ def test_an_extra_without_a_solution_is_left_out_with_the_resolvers_first_and_la
     assert better.text.splitlines()[line - 1] == '"cncf.kubernetes" = "no solution with it as of 2022-11-21"'
 
 
-@pytest.mark.parametrize(("project", "extra"), [("apache-beam", "apache.beam"), ("pymssql", "mssql")])
+@pytest.mark.parametrize(
+    ("project", "extra"), [("apache-beam", "apache.beam"), ("pymssql", "mssql"), ("kubernetes", "cncf.kubernetes")]
+)
 def test_a_source_that_cannot_be_built_spares_the_extra_that_asks_for_it(
     draft: Draft, workspace: Workspace, project: str, extra: str
 ) -> None:
@@ -123,7 +128,7 @@ def test_an_extra_of_ours_at_the_end_of_a_chain_is_not_what_stands_in_the_way(dr
 
 
 def test_a_provider_steps_back_once_for_each_failure_and_has_one_decision(draft: Draft, workspace: Workspace) -> None:
-    first = amended(draft, "Because apache-airflow-providers-celery==3.1.0 depends on celery>=5.2.3, no.")
+    first = amended(draft, "And because apache-airflow-providers-celery>=3.1.0 depends on celery>=5.2.3, no.")
     assert first is not None
     second = amended(first, "Because apache-airflow-providers-celery==3.0.0 depends on celery>=5.2.2, no.")
     assert second is not None
