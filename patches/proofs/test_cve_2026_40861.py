@@ -250,19 +250,44 @@ def test_the_log_server_sends_nothing_that_a_link_leads_to(machine, fetch, link)
     assert SECRET not in fetch(Instance()), 'the log server left the log folder'
 
 
-def test_a_pipe_does_not_hold_the_reader_up(machine, handler):
+@pytest.mark.parametrize('use', [text_of, write], ids=['reader', 'writer'])
+def test_nobody_waits_for_a_pipe_that_is_not_a_log(machine, handler, use):
     pipe = machine.logs / 'dag/task/1.log'
     pipe.parent.mkdir(parents=True)
     os.mkfifo(str(pipe))
-    reader = threading.Thread(target=lambda: text_of(handler(), Instance()), daemon=True)
-    reader.start()
-    reader.join(5)
-    waits = reader.is_alive()
-    if waits:
-        os.close(os.open(str(pipe), os.O_WRONLY | os.O_NONBLOCK))
-        reader.join()
+    waiting = threading.Thread(target=use, args=(handler(), Instance()), daemon=True)
+    waiting.start()
+    waiting.join(5)
+    still = waiting.is_alive()
+    if still:
+        os.close(os.open(str(pipe), os.O_RDWR))
+        waiting.join(5)
 
-    assert not waits, 'whoever opens this log waits for ever'
+    assert not still, 'whoever opens this log waits for ever'
+
+
+def test_a_link_that_comes_and_goes_is_not_read(machine, handler):
+    """So that nothing may change between the look at a path and the opening of it."""
+    log, done = machine.logs / 'dag/task/1.log', threading.Event()
+    machine.write(log, 'own')
+
+    def change():
+        other = machine.logs / 'other'
+        while not done.is_set():
+            other.symlink_to(machine.elsewhere / '1.log')
+            other.rename(log)
+            machine.write(other, 'own')
+            other.rename(log)
+
+    changing = threading.Thread(target=change, daemon=True)
+    changing.start()
+    try:
+        texts = {text for _ in range(300) for text in ('own', SECRET) if text in text_of(handler(), Instance())}
+    finally:
+        done.set()
+        changing.join()
+
+    assert SECRET not in texts, 'the reader opened something else than what it had looked at'
 
 
 @pytest.mark.parametrize('name', ui.UIS)
