@@ -95,7 +95,7 @@ def link_as_folder_of_the_dag(machine):
     machine.link('dag', machine.elsewhere)
 
 
-def link_that_leaves_and_comes_back(machine):
+def link_that_goes_up_and_down(machine):
     machine.link('dag', '../elsewhere/../elsewhere')
 
 
@@ -118,7 +118,7 @@ LINKS = [
     link_to_missing_file_by_its_folder,
     link_as_folder_of_the_task,
     link_as_folder_of_the_dag,
-    link_that_leaves_and_comes_back,
+    link_that_goes_up_and_down,
     link_to_what_only_airflow_may_read_of_the_log_folder,
     link_in_a_log_folder_that_is_a_link,
 ]
@@ -202,9 +202,11 @@ def write(handler, instance, text='done'):
         logging.shutdown([weakref.ref(handler)])
 
 
-def elsewhere(machine, values):
-    return {name: value.replace('/elsewhere', str(machine.elsewhere)) if value.startswith('/') else value
-            for name, value in values.items()}
+def instance_of(machine, values):
+    """An instance with such ids; one that begins with a slash means what is elsewhere on this machine."""
+    return Instance(
+        **{name: str(machine.folder) + value if value[0] == '/' else value for name, value in values.items()}
+    )
 
 
 # Reading
@@ -221,7 +223,7 @@ def test_a_link_is_not_read(machine, handler, link):
 def test_odd_ids_do_not_make_the_reader_leave_the_log_folder(machine, handler, template, values):
     (machine.logs / 'dag/a/b').mkdir(parents=True)
 
-    assert SECRET not in text_of(handler(template), Instance(**elsewhere(machine, values)))
+    assert SECRET not in text_of(handler(template), instance_of(machine, values))
 
 
 def test_the_id_of_a_run_does_not_lead_to_the_log_of_another_dag(machine, handler):
@@ -339,7 +341,7 @@ def test_nothing_is_written_through_a_link(machine, handler, link):
 
 @pytest.mark.parametrize('template, values', IDS, ids=str)
 def test_odd_ids_do_not_make_a_log_elsewhere(machine, handler, template, values):
-    write(handler(template), Instance(**elsewhere(machine, values)))
+    write(handler(template), instance_of(machine, values))
 
     machine.assert_untouched()
 
@@ -471,12 +473,15 @@ def today():
     return datetime.datetime.utcnow().strftime('%Y-%m-%d')
 
 
-@pytest.mark.parametrize('place, target', [
-    ('{}/team/dag.py.log', '1.log'),
-    ('{}/team/dag.py.log', 'missing.log'),
-    ('{}/team', '.'),
-    ('{}', '.'),
-])
+@pytest.mark.parametrize(
+    'place, target',
+    [
+        ('{}/team/dag.py.log', '1.log'),
+        ('{}/team/dag.py.log', 'missing.log'),
+        ('{}/team', '.'),
+        ('{}', '.'),
+    ],
+)
 def test_the_log_of_a_dag_file_is_not_written_through_a_link(machine, process, place, target):
     machine.link(place.format(today()), machine.elsewhere / target)
 
@@ -541,14 +546,18 @@ def test_logs_are_written_and_read(handler, folder):
     assert 'first' in text and 'second' in text
 
 
-@pytest.mark.parametrize('template, values', [
-    (OF_RUNS, {'run_id': 'manual__2021-06-01T00:00:00+00:00'}),
-    (OF_RUNS, {'run_id': 'team/nightly'}),
-    (TEMPLATE, {'dag_id': '...', 'task_id': 'a..b.'}),
-    ('./{{ ti.dag_id }}//{{ try_number }}.log', {}),
-    ('{dag_id}/{task_id}/{execution_date}/{try_number}.log', {}),
-    ('{{ ti.dag_id }}.log', {}),
-], ids=str)
+@pytest.mark.parametrize(
+    'template, values',
+    [
+        (OF_RUNS, {'run_id': 'manual__2021-06-01T00:00:00+00:00'}),
+        (OF_RUNS, {'run_id': 'team/nightly'}),
+        (TEMPLATE, {'dag_id': '...', 'task_id': 'a..b.'}),
+        ('./{{ ti.dag_id }}//{{ try_number }}.log', {}),
+        ('{dag_id}/{task_id}/{execution_date}/{try_number}.log', {}),
+        ('{{ ti.dag_id }}.log', {}),
+    ],
+    ids=str,
+)
 def test_logs_with_other_ids_and_templates_are_written_and_read(handler, fetch, template, values):
     write(handler(template), Instance(**values))
 
