@@ -27,8 +27,9 @@ from torture import served_at
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials
-from astronomer_certified.index.http.options import Options
+from astronomer_certified.index.http.options import Options, Setup
 from astronomer_certified.index.http.server import Server, listen
+from astronomer_certified.index.store.store import Store
 
 CERTIFIED = [sys.executable, "-m", "astronomer_certified.commands.main"]
 
@@ -294,6 +295,43 @@ def counts(url: str) -> dict[str, float]:
     """What an index says of itself at /metrics."""
     lines = [line for line in requests.get(f"{url}metrics", timeout=10).text.splitlines() if line[0] != "#"]
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_no_process_shows_a_login_to_upstream_to_the_other_users_of_the_machine(place: Place) -> None:
+    Store.open(place.root / "packages")
+    setup = Setup(store=place.root / "packages", fallback="http://ann:a-secret@127.0.0.1:9/simple/")
+    stated = place.root.parent / "setup.json"
+    stated.write_text(setup.to_json())
+    with subprocess.Popen([sys.executable, "-c", SUPERVISE, stated], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            first = listed.read_text().split()
+            process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 30
+            while (second := listed.read_text().split()) == first or len(second) != 1:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            asked = requests.get(f"{url}simple/nothing/", timeout=10, allow_redirects=False)
+            shown = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (*second, process.pid)]
+        finally:
+            process.terminate()
+            process.wait(40)
+    # They know the address all the same.
+    assert asked.headers["Location"] == "http://127.0.0.1:9/simple/nothing/"
+    assert [b"a-secret" in words for words in shown] == [False, False]
+    assert b"http.worker" in shown[0]
+
+
+SUPERVISE = """
+import sys
+from pathlib import Path
+from astronomer_certified.index.http.options import Setup
+from astronomer_certified.index.http.workers import Place, supervise
+setup = Setup.from_json(Path(sys.argv[1]).read_text())
+supervise(setup, Place(), workers=1, ready=lambda url, findings: print(url, flush=True))
+"""
 
 
 def test_workers_end_with_their_supervisor(place: Place) -> None:

@@ -138,14 +138,19 @@ class _Watch:
     def _spawn(self) -> subprocess.Popen[str]:
         number = self._listening.fileno()
         words = [sys.executable, "-m", "astronomer_certified.index.http.worker"]
-        # Its signals are taken from the mask that it inherits: none is lost before it listens to them.
-        return subprocess.Popen(
-            [*words, self._setup.to_json(), str(number), str(os.getpid())],
-            pass_fds=[number],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        # Not in argv, which every user of the machine can read: the address of upstream may hold a password. In memory,
+        # and not in a pipe, which may be full before anybody reads it.
+        with os.fdopen(os.memfd_create("setup"), "w", encoding="utf-8") as setup:
+            setup.write(self._setup.to_json())
+            setup.seek(0)
+            # Its signals are taken from the mask that it inherits: none is lost before it listens to them.
+            return subprocess.Popen(
+                [*words, str(number), str(os.getpid())],
+                pass_fds=[number],
+                stdin=setup,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+            )
 
     def end(self, processes: list[subprocess.Popen[str]]) -> None:
         for process in processes:
