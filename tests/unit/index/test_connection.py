@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -74,6 +75,12 @@ def test_several_requests_on_one_connection_are_answered_one_after_the_other(
 ) -> None:
     answers = said_to(port, *packets)
     assert [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]] == statuses
+
+
+def test_why_an_upload_is_refused_stands_in_its_own_answer_and_in_none_behind_it(port: int) -> None:
+    answers = said_to(port, LENGTH + b"abcde" + LAST)
+    lines = re.findall(rb"HTTP/1.1 [^\r]*", answers)
+    assert lines == [b"HTTP/1.1 401 Uploading needs a login.", b"HTTP/1.1 200 OK"]
 
 
 @pytest.mark.parametrize("before", [GOOD, LENGTH + b"abcde"], ids=["behind a request", "behind a body"])

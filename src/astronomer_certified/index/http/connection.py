@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import re
 import time
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .messages import REASON
 
@@ -216,8 +217,9 @@ class Connection(HttpToolsProtocol):
         # 0 for none as well as for one in chunks.
         self._left = sum(int(value.lstrip(b"0") or b"0") for name, value in self.headers if name == b"content-length")
         self._since = time.monotonic()
-        cast(dict[str, Any], self.scope)["extensions"] = {REASON: self._say_why}
         super().on_headers_complete()
+        # Of this request's answer: when that is made, `cycle` may be that of a request behind it already.
+        cast(dict[str, Any], self.scope)["extensions"] = {REASON: functools.partial(self._say_why, self.cycle)}
         if self.doorkeeper.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -226,11 +228,11 @@ class Connection(HttpToolsProtocol):
         self._in_head, self._in_body, self._head = True, False, b""
         super().on_message_complete()
 
-    def _say_why(self, reason: str) -> None:
-        """The status line of the answer under way will have this reason in place of the usual phrase."""
+    def _say_why(self, cycle: RequestResponseCycle, reason: str) -> None:
+        """The status line of that answer will have this reason in place of the usual phrase."""
         # A line break in it would begin a header of somebody else's making.
         text = reason.encode("ascii", "replace").translate(None, b"\r\n")
-        self.cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
+        cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
 
     # --- what the doorkeeper asks
 
