@@ -334,6 +334,40 @@ supervise(setup, Place(), workers=1, ready=lambda url, findings: print(url, flus
 """
 
 
+def test_another_server_that_runs_the_index_has_its_log_and_its_counts(place: Place) -> None:
+    log, counts_at, port = place.root / "log", place.root / "counts", free_port()
+    counts_at.mkdir()
+    options = Options(access_log=log, metrics_folder=counts_at)
+    setup = Setup(store=place.root / "packages", fallback=False, options=options)
+    argv = [sys.executable, "-m", "uvicorn", "--port", str(port), "astronomer_certified.index.http.asgi:application"]
+    env = os.environ | {"CERTIFIED_INDEX_SETUP": setup.to_json()}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 30
+            while not log.exists() or not log.read_text():
+                assert time.monotonic() < until
+                with contextlib.suppress(requests.ConnectionError):
+                    requests.get(f"http://127.0.0.1:{port}/health", timeout=10)
+                time.sleep(0.1)
+            assert requests.get(f"http://127.0.0.1:{port}/simple/", timeout=10).ok
+        finally:
+            process.terminate()
+            process.wait(40)
+    assert json.loads(log.read_text().splitlines()[-1])["target"] == "/simple/"
+    [counted] = [json.loads(path.read_text()) for path in counts_at.glob("*.json")]
+    assert ["list", 200, 1] in counted["answers"]
+
+
+def test_what_a_worker_counted_last_is_not_lost_with_it(index_folder: IndexFolder, tmp_path: Path) -> None:
+    options = Options(metrics_folder=tmp_path)
+    with Server(index_folder.store, fallback=False, options=options) as index, requests.Session() as kept:
+        for _ in range(2):
+            time.sleep(1.2)  # so that one was told of, with its connection, and the other was not
+            assert kept.get(index.simple_url, timeout=10).ok
+    [counted] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert (counted["answers"], counted["connections"]) == ([["list", 200, 2]], 0)
+
+
 def test_workers_end_with_their_supervisor(place: Place) -> None:
     argv = [*CERTIFIED, "index", "serve", "--index", str(place.root), "--port", "0", "--workers", "2"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
