@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -468,3 +469,28 @@ def test_a_quarantined_project_serves_nothing_and_takes_nothing(store: Store) ->
     assert listed(store) == []
     with pytest.raises(Refused, match="tiny is quarantined"):
         add(store, "tiny-1.0-2-py3-none-any.whl", wheel())
+
+
+class Meanwhile(Store):
+    """A store in which others do something right before the list of names is replaced."""
+
+    others: threading.Thread
+
+    def write(self, target: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+        if target == self.names_file:
+            self.others.start()
+            self.others.join(1)  # or until this is done, where they have to wait for it
+        super().write(target, content, mtime_ns=mtime_ns)
+
+
+def test_a_name_that_comes_while_the_list_is_made_again_is_on_it(tmp_path: Path) -> None:
+    store = Meanwhile.open(tmp_path / "store")
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.names_file.write_text("")
+    metadata = METADATA.replace("tiny", "other")
+    other = wheel(whole(metadata=metadata, folder="other-1.0.dist-info"))
+    upload = Upload(filename="other-1.0-py3-none-any.whl")
+    store.others = threading.Thread(target=lambda: Store(store.root).add(upload, io.BytesIO(other)))
+    integrity.reconcile(store)
+    store.others.join(10)
+    assert store.names() == ["other", "tiny"]

@@ -15,7 +15,7 @@ from astronomer_certified.errors import PublishError
 
 from . import validation
 from .records import FileRecord, ProjectRecord
-from .store import Store, whole
+from .store import NAMES, Store, whole
 from .validation import Refused
 
 _MISSING = "the file is gone from the store"
@@ -149,12 +149,16 @@ def _adopted(store: Store, filename: str) -> Finding:
 
 def _list_names(store: Store) -> Iterable[NormalizedName]:
     """Every project that has a record; the list of names is written anew when it has another opinion."""
-    recorded = {
-        NormalizedName(path.name.removesuffix(".json"))
-        for path in (store.records / "projects").iterdir()
-        if path.name.endswith(".json")
-    }
+    recorded = _recorded(store)
     # A writer that was killed between a record and the line for its name left the two apart.
     if recorded != set(store.names()):
-        store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
+        with store.turn(NAMES):
+            # Once more: nobody adds a name from here on, but somebody may have, and this list takes the place of his.
+            recorded = _recorded(store)
+            store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
     return sorted(recorded)
+
+
+def _recorded(store: Store) -> set[NormalizedName]:
+    names = (path.name for path in (store.records / "projects").iterdir())
+    return {NormalizedName(name.removesuffix(".json")) for name in names if name.endswith(".json")}
