@@ -30,7 +30,7 @@ from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.audit import Audit
 from astronomer_certified.index.store.incoming import Upload
 from astronomer_certified.index.store.integrity import Finding
-from astronomer_certified.index.store.records import Status
+from astronomer_certified.index.store.records import ProjectRecord, Status
 from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
 
@@ -494,3 +494,50 @@ def test_a_name_that_comes_while_the_list_is_made_again_is_on_it(tmp_path: Path)
     integrity.reconcile(store)
     store.others.join(10)
     assert store.names() == ["other", "tiny"]
+
+
+class Interrupted(Store):
+    """A store in which somebody else does something at one moment: before a function of that name does its work."""
+
+    moment: str
+    others: Callable[[], object]
+
+    def names(self) -> list[NormalizedName]:
+        self._now("names")
+        return super().names()
+
+    def adopt(self, filename: str) -> bool:
+        self._now("adopt")
+        return super().adopt(filename)
+
+    def change(self, name: NormalizedName, change: Callable[[ProjectRecord], ProjectRecord]) -> ProjectRecord:
+        self._now("change")
+        return super().change(name, change)
+
+    def _now(self, moment: str) -> None:
+        if moment == self.moment:
+            self.moment = ""
+            self.others()
+
+
+@pytest.mark.parametrize("moment", ["publishing", "adopting", "repairing", "publishing, and the store is read-only"])
+def test_what_others_do_while_the_store_is_looked_over_is_no_finding(tmp_path: Path, moment: str) -> None:
+    store, other = Interrupted.open(tmp_path / "store"), Store(tmp_path / "store")
+    second = NAME.replace("1.0", "1.1")
+    content = wheel(whole(metadata=METADATA.replace("1.0", "1.1"), folder="tiny-1.1.dist-info"))
+    other.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.read_only = "read-only" in moment
+    if moment == "adopting":
+        store.file(second).write_bytes(content)
+        store.moment, store.others = "adopt", lambda: other.adopt(second)
+    elif moment == "repairing":
+        store.file(NAME).unlink()
+        store.moment, store.others = "change", lambda: store.file(NAME).write_bytes(wheel())
+    else:
+        store.moment = "names"
+        store.others = lambda: other.add(Upload(filename=second), io.BytesIO(content))
+
+    assert integrity.reconcile(store) == ()
+    record = other.project(NormalizedName("tiny"))
+    assert record is not None
+    assert [file.filename for file in record.served] == ([NAME] if moment == "repairing" else [NAME, second])
