@@ -27,6 +27,8 @@ from torture import served_at
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials
+from astronomer_certified.index.copies import static_files
+from astronomer_certified.index.copies.static_files import Serving
 from astronomer_certified.index.http.options import Options, Setup
 from astronomer_certified.index.http.server import Server, listen
 from astronomer_certified.index.store.store import Store
@@ -522,6 +524,44 @@ def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Pa
     finally:
         nginx.terminate()
         nginx.wait(10)
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a blank", "a;b", "a{b}c", "a$host", "$", "${x", 'a"b', "a'b", "a\nb", "a\\b", "a\\nb", "a\\", "#a", "LISTEN",
+        "ELSEWHERE", "HEADERS", "ROOT", os.fsdecode(b"a\xff"), "\u00e4", 'x"; } server { listen 1; } #',
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_export_is_served_from_a_folder_of_any_name(place: Place, tmp_path: Path, name: str) -> None:
+    port, target = free_port(), tmp_path / name
+    upstream = "http://127.0.0.1:9/a;b'c$d/"
+    Store.open(place.root / "packages")
+    static_files.write(Store(place.root / "packages"), target, Serving(listen=f"127.0.0.1:{port}", upstream=upstream))
+    # In its own folder: `include` reads patterns.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (tmp_path / "main.conf").write_bytes(
+        f"daemon off; {user} pid {tmp_path}/pid; error_log {tmp_path}/log;\nevents {{}}\n"
+        "http { access_log off;\n".encode()
+        + (target / "nginx.conf").read_bytes()
+        + b"}\n"
+    )
+    with subprocess.Popen(["nginx", "-c", tmp_path / "main.conf"], stderr=subprocess.PIPE, text=True) as nginx:
+        try:
+            static, until = f"http://127.0.0.1:{port}/", time.monotonic() + 20
+            answer = None
+            while answer is None and nginx.poll() is None and time.monotonic() < until:
+                with contextlib.suppress(requests.ConnectionError):
+                    answer = requests.get(f"{static}health", timeout=10)
+                time.sleep(0.05)
+            assert answer is not None
+            assert (answer.status_code, answer.text) == (200, "Ok")
+            moved = requests.get(f"{static}simple/unknown/", timeout=10, allow_redirects=False)
+            assert moved.headers["Location"] == f"{upstream}unknown/"
+        finally:
+            nginx.terminate()
 
 
 def _same_pages(static: str, live: str) -> None:
