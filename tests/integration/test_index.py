@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from index_fixtures import IndexFolder, make_wheel, multipart, pip_download, post, run, sha256
+from raw_archives import SDIST, Piece, raw_sdist
 
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.auth.credentials import Credentials, ensure_credentials
@@ -147,6 +149,23 @@ def test_a_file_that_twine_check_rejects_stops_everything_before_the_upload(
 
     publish([good, poor], index.url, index_folder.credentials, run=run, foreign=True)
     assert index_folder.published() == {good.name, poor.name}
+
+
+def test_an_sdist_of_other_people_is_published_and_what_is_no_wheel_is_one_clear_error(
+    index_folder: IndexFolder, index: Server, tmp_path: Path
+) -> None:
+    sdist = tmp_path / SDIST
+    sdist.write_bytes(raw_sdist(Piece(name="tiny-1.0/tiny.py")))
+    [published] = publish([sdist], index.url, index_folder.credentials, run=run, foreign=True)
+    assert (published.filename, published.uploaded) == (SDIST, True)
+
+    empty = tmp_path / "empty-1.0-py3-none-any.whl"
+    zipfile.ZipFile(empty, "w").close()
+    for content in (b"no zip", empty.read_bytes()):
+        broken = tmp_path / "tiny-1.1-py3-none-any.whl"
+        broken.write_bytes(content)
+        with pytest.raises(PublishError, match=r"did not take tiny-1\.1"):
+            publish([broken], index.url, index_folder.credentials, run=run, foreign=True)
 
 
 def test_a_wheel_with_thousands_of_pins_is_published(index_folder: IndexFolder, index: Server, tmp_path: Path) -> None:

@@ -27,8 +27,11 @@ from torture import served_at
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.index.auth.credentials import Credentials
-from astronomer_certified.index.http.options import Options
+from astronomer_certified.index.copies import static_files
+from astronomer_certified.index.copies.static_files import Serving
+from astronomer_certified.index.http.options import Options, Setup
 from astronomer_certified.index.http.server import Server, listen
+from astronomer_certified.index.store.store import Store
 
 CERTIFIED = [sys.executable, "-m", "astronomer_certified.commands.main"]
 
@@ -296,6 +299,77 @@ def counts(url: str) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
+def test_no_process_shows_a_login_to_upstream_to_the_other_users_of_the_machine(place: Place) -> None:
+    Store.open(place.root / "packages")
+    setup = Setup(store=place.root / "packages", fallback="http://ann:a-secret@127.0.0.1:9/simple/")
+    stated = place.root.parent / "setup.json"
+    stated.write_text(setup.to_json())
+    with subprocess.Popen([sys.executable, "-c", SUPERVISE, stated], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            first = listed.read_text().split()
+            process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 30
+            while (second := listed.read_text().split()) == first or len(second) != 1:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            asked = requests.get(f"{url}simple/nothing/", timeout=10, allow_redirects=False)
+            shown = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (*second, process.pid)]
+        finally:
+            process.terminate()
+            process.wait(40)
+    # They know the address all the same.
+    assert asked.headers["Location"] == "http://127.0.0.1:9/simple/nothing/"
+    assert [b"a-secret" in words for words in shown] == [False, False]
+    assert b"http.worker" in shown[0]
+
+
+SUPERVISE = """
+import sys
+from pathlib import Path
+from astronomer_certified.index.http.options import Setup
+from astronomer_certified.index.http.workers import Place, supervise
+setup = Setup.from_json(Path(sys.argv[1]).read_text())
+supervise(setup, Place(), workers=1, ready=lambda url, findings: print(url, flush=True))
+"""
+
+
+def test_another_server_that_runs_the_index_has_its_log_and_its_counts(place: Place) -> None:
+    log, counts_at, port = place.root / "log", place.root / "counts", free_port()
+    counts_at.mkdir()
+    options = Options(access_log=log, metrics_folder=counts_at)
+    setup = Setup(store=place.root / "packages", fallback=False, options=options)
+    argv = [sys.executable, "-m", "uvicorn", "--port", str(port), "astronomer_certified.index.http.asgi:application"]
+    env = os.environ | {"CERTIFIED_INDEX_SETUP": setup.to_json()}
+    with subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 30
+            while not log.exists() or not log.read_text():
+                assert time.monotonic() < until
+                with contextlib.suppress(requests.ConnectionError):
+                    requests.get(f"http://127.0.0.1:{port}/health", timeout=10)
+                time.sleep(0.1)
+            assert requests.get(f"http://127.0.0.1:{port}/simple/", timeout=10).ok
+        finally:
+            process.terminate()
+            process.wait(40)
+    assert json.loads(log.read_text().splitlines()[-1])["target"] == "/simple/"
+    [counted] = [json.loads(path.read_text()) for path in counts_at.glob("*.json")]
+    assert ["list", 200, 1] in counted["answers"]
+
+
+def test_what_a_worker_counted_last_is_not_lost_with_it(index_folder: IndexFolder, tmp_path: Path) -> None:
+    options = Options(metrics_folder=tmp_path)
+    with Server(index_folder.store, fallback=False, options=options) as index, requests.Session() as kept:
+        for _ in range(2):
+            time.sleep(1.2)  # so that one was told of, with its connection, and the other was not
+            assert kept.get(index.simple_url, timeout=10).ok
+    [counted] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert (counted["answers"], counted["connections"]) == ([["list", 200, 2]], 0)
+
+
 def test_workers_end_with_their_supervisor(place: Place) -> None:
     argv = [*CERTIFIED, "index", "serve", "--index", str(place.root), "--port", "0", "--workers", "2"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
@@ -450,6 +524,44 @@ def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Pa
     finally:
         nginx.terminate()
         nginx.wait(10)
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a blank", "a;b", "a{b}c", "a$host", "$", "${x", 'a"b', "a'b", "a\nb", "a\\b", "a\\nb", "a\\", "#a", "LISTEN",
+        "ELSEWHERE", "HEADERS", "ROOT", os.fsdecode(b"a\xff"), "\u00e4", 'x"; } server { listen 1; } #',
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_export_is_served_from_a_folder_of_any_name(place: Place, tmp_path: Path, name: str) -> None:
+    port, target = free_port(), tmp_path / name
+    upstream = "http://127.0.0.1:9/a;b'c$d/"
+    Store.open(place.root / "packages")
+    static_files.write(Store(place.root / "packages"), target, Serving(listen=f"127.0.0.1:{port}", upstream=upstream))
+    # In its own folder: `include` reads patterns.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (tmp_path / "main.conf").write_bytes(
+        f"daemon off; {user} pid {tmp_path}/pid; error_log {tmp_path}/log;\nevents {{}}\n"
+        "http { access_log off;\n".encode()
+        + (target / "nginx.conf").read_bytes()
+        + b"}\n"
+    )
+    with subprocess.Popen(["nginx", "-c", tmp_path / "main.conf"], stderr=subprocess.PIPE, text=True) as nginx:
+        try:
+            static, until = f"http://127.0.0.1:{port}/", time.monotonic() + 20
+            answer = None
+            while answer is None and nginx.poll() is None and time.monotonic() < until:
+                with contextlib.suppress(requests.ConnectionError):
+                    answer = requests.get(f"{static}health", timeout=10)
+                time.sleep(0.05)
+            assert answer is not None
+            assert (answer.status_code, answer.text) == (200, "Ok")
+            moved = requests.get(f"{static}simple/unknown/", timeout=10, allow_redirects=False)
+            assert moved.headers["Location"] == f"{upstream}unknown/"
+        finally:
+            nginx.terminate()
 
 
 def _same_pages(static: str, live: str) -> None:

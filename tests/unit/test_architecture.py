@@ -68,7 +68,6 @@ DOORS = {
 }
 CLOSED = ("httpx", "ftplib", "smtplib", "xmlrpc", "aiohttp", "multiprocessing", "ctypes")
 RENAMES = {
-    "index.store.store": "tries once, with an empty file, whether the file system has hard links",
     "effects.disk": "a file or folder appears whole: written beside, fsynced, renamed",
     "index.copies.static_files": "files are linked from one to the next; the whole is switched by one rename",
     "index.api.metrics": "counts for the other workers: read as a whole, and worth no fsync",

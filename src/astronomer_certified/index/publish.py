@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile
@@ -227,12 +228,16 @@ def _upload(candidates: Iterable[_Candidate], root: str, credentials: Credential
 
 
 def _known_to_twine(candidate: _Candidate) -> bool:
-    """Whether twine would upload it. It refuses metadata of versions that were never standardised, like 2.0."""
+    """Whether it is twine's to upload, or to refuse: all but wheels of versions of metadata that were never
+    standardised, like 2.0, which twine refuses and the index takes."""
     from packaging.metadata import Metadata
 
-    with zipfile.ZipFile(candidate.path) as wheel:
-        [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
-        text = wheel.read(name)
+    try:
+        with zipfile.ZipFile(candidate.path) as wheel:
+            [name] = [name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+            text = wheel.read(name)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError):
+        return True  # an sdist, or no sound wheel: twine says why better than we could
     try:
         Metadata.from_email(text, validate=False).metadata_version  # noqa: B018 - reading it validates it
     except ValueError:

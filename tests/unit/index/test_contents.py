@@ -29,7 +29,7 @@ from raw_archives import (
     raw_zip,
     with_first,
 )  # fmt: skip
-from tiny_wheels import METADATA, NAME, whole
+from tiny_wheels import METADATA, NAME, wheel, whole
 
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.contents import verification
@@ -347,6 +347,24 @@ def test_an_sdist_that_readers_refuse_or_read_differently_is_refused(
 @pytest.mark.parametrize(("filename", "make"), GOOD.values(), ids=GOOD)
 def test_what_tools_make_is_taken(tmp_path: Path, filename: str, make: Callable[[], bytes]) -> None:
     assert verified(tmp_path, filename, make()).metadata == METADATA.encode()
+
+
+@pytest.mark.parametrize("project", ["nothing", "none", "tiny"])
+@pytest.mark.parametrize("text", ["Version: 1.0\n", "Name: x\nName: x\nVersion: 1.0\n"], ids=["no name", "two names"])
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_file_that_does_not_say_what_it_is_is_refused_whatever_its_project_is_called(
+    tmp_path: Path, project: str, text: str, kind: str
+) -> None:
+    metadata = f"Metadata-Version: 2.1\n{text}"
+    if kind == "wheel":
+        filename = f"{project}-1.0-py3-none-any.whl"
+        content = wheel(whole(metadata=metadata, folder=f"{project}-1.0.dist-info"))
+    else:
+        filename = f"{project}-1.0.tar.gz"
+        piece = Piece(name=f"{project}-1.0/PKG-INFO", content=metadata.encode())
+        content = gzip.compress(piece.written(0) + bytes(1024))
+    with pytest.raises(Refused, match="holds the metadata of another distribution"):
+        verified(tmp_path, filename, content)
 
 
 def test_any_byte_of_a_wheel_that_is_cut_off_or_changed_is_never_an_error_of_ours(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -233,3 +234,34 @@ def _main(words: list[str]) -> int:
 
 def test_a_login_shows_no_password() -> None:
     assert "hush" not in repr(Credentials(user="certified", password="hush"))
+
+
+def test_a_file_of_tokens_can_at_no_moment_be_read_by_everybody(tmp_path: Path) -> None:
+    path, seen, over = tmp_path / "tokens.json", set[int](), threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            with contextlib.suppress(FileNotFoundError):
+                seen.add(stat.S_IMODE(path.stat().st_mode))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for number in range(20):
+        tokens.issue(path, name=f"token-{number}", user="ci", projects=["*"], expires=None)
+    over.set()
+    looking.join()
+    assert seen == {0o640}
+
+
+def test_a_token_that_is_revoked_within_one_tick_of_the_clock_is_out(tmp_path: Path) -> None:
+    (tmp_path / "htpasswd").write_text("")
+    path, logins = tmp_path / "tokens.json", Logins(tmp_path / "htpasswd")
+    first = tokens.issue(path, name="first", user="ci", projects=["*"], expires=None)
+    tick = path.stat().st_mtime_ns
+    assert logins.known("__token__", first, "192.0.2.1") is not None
+    tokens.revoke(path, "first")
+    os.utime(path, ns=(tick, tick))
+
+    assert logins.known("__token__", first, "192.0.2.1") is None
+    path.unlink()
+    assert logins.known("__token__", first, "192.0.2.1") is None

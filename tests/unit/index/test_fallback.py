@@ -26,6 +26,12 @@ def test_a_protected_pattern_protects_however_its_separators_are_written(written
     assert '"~^acme-.*$" 1;' in text
 
 
+@pytest.mark.parametrize("listen", ["80; include /etc/passwd", "80 }", "unix:$x", "80\n", "80 # a"])
+def test_more_than_the_words_of_its_directive_is_nothing_that_nginx_listens_on(listen: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nginx cannot listen on"):
+        nginx.configuration(tmp_path, listen=listen, upstream=None, protected=[])
+
+
 @pytest.mark.parametrize("written", ["", "acme/*", "acme *", "[a-z]*", "-acme", "acme$", '";'])
 def test_a_pattern_that_can_match_no_name_is_refused(written: str) -> None:
     with pytest.raises(UsageError, match="is no name of a project"):

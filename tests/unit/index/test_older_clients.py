@@ -120,6 +120,8 @@ def test_another_spelling_is_sent_to_the_right_one(store: Store, path: str, loca
         "/pypi//json",
         "/pypi/../json",
         "/pypi/tiny/1.0/more/json",
+        "/pypi/tiny%2F1.0/json",
+        "/pypi/Tiny%2F1.0/json",
         "/pypi/%00/json",
     ],
 )

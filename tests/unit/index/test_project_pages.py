@@ -132,6 +132,12 @@ def test_another_spelling_of_a_version_is_sent_to_its_page(index: Index, path: s
     assert (answer.status, answer.headers[0]) == (301, ("Location", location))
 
 
+@pytest.mark.parametrize("path", ["/project/tiny%2F1.0/", "/project/tiny%2f1.0%2f", "/project/TINY%2F1.0"])
+def test_an_encoded_slash_is_part_of_a_name_and_leads_nowhere(index: Index, path: str) -> None:
+    index.add("1.0")
+    assert index.pages.answer(path, "") is None
+
+
 @pytest.mark.parametrize("version", ["3.0", "x", "1.0/1.0", "%00", "1" * 5000, ".."])
 def test_a_version_that_is_not_there_has_no_page(index: Index, version: str) -> None:
     index.add("1.0")

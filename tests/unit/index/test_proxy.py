@@ -215,6 +215,15 @@ def test_a_login_at_upstream_is_told_to_nobody(tmp_path: Path, capsys: pytest.Ca
     assert said[3] == f"{upstream}tiny/"
 
 
+def test_an_address_with_an_encoded_slash_has_no_page_whose_links_would_lead_elsewhere(tmp_path: Path) -> None:
+    with answering(lambda path: told(page(listed(f"http://127.0.0.1:1/{NAME}")))) as upstream:
+        passing = Passthrough(
+            Store.open(tmp_path / "store"), Fallback(mode=Mode.PROXY, url=upstream), proxy(upstream, tmp_path)
+        )
+        assert passing.answer("/simple/tiny/", "", {"accept": JSON}) is not None
+        assert passing.answer("/simple%2Ftiny/", "", {"accept": JSON}) is None
+
+
 def caught(call: Callable[[], object]) -> PublishError:
     with pytest.raises(PublishError) as error:
         call()

@@ -76,6 +76,20 @@ def test_a_form_that_is_refused_by_name_is_not_sent_for_a_wildcard(accept: str, 
     assert negotiation.content_type(accept) == expected
 
 
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        *((weight, pages.HTML) for weight in ("nan", "-nan", "-1", "-inf", "-1e999", "", "x", "0", "0.4")),
+        *((weight, pages.JSON) for weight in ("inf", "1e999", "2", "1", "0.6")),
+    ],
+)
+def test_a_weight_is_between_nothing_and_one_whatever_number_is_written(weight: str, expected: str) -> None:
+    assert negotiation.content_type(f"{pages.JSON};q={weight}, {pages.HTML};q=0.5") == expected
+    assert negotiation.encoding(f"zstd;q={weight}, gzip;q=0.5", ("zstd", "gzip")) == (
+        "zstd" if expected == pages.JSON else "gzip"
+    )
+
+
 def test_conditions_on_a_file_are_looked_at(site: Site) -> None:
     place = f"/packages/{NAME}"
     whole = get(site, place)

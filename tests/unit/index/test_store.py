@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.audit import Audit
 from astronomer_certified.index.store.incoming import Upload
 from astronomer_certified.index.store.integrity import Finding
-from astronomer_certified.index.store.records import Status
+from astronomer_certified.index.store.records import ProjectRecord, Status
 from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
 
@@ -468,3 +469,75 @@ def test_a_quarantined_project_serves_nothing_and_takes_nothing(store: Store) ->
     assert listed(store) == []
     with pytest.raises(Refused, match="tiny is quarantined"):
         add(store, "tiny-1.0-2-py3-none-any.whl", wheel())
+
+
+class Meanwhile(Store):
+    """A store in which others do something right before the list of names is replaced."""
+
+    others: threading.Thread
+
+    def write(self, target: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+        if target == self.names_file:
+            self.others.start()
+            self.others.join(1)  # or until this is done, where they have to wait for it
+        super().write(target, content, mtime_ns=mtime_ns)
+
+
+def test_a_name_that_comes_while_the_list_is_made_again_is_on_it(tmp_path: Path) -> None:
+    store = Meanwhile.open(tmp_path / "store")
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.names_file.write_text("")
+    metadata = METADATA.replace("tiny", "other")
+    other = wheel(whole(metadata=metadata, folder="other-1.0.dist-info"))
+    upload = Upload(filename="other-1.0-py3-none-any.whl")
+    store.others = threading.Thread(target=lambda: Store(store.root).add(upload, io.BytesIO(other)))
+    integrity.reconcile(store)
+    store.others.join(10)
+    assert store.names() == ["other", "tiny"]
+
+
+class Interrupted(Store):
+    """A store in which somebody else does something at one moment: before a function of that name does its work."""
+
+    moment: str
+    others: Callable[[], object]
+
+    def names(self) -> list[NormalizedName]:
+        self._now("names")
+        return super().names()
+
+    def adopt(self, filename: str) -> bool:
+        self._now("adopt")
+        return super().adopt(filename)
+
+    def change(self, name: NormalizedName, change: Callable[[ProjectRecord], ProjectRecord]) -> ProjectRecord:
+        self._now("change")
+        return super().change(name, change)
+
+    def _now(self, moment: str) -> None:
+        if moment == self.moment:
+            self.moment = ""
+            self.others()
+
+
+@pytest.mark.parametrize("moment", ["publishing", "adopting", "repairing", "publishing, and the store is read-only"])
+def test_what_others_do_while_the_store_is_looked_over_is_no_finding(tmp_path: Path, moment: str) -> None:
+    store, other = Interrupted.open(tmp_path / "store"), Store(tmp_path / "store")
+    second = NAME.replace("1.0", "1.1")
+    content = wheel(whole(metadata=METADATA.replace("1.0", "1.1"), folder="tiny-1.1.dist-info"))
+    other.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    store.read_only = "read-only" in moment
+    if moment == "adopting":
+        store.file(second).write_bytes(content)
+        store.moment, store.others = "adopt", lambda: other.adopt(second)
+    elif moment == "repairing":
+        store.file(NAME).unlink()
+        store.moment, store.others = "change", lambda: store.file(NAME).write_bytes(wheel())
+    else:
+        store.moment = "names"
+        store.others = lambda: other.add(Upload(filename=second), io.BytesIO(content))
+
+    assert integrity.reconcile(store) == ()
+    record = other.project(NormalizedName("tiny"))
+    assert record is not None
+    assert [file.filename for file in record.served] == ([NAME] if moment == "repairing" else [NAME, second])

@@ -10,7 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from raw_archives import SDIST, entries, long_pax_header, long_record, many_members, raw_sdist, raw_zip
@@ -254,3 +257,34 @@ def test_a_child_can_write_no_file_and_start_no_process(tmp_path: Path) -> None:
     }.items():  # fmt: skip
         assert found[what] == [most, most]
     assert int(found["Max cpu time"][0]) <= 25
+
+
+class Watched(list[Any]):
+    """A list at which two look at the same time, before either of them takes something."""
+
+    def __init__(self, *entries: Any) -> None:
+        super().__init__(entries)
+        self._together = threading.Barrier(2)
+
+    def __bool__(self) -> bool:
+        found = len(self) > 0
+        with suppress(threading.BrokenBarrierError):
+            self._together.wait(1)
+        return found
+
+    def pop(self, *where: Any) -> Any:
+        taken = super().pop(*where)
+        time.sleep(0.2)  # so that the other one comes before it is put back
+        return taken
+
+
+def test_the_last_idle_child_is_given_to_one_of_two_files_at_most(verifier: Verifier, tmp_path: Path) -> None:
+    sound = file(tmp_path, NAME, wheel())
+    verifier.verify(*sound)
+    with ExitStack() as stack:
+        watched = Watched(*verifier._idle)
+        stack.callback(lambda: [child.end() for child in watched])
+        verifier._idle = watched
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        found = [asked.result().metadata for asked in [pool.submit(verifier.verify, *sound) for _ in range(2)]]
+    assert found == [METADATA.encode()] * 2

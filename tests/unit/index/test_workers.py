@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import select
 import signal
 import socket
@@ -11,13 +12,18 @@ import sys
 import threading
 import time
 import urllib.request
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
-from tiny_wheels import wheel, whole
+from packaging.utils import NormalizedName
+from tiny_wheels import NAME, wheel, whole
 
+from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.site import Answer, Site
+from astronomer_certified.index.http import workers
+from astronomer_certified.index.http.options import Options, Setup
 from astronomer_certified.index.http.server import Server, listen, url_of
 from astronomer_certified.index.store.store import Store, Upload
 
@@ -81,6 +87,89 @@ def test_a_reload_with_one_worker_answers_on_and_ends_what_was_begun(tmp_path: P
         finally:
             process.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in before)
+
+
+@contextmanager
+def supervised(index: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """An index on a port of its own, without users, which is killed at the end if it must be."""
+    (index / "htpasswd").write_text("")
+    (index / "upload-password").write_text("")
+    serve = ["index", "serve", "--index", str(index), "--port", "0", "--fallback", "none", *words]
+    argv = [sys.executable, "-m", "astronomer_certified.commands.main", *serve]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            left = children(process.pid) if process.poll() is None else set()
+            process.kill()
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+
+
+def started(process: subprocess.Popen[str], count: int) -> set[str]:
+    """Its children, once there are so many."""
+    until = time.monotonic() + 30
+    while len(found := children(process.pid)) < count:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def test_a_worker_that_hangs_at_its_start_keeps_nobody_from_ending_the_index(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")  # whoever opens it for writing waits until somebody reads it
+    with supervised(tmp_path, "--access-log", str(tmp_path / "log")) as process:
+        hanging = started(process, 1)
+        time.sleep(2)
+        process.terminate()
+        assert process.wait(15) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in hanging)
+
+
+def test_a_worker_that_hangs_at_a_reload_keeps_nobody_from_ending_the_index(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    with supervised(tmp_path, "--access-log", str(tmp_path / "log")) as process:
+        assert process.stdout is not None
+        reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+        assert "serving" in process.stdout.readline()
+        os.close(reader)
+        process.send_signal(signal.SIGHUP)
+        both = started(process, 2)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in both)
+
+
+def test_a_worker_that_does_not_start_in_time_is_told_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_START", 0.5)
+    os.mkfifo(tmp_path / "log")
+    setup = Setup(store=tmp_path / "packages", fallback=False, options=Options(access_log=tmp_path / "log"))
+    with pytest.raises(PublishError, match=r"did not start within 0\.5 s"):
+        workers.supervise(setup, workers.Place(), workers=1, ready=lambda url, findings: None)
+    assert children(os.getpid()) == set()
+
+
+@pytest.mark.parametrize("during", ["start", "reload"])
+def test_an_index_that_looks_over_its_store_ends_when_it_is_told_to(tmp_path: Path, during: str) -> None:
+    store = Store.open(tmp_path / "packages")
+    with supervised(tmp_path) if during == "reload" else nullcontext() as process:
+        if process is not None:
+            assert process.stdout is not None
+            assert "serving" in process.stdout.readline()
+        store.file(NAME).write_bytes(wheel())
+        # As if somebody else published a file of the project, and took long.
+        with store._locked(NormalizedName("tiny")), ExitStack() as stack:
+            if process is None:
+                process = stack.enter_context(supervised(tmp_path))
+                started(process, 1)
+            else:
+                process.send_signal(signal.SIGHUP)
+            time.sleep(2)
+            process.terminate()
+            assert process.wait(15) == 0
 
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -117,8 +117,9 @@ def _weighted(header: str) -> list[tuple[str, float]]:
         for word in words:
             if word.startswith("q="):
                 try:
+                    # In this order NaN becomes 0: no comparison with it is true.
                     quality = min(1.0, max(0.0, float(word[2:])))
                 except ValueError:
                     quality = 0.0
-        found.append((name, quality if quality == quality else 0.0))
+        found.append((name, quality))
     return found

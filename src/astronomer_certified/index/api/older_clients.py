@@ -47,7 +47,8 @@ class OlderClients:
         return None
 
     def _json(self, rest: str, headers: Mapping[str, str]) -> Answer:
-        words = unquote(rest).split("/")
+        # Cut before it is decoded: a slash that is encoded is part of a word, and no step of a relative address.
+        words = [unquote(word) for word in rest.split("/")]
         name = project_name(words[0])
         # The time first: what was made of something newer is made once more, at the worst.
         stamp = stamp_of(self._store.record_file(name)) if name is not None else 0
@@ -62,7 +63,7 @@ class OlderClients:
         right = "/".join([name, *([version] if version is not None else [])])
         if "/".join(words) != right:
             # Relative to what was asked, so that it is right below any path.
-            return _moved("../" * (len(words)) + quote(right) + "/json")
+            return _moved("../" * len(words) + quote(right) + "/json")
         body = self.page(record, version)
         if body is None:
             return _missing()

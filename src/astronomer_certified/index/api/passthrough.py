@@ -32,7 +32,8 @@ class Passthrough:
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
         """The answer to a GET; None when there is none. Raises UpstreamSilent."""
-        words = unquote(path).strip("/").split("/")
+        # Cut before it is decoded: a slash that is encoded is part of a word, and no step of a relative address.
+        words = [unquote(word) for word in path.strip("/").split("/")]
         name = project_name(words[1]) if len(words) in (2, 3) else None
         if name is None or not self._may_pass(name):
             return None

@@ -75,13 +75,15 @@ class WebPages:
         return None
 
     def _project(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
-        words = unquote(rest).removesuffix("/").split("/")
+        # Cut before it is decoded: a slash that is encoded is part of a word, and no step of a relative address.
+        words = [unquote(word) for word in rest.removesuffix("/").split("/")]
+        asked = "/".join(words) + ("/" if rest.endswith("/") else "")
         name = project_name(words[0])
         # The times first: a page that was made of something newer is made once more, at the worst.
         stamp = stamp_of(self._store.record_file(name)) if name is not None else 0
         if name is None or len(words) > 2 or stamp == 0:
             return None
-        state = (unquote(rest), stamp, stamp_of(self._store.records / "notes.json") if name == CERTIFIED else 0)
+        state = (asked, stamp, stamp_of(self._store.records / "notes.json") if name == CERTIFIED else 0)
         if (kept := self._kept.get(state)) is not None:
             return page(kept, headers)
         record = self._store.project(name)
@@ -89,7 +91,7 @@ class WebPages:
         if record is None or (len(words) > 1 and version is None):
             return None
         right = f"{name}/{version}/" if version is not None else f"{name}/"
-        if unquote(rest) != right:
+        if asked != right:
             # Relative to what was asked, so that it is right below any path.
             location = "../" * rest.count("/") + quote(right)
             return Answer(status=301, headers=(("Location", location),), route="people")

@@ -23,6 +23,8 @@ _BCRYPT_BYTES = 72
 # Characters of a password, whatever its scheme: who guesses with megabytes is not worth the work.
 _LONGEST = 1000
 
+Stamp = tuple[int, int, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
@@ -88,11 +90,11 @@ class Htpasswd:
         self._checking = threading.Lock()
         # Logins that were right are remembered as hashes under this key: their passwords do not stay in memory.
         self._pepper = secrets.token_bytes(32)
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._accepted: set[bytes] = set()
         self._users: Any = None
         self._schemes_in_use: frozenset[str | None] = frozenset()
-        if self._read_stamp() is None:
+        if stamp_of(self._path) is None:
             raise PublishError(
                 f"{path} cannot be read, so nobody could upload",
                 hint=f"make it: htpasswd -B -c {path} USER",
@@ -103,7 +105,7 @@ class Htpasswd:
         if self.remembers(user, password):
             return True
         # The stamp first: should the file change meanwhile, its next one differs, and nothing remembered now counts.
-        stamp, key = self._read_stamp(), self._key(user, password)
+        stamp, key = stamp_of(self._path), self._key(user, password)
         with self._checking:
             self._reload(stamp)
             # Another thread may have found it right while this one waited for its turn.
@@ -114,7 +116,7 @@ class Htpasswd:
 
     def remembers(self, user: str, password: str) -> bool:
         """Whether the login was found right, and the file has not changed since: told at once."""
-        stamp = self._read_stamp()
+        stamp = stamp_of(self._path)
         return stamp is not None and stamp == self._stamp and self._key(user, password) in self._accepted
 
     def _key(self, user: str, password: str) -> bytes:
@@ -122,16 +124,7 @@ class Htpasswd:
         login = f"{user}\0{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(login, key=self._pepper).digest()
 
-    def _read_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        # The clock of file systems is coarse: two writes may have one time, but a file that was renamed here is another
-        # inode.
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-    def _reload(self, stamp: tuple[int, int, int] | None) -> None:
+    def _reload(self, stamp: Stamp | None) -> None:
         if stamp == self._stamp:
             return
         # Imported here: a tenth of a second that only a server and a publisher need to pay.
@@ -165,6 +158,17 @@ class Htpasswd:
             return scheme is not None and bool(self._users.check_password(user, password))
         except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
             return False
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What tells two states of a file of logins apart; None for one that is not there."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    # The clock of file systems is coarse: two writes may have one time, but a file that was renamed here is another
+    # inode.
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 @functools.cache

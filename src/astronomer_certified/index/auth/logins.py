@@ -16,7 +16,7 @@ from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.records import timestamp
 
 from . import tokens
-from .credentials import Htpasswd
+from .credentials import Htpasswd, Stamp, stamp_of
 from .tokens import Token
 
 # Wrong logins within `_WINDOW` seconds, of one user at one address.
@@ -81,7 +81,7 @@ class Logins:
     def __init__(self, htpasswd: Path | None) -> None:
         self._htpasswd = Htpasswd(htpasswd) if htpasswd is not None else None
         self._tokens_file = htpasswd.with_name("tokens.json") if htpasswd is not None else None
-        self._tokens: tuple[int, tuple[Token, ...]] = (0, ())
+        self._tokens: tuple[Stamp | None, tuple[Token, ...]] = (None, ())
         self._failures: defaultdict[tuple[str, str | None], deque[float]] = defaultdict(deque)
         self._lock = threading.Lock()
 
@@ -140,11 +140,11 @@ class Logins:
     def _known_tokens(self) -> tuple[Token, ...]:
         if self._tokens_file is None:
             return ()
-        try:
-            # Before it is read: a file that changes meanwhile is read once more.
-            stamp = self._tokens_file.stat().st_mtime_ns
-        except OSError:
-            return ()
-        if stamp != self._tokens[0]:
-            self._tokens = (stamp, tokens.read(self._tokens_file))
-        return self._tokens[1]
+        # Before it is read: a file that changes meanwhile is read once more.
+        stamp = stamp_of(self._tokens_file)
+        # Both at once, and never asked again: another thread may put an older state there meanwhile.
+        known, found = self._tokens
+        if stamp != known:
+            found = tokens.read(self._tokens_file)
+            self._tokens = stamp, found
+        return found

@@ -96,5 +96,4 @@ def _hash(text: str) -> str:
 
 
 def _write(path: Path, tokens: Iterable[Token]) -> None:
-    write_atomic(path, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1).encode())
-    path.chmod(0o640)
+    write_atomic(path, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1).encode(), mode=0o640)

@@ -6,10 +6,12 @@ sends the compressed pages that lie beside the plain ones, and knows what is wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from astronomer_certified.effects.addresses import shown
+from astronomer_certified.errors import UsageError
 from astronomer_certified.index.api.fallback import patterns
 from astronomer_certified.index.api.web_pages import POLICY
 
@@ -25,7 +27,7 @@ map $http_accept $index_page {
 _SERVER = r"""
 server {
     listen LISTEN;
-    root ROOT/current;
+    root ROOT;
     charset utf-8;
     gzip_static on;
     gzip_vary on;
@@ -99,6 +101,19 @@ HEADERS
 }
 """
 
+# Words of the server that stand for something else.
+_PLACES = re.compile(r"\b(?:LISTEN|ROOT|ELSEWHERE|HEADERS)\b")
+
+# nginx has no other way to write a dollar where it looks for variables.
+_DOLLAR = """
+geo $index_dollar {
+    default "$";
+}
+"""
+
+# What cannot stand in the words of a directive.
+_NO_WORD = re.compile(r"""[;{}"'\\$#\n\r]""")
+
 # Those of the pages for people, as the index itself sends them.
 _HEADERS = "\n".join(f'        add_header {name} "{value}";' for name, value in POLICY)
 
@@ -107,8 +122,11 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
     """The text of the file, for the export below `root`.
 
     `upstream` is where names that are not here are redirected to, None for nowhere; names that one of the patterns
-    `protected` covers never are. Raises UsageError for a pattern that can be no name.
+    `protected` covers never are. Raises UsageError for a pattern that can be no name, and for a `listen` that would be
+    more than the words of that directive.
     """
+    if _NO_WORD.search(listen):
+        raise UsageError(f"nginx cannot listen on {listen!r}", hint="like 127.0.0.1:8081 or unix:/run/index.sock")
     elsewhere = "return 404;"
     names = ""
     if upstream is not None:
@@ -116,10 +134,22 @@ def configuration(root: Path, *, listen: str, upstream: str | None, protected: I
         names = f"\nmap $index_project $index_protected {{\n    default 0;\n{rows}}}\n"
         # Whoever is redirected gets this address: a login in it is the operator's own.
         there = shown(upstream).rstrip("/")
-        elsewhere = f"if ($index_protected) {{ return 404; }} return 302 {there}/$index_project/;"
-    server = _SERVER.replace("LISTEN", listen).replace("ROOT", str(root)).replace("ELSEWHERE", elsewhere)
-    server = server.replace("HEADERS", _HEADERS)
-    return f"# Made by `certified index export`, and again by each export.\n{_PAGES}{names}{server}"
+        elsewhere = f'if ($index_protected) {{ return 404; }} return 302 "{_escaped(there)}/$index_project/";'
+    places = {
+        "LISTEN": listen,
+        "ROOT": f'"{_escaped(str(root / "current"))}"',
+        "ELSEWHERE": elsewhere,
+        "HEADERS": _HEADERS,
+    }
+    # At once: what takes the place of one word may hold another.
+    server = _PLACES.sub(lambda word: places[word[0]], _SERVER)
+    dollar = _DOLLAR if "index_dollar" in server else ""
+    return f"# Made by `certified index export`, and again by each export.\n{_PAGES}{dollar}{names}{server}"
+
+
+def _escaped(text: str) -> str:
+    """The text as it stands between double quotes, where nginx reads variables as well."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${index_dollar}")
 
 
 def _regex(pattern: str) -> str:

@@ -125,7 +125,8 @@ class _Writing:
         text = nginx.configuration(
             self._target, listen=serving.listen, upstream=serving.upstream, protected=serving.protected
         )
-        write_atomic(self._target / "nginx.conf", text.encode())
+        # A path may be in no encoding.
+        write_atomic(self._target / "nginx.conf", text.encode(errors="surrogateescape"))
         self._switch(tree)
         unfinished.unlink()
         return Written(projects=len(names), files=self._files, written=self._written, withheld=tuple(self._withheld))

@@ -44,6 +44,8 @@ _AT_THE_DOOR = 100
 
 # `/legacy/` is where the public index takes uploads: who only changes the host of its address is right.
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
+# Seconds between two times that what was counted and logged is written, where the server says when it starts.
+_TICK = 1.0
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
 
 
@@ -126,28 +128,27 @@ class Application:
         self._upstreams = ThreadPoolExecutor(AT_UPSTREAM, "index upstream")
         self._turns = asyncio.Semaphore(AT_UPSTREAM)
 
-    @property
-    def counters(self) -> Counters:
-        """What was answered so far."""
-        return self._parts.counters
+    def tell(self, connections: int = 0) -> None:
+        """What was counted and logged so far is where others find it; so many are connected. To be called now and then.
 
-    @property
-    def log(self) -> Log:
-        """The access log."""
-        return self._parts.log
+        A server that knows nothing of that says at least when it starts and ends (lifespan).
+        """
+        self._parts.log.flush()
+        self._parts.counters.publish(connections=connections)
 
     def close(self) -> None:
-        """Nothing more is asked. What is being stored is stored first."""
+        """Nothing more is asked. What is being stored is stored first, and what was counted is told."""
         for pool in (self._slow, self._doors, self._upstreams):
             pool.shutdown(wait=False, cancel_futures=True)
         self._parts.pages.close()
         self._uploads.close()
+        self.tell()
         self._parts.log.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, by the ASGI specification. Lifespan is acknowledged, no more; websockets are ignored."""
+        """One request, or the life of a server (lifespan), by the ASGI specification; websockets are ignored."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._live(receive, send)
             return
         if scope["type"] != "http":
             return
@@ -192,6 +193,20 @@ class Application:
         self._parts.counters.count(sent.route, sent.status, sent.size)
         if self._parts.log.wanted:
             self._parts.log.add(request.peer, request.method, request.target, sent.status, sent.size)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """From the start of a server until it ends, and all that it did is told."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        ending = asyncio.ensure_future(receive())
+        try:
+            while not ending.done():
+                self.tell()
+                await asyncio.wait([ending], timeout=_TICK)
+        finally:
+            ending.cancel()  # where the server gives this up instead
+        await asyncio.to_thread(self.close)
+        await send({"type": "lifespan.shutdown.complete"})
 
     # --- which answer
 
@@ -358,14 +373,6 @@ class Application:
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., Any], *words: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *words)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        word = (await receive())["type"]
-        await send({"type": f"{word}.complete"})
-        if word == "lifespan.shutdown":
-            return
 
 
 def from_environment(environ: Mapping[str, str]) -> Application:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import re
 import time
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .messages import REASON
 
@@ -32,6 +33,8 @@ _BODY_SLOWEST = 2000
 # Seconds without progress after which a connection may be given up when there is no room for another.
 _PATIENCE_WHEN_FULL = 0.5
 
+_LINE_END = b"\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
 
 # Two servers may read such a line in two ways; the parser takes it.
 _AMBIGUOUS = re.compile(rb"[^\r\n ]* [ \t]|[^\r\n ]*\t|[^\r\n ]* [^\r\n ]*(?: [ \t]|\t)")
@@ -92,7 +95,9 @@ class Connection(HttpToolsProtocol):
         self._since = now
         self._progress = now
         self._buffered = 0
-        self._head = 0
+        self._head = b""
+        self._begun = False
+        self._left = 0
         self._parsed = 0
         self._count = 0
         self._body = 0
@@ -114,20 +119,36 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. A head that is too long is refused before it is whole."""
-        if self.transport.is_closing():
-            return
-        if self._in_head and self._head == 0:
-            self._since = time.monotonic()
-            if _AMBIGUOUS.match(data):
+        # In pieces: the parser does not tell where in a packet the next request begins, and each has limits of its own.
+        while data and not self.transport.is_closing():
+            size = self._size_of_piece(data)
+            self._take(data[:size])
+            data = data[size:]
+
+    def _size_of_piece(self, data: bytes) -> int:
+        """How many of these bytes belong to the head, or body, that is being read."""
+        if not self._in_head:
+            return min(self._left, len(data)) or len(data)
+        seen = self._head[1 - len(_END_OF_HEAD) :]
+        end = (seen + data).find(_END_OF_HEAD)
+        return len(data) if end < 0 else end + len(_END_OF_HEAD) - len(seen)
+
+    def _take(self, piece: bytes) -> None:
+        self._progress = time.monotonic()
+        if self._in_head:
+            self._since = self._since if self._head else self._progress
+            # Raw bytes: the parser tells of a header once it is whole, and one may never end.
+            before, self._head = self._head, self._head + piece
+            self._begun = bool(before.strip(_LINE_END))
+            if _is_ambiguous(before, self._head):
                 self.send_400_response("one space stands between the words of a request line")
                 return
-        self._progress = time.monotonic()
-        # Raw bytes: the parser tells of a header once it is whole, and one may never end.
-        self._head += len(data) if self._in_head else 0
-        if self._in_body:
-            self._body += len(data)
-        super().data_received(data)
-        if self._in_head and self._head > HEAD_LIMIT and not self.transport.is_closing():
+        else:
+            self._body += len(piece)
+            self._left -= min(self._left, len(piece))
+            self._begun = True
+        super().data_received(piece)
+        if self._in_head and len(self._head) > HEAD_LIMIT and not self.transport.is_closing():
             self._refusal = 431
             self.send_400_response("the head of this request is too long")
 
@@ -158,7 +179,12 @@ class Connection(HttpToolsProtocol):
     # --- what the parser finds
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins. Raises ValueError where it may not: behind another one whose end the parser alone knows."""
+        # Of a body in chunks only the parser finds the end. Nobody is known to send a request in the packet of that end
+        # (RFC 9112, 9.3.2: not after a POST), and its line could not be looked at.
+        if self._begun:
+            raise ValueError("a request in the packet of another")
+        self._begun = True
         self._in_head, self._in_body, self._count, self._body, self._parsed = True, False, 0, 0, 0
         super().on_message_begin()
 
@@ -186,24 +212,27 @@ class Connection(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("not one Host")
-        self._in_head, self._head = False, 0
+        self._in_head, self._head = False, b""
         self._in_body = True
+        # 0 for none as well as for one in chunks.
+        self._left = sum(int(value.lstrip(b"0") or b"0") for name, value in self.headers if name == b"content-length")
         self._since = time.monotonic()
-        cast(dict[str, Any], self.scope)["extensions"] = {REASON: self._say_why}
         super().on_headers_complete()
+        # Of this request's answer: when that is made, `cycle` may be that of a request behind it already.
+        cast(dict[str, Any], self.scope)["extensions"] = {REASON: functools.partial(self._say_why, self.cycle)}
         if self.doorkeeper.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._in_head, self._in_body, self._head = True, False, 0
+        self._in_head, self._in_body, self._head = True, False, b""
         super().on_message_complete()
 
-    def _say_why(self, reason: str) -> None:
-        """The status line of the answer under way will have this reason in place of the usual phrase."""
+    def _say_why(self, cycle: RequestResponseCycle, reason: str) -> None:
+        """The status line of that answer will have this reason in place of the usual phrase."""
         # A line break in it would begin a header of somebody else's making.
         text = reason.encode("ascii", "replace").translate(None, b"\r\n")
-        self.cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
+        cycle.transport = cast(asyncio.Transport, _StatusLine(self.transport, text))
 
     # --- what the doorkeeper asks
 
@@ -257,6 +286,13 @@ class Connection(HttpToolsProtocol):
 
     def _buffer(self) -> int:
         return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+
+def _is_ambiguous(before: bytes, head: bytes) -> bool:
+    """Whether this beginning of a head, of which `before` was known, has a whole request line that may be misread."""
+    # Empty lines before a request count for nothing (RFC 9112, 2.2).
+    line = head.lstrip(_LINE_END)
+    return b"\n" in line and b"\n" not in before.lstrip(_LINE_END) and _AMBIGUOUS.match(line) is not None
 
 
 class _StatusLine:

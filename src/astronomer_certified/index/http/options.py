@@ -67,7 +67,7 @@ class Setup:
         )
 
     def to_json(self) -> str:
-        """The setup as text that goes through a command line or an environment."""
+        """The setup as text, for another process. It may hold a login to upstream: no command line may show it."""
         return json.dumps(asdict(self), default=os.fspath)
 
     @classmethod

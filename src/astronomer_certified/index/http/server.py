@@ -213,8 +213,7 @@ class _Run:
                 break
         while True:
             self._doorkeeper.look()
-            self._application.log.flush()
-            self._application.counters.publish(connections=len(self._doorkeeper.connections))
+            self._application.tell(len(self._doorkeeper.connections))
             await asyncio.sleep(_TICK)
 
     def _leave(self) -> None:

@@ -1,4 +1,4 @@
-"""argv of a worker process -> an index that answers on an inherited socket. Started by `workers` only."""
+"""A setup on stdin, a socket that argv names -> an index that answers on it. Started by `workers` only."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import sys
 from .workers import work
 
 if __name__ == "__main__":
-    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    work(sys.stdin.read(), int(sys.argv[1]), int(sys.argv[2]))

@@ -15,7 +15,7 @@ from astronomer_certified.errors import PublishError
 
 from . import validation
 from .records import FileRecord, ProjectRecord
-from .store import Store, whole
+from .store import NAMES, Store, whole
 from .validation import Refused
 
 _MISSING = "the file is gone from the store"
@@ -49,8 +49,9 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
             known.add(file.filename)
             # A withheld file that lies there is read again: somebody may have put the right one back.
             if (file.filename in there) != (file.withheld is None):
-                findings.append(_judge(store, name, file))
-    findings += [_adopted(store, filename) for filename in sorted(there - known)]
+                findings += _judge(store, name, file)
+    for filename in sorted(there - known):
+        findings += _adopted(store, filename)
     return tuple(findings)
 
 
@@ -65,7 +66,8 @@ def _seen(store: Store, there: set[str]) -> Iterator[Finding]:
             continue
         for file in record.files if record else ():
             known.add(file.filename)
-            if file.filename not in there and file.withheld is None:
+            # Looked for once more: it may have come since, with its record.
+            if file.filename not in there and file.withheld is None and not store.file(file.filename).exists():
                 yield Finding(filename=file.filename, what=_MISSING, served=False)
     for filename in sorted(there - known):
         what = "is not listed: it has no record, and the store is read-only"
@@ -89,7 +91,7 @@ def verify(store: Store, on_file: Callable[[str], None] = lambda filename: None)
 def _look(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
     sound = whole(store.file(file.filename), file.sha256)
     if sound != (file.withheld is None):
-        yield _judge(store, name, file)
+        yield from _judge(store, name, file)
     elif not sound:
         yield Finding(filename=file.filename, what=f"still withheld: {file.withheld}", served=False)
     if sound:
@@ -126,35 +128,47 @@ def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[F
         yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
 
 
-def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Finding:
-    """The file is served if and only if it has the bytes that were published."""
+def _judge(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    """The file is served if and only if it has the bytes that were published; nothing is found where it was so."""
     path = store.file(file.filename)
-    reason = None if whole(path, file.sha256) else _DAMAGED if path.exists() else _MISSING
+    found: list[Finding] = []
 
     def withhold(record: ProjectRecord) -> ProjectRecord:
         current = record.find(file.filename)
-        return record if current is None else record.holding(replace(current, withheld=reason))
+        if current is None:
+            return record
+        # Under the lock of the project: since it was listed, somebody may have published it, or brought its bytes back.
+        reason = None if whole(path, current.sha256) else _DAMAGED if path.exists() else _MISSING
+        if reason is not None or current.withheld is not None:
+            what = reason or "the file is whole again"
+            found.append(Finding(filename=file.filename, what=what, served=reason is None))
+        return record.holding(replace(current, withheld=reason))
 
     store.change(name, withhold)
-    return Finding(filename=file.filename, what=reason or "the file is whole again", served=reason is None)
+    yield from found
 
 
-def _adopted(store: Store, filename: str) -> Finding:
+def _adopted(store: Store, filename: str) -> Iterator[Finding]:
     try:
-        store.adopt(filename)
+        if store.adopt(filename):
+            yield Finding(filename=filename, what="had no record, is sound, and is published now", served=True)
+        # Else somebody has published it meanwhile, and there is nothing to say of it.
     except PublishError as err:  # not sound, or its project's record is damaged
-        return Finding(filename=filename, what=f"is not listed: {err}", served=False)
-    return Finding(filename=filename, what="had no record, is sound, and is published now", served=True)
+        yield Finding(filename=filename, what=f"is not listed: {err}", served=False)
 
 
 def _list_names(store: Store) -> Iterable[NormalizedName]:
     """Every project that has a record; the list of names is written anew when it has another opinion."""
-    recorded = {
-        NormalizedName(path.name.removesuffix(".json"))
-        for path in (store.records / "projects").iterdir()
-        if path.name.endswith(".json")
-    }
+    recorded = _recorded(store)
     # A writer that was killed between a record and the line for its name left the two apart.
     if recorded != set(store.names()):
-        store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
+        with store.turn(NAMES):
+            # Once more: nobody adds a name from here on, but somebody may have, and this list takes the place of his.
+            recorded = _recorded(store)
+            store.write(store.names_file, "".join(f"{name}\n" for name in sorted(recorded)).encode())
     return sorted(recorded)
+
+
+def _recorded(store: Store) -> set[NormalizedName]:
+    names = (path.name for path in (store.records / "projects").iterdir())
+    return {NormalizedName(name.removesuffix(".json")) for name in names if name.endswith(".json")}

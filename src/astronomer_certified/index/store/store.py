@@ -47,6 +47,8 @@ from .verifier import Verifier
 # Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
 
+# Whose turn it is to change the list of names.
+NAMES = "names"
 
 # What the system says of a store that nobody, or not this user, may write to.
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -84,10 +86,8 @@ class Store:
             for folder in ("projects", "metadata", "provenance", "locks"):
                 (store.records / folder).mkdir(parents=True, exist_ok=True)
             store.names_file.touch()
-            with store.partial() as (_, path):
-                probe = path.with_suffix(".linked")
-                probe.hardlink_to(path)
-                probe.unlink()
+            with store.partial():
+                pass  # what can be written there can be published
             store.sweep()
         except OSError as err:
             if reading and err.errno in _READ_ONLY and os.access(store.names_file, os.R_OK):
@@ -96,7 +96,7 @@ class Store:
             raise PublishError(
                 f"{root} cannot be the store of an index",
                 details=[str(err)],
-                hint="name a folder that this user may write to, on a file system with hard links",
+                hint="name a folder that this user may write to",
             ) from err
         return store
 
@@ -258,7 +258,8 @@ class Store:
         self.write(target, record.to_json(), mtime_ns=now)
 
     def _append_name(self, name: NormalizedName) -> None:
-        with self.names_file.open("ab") as file:
+        # Opened in its turn: the list may just be replaced by another one.
+        with self.turn(NAMES), self.names_file.open("ab") as file:
             file.write(f"{name}\n".encode())  # one write(2) of a short line: whole or not there
             file.flush()
             # The clock of file systems is coarse: without this, two lists made within 4 ms would look the same.
@@ -294,9 +295,15 @@ class Store:
     def _locked(self, project: NormalizedName) -> Iterator[None]:
         if self.read_only:
             raise ReadOnly(f"{self.root} is read-only", hint="publish where it can be written")
-        # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
         # crc32 and not hash(), whose values for text are others in each process.
-        with (self.records / "locks" / str(zlib.crc32(project.encode()) % _LOCKS)).open("ab") as lock:
+        with self.turn(str(zlib.crc32(project.encode()) % _LOCKS)):
+            yield
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """A block that one thread of all processes is in at a time, for each `what`."""
+        # flock(2) belongs to the open file: it holds between threads too, and the kernel drops it after kill -9.
+        with (self.records / "locks" / what).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -100,8 +100,7 @@ class Verifier:
                 child.end()
 
     def _kept(self) -> Respondent | None:
-        while self._idle:
-            child = self._idle.pop()
+        while (child := _taken(self._idle)) is not None:
             # While it was idle, something may have killed it.
             if child.waits():
                 return child
@@ -131,5 +130,14 @@ def _refused(claimed: ClaimedFile, why: str) -> Refused:
 
 
 def _end(children: list[Respondent]) -> None:
-    while children:
-        children.pop().end()
+    while (child := _taken(children)) is not None:
+        child.end()
+
+
+def _taken(children: list[Respondent]) -> Respondent | None:
+    """One of them, which nobody else gets; None when there is none."""
+    # Taken without a look beforehand: between the two, another thread could take the last one.
+    try:
+        return children.pop()
+    except IndexError:
+        return None

@@ -63,22 +63,25 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
     # Parsed and not validated: old wheels have versions of metadata that were never standardised, like 2.0, and
     # installers take them.
     raw, _ = parse_email(metadata)
-    _compare(raw.get("name", "nothing"), raw.get("version", "nothing"), claimed)
+    _compare(raw.get("name"), raw.get("version"), claimed)
     return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python"), claimed))
 
 
-def _compare(name: str, version: str, claimed: ClaimedFile) -> None:
+def _compare(name: str | None, version: str | None, claimed: ClaimedFile) -> None:
+    agree = False
     try:
-        # Compared as parsed, since 1.0 and 1.0.0 are one version (PEP 440).
-        agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
+        # No word may stand for a name that is not there: it could be that of a project.
+        if name is not None and version is not None:
+            # Compared as parsed, since 1.0 and 1.0.0 are one version (PEP 440).
+            agree = canonicalize_name(name) == claimed.project and Version(version) == claimed.version
     except ValueError:  # InvalidName and InvalidVersion, and numbers with more digits than Python reads
-        agree = False
+        pass
     if not agree:
         raise Refused(
             f"{claimed.filename} holds the metadata of another distribution",
             details=[
                 f"filename: {claimed.project} {claimed.version}",
-                f"metadata: {name[:200]} {version[:200]}",
+                f"metadata: {(name or 'no name')[:200]} {(version or 'no version')[:200]}",
             ],
             hint="build the file again instead of renaming it",
         )
