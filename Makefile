@@ -119,6 +119,7 @@ certify-all: $(ready) ## every release, complete, with its certificates (long)
 releases-page: $(ready) ## write the generated pages of docs/ and the schema of certificates anew
 	@$(certified) releases > docs/releases.md
 	@$(certified) patch list --page > docs/carry-matrix.md
+	@$(certified) audit --page > docs/dependencies.md
 	@$(bin)/python -c "from astronomer_certified.certify import certificate; print(certificate.schema(), end=str())" > docs/certificate.schema.json
 
 check: $(ready) ## ruff, mypy --strict, the layers, manifests, series and patches

@@ -113,7 +113,7 @@ def _read(path: Path) -> Advisory:
         id=name,
         aliases=top.each("aliases", toml.text, optional=True),
         summary=top.get("summary", toml.text, default=""),
-        severity=top.get("severity", _score, default=None, optional=True),
+        severity=top.get("severity", toml.score, default=None, optional=True),
         rank=top.get("rank", toml.positive, default=None, optional=True),
         fixed_in=top.each("fixed-in", _version),
         changes=top.each("changes", _matching(_CHANGE, "a change like apache/airflow#14570")),
@@ -198,10 +198,3 @@ def _version(value: Any) -> Version:
         return Version(toml.text(value))
     except InvalidVersion as err:
         raise ValueError(f"not a version (PEP 440): {value!r}") from err
-
-
-def _score(value: Any) -> float:
-    # `True` is an int for Python.
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 10:
-        raise ValueError(f"must be a CVSS base score from 0 to 10, not {value!r}")
-    return float(value)

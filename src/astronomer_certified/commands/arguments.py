@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
+from astronomer_certified.artifacts import Python
 from astronomer_certified.errors import UsageError, WorkspaceError
 from astronomer_certified.workspace import Workspace
 
@@ -55,6 +56,14 @@ def version(text: str) -> Version:
         return Version(text)
     except InvalidVersion as err:
         raise argparse.ArgumentTypeError(f"not a version: {text!r}") from err
+
+
+def python(text: str) -> Python:
+    """The Python version. Raises argparse.ArgumentTypeError for anything but one like 3.8."""
+    try:
+        return Python.parse(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(f"not a Python version like 3.8: {text!r}") from err
 
 
 def jobs(text: str) -> int:

@@ -204,6 +204,14 @@ def positive(value: Any) -> int:
     return value
 
 
+def score(value: Any) -> float:
+    """A CVSS base score. Raises ValueError."""
+    # `True` is an int for Python.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 10:
+        raise ValueError(f"must be a CVSS base score from 0 to 10, not {value!r}")
+    return float(value)
+
+
 def boolean(value: Any) -> bool:
     """true or false. Raises ValueError."""
     if not isinstance(value, bool):

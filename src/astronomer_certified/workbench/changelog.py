@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import Distribution, Manifest, Release
@@ -162,8 +162,10 @@ def _entries(stated: Stated, before: Revision | None, now: Revision) -> Entries:
         if requirement not in known:
             section = "Security" if series.CVE.search(reason) else "Improvements"
             entries[section].append(_of_override(requirement, reason))
+    # Another version of the same is an entry of its own, above.
+    still = {_project_of(item) for item in now.overrides}
     entries["Improvements"] += [f"{item.replace('==', ' ')} is not overridden any more" for item in known
-                                if item not in now.overrides]  # fmt: skip
+                                if item not in now.overrides and _project_of(item) not in still]  # fmt: skip
     for item in stated.manifest.repairs:
         for name, entry in _of_repair(item, stated.patches[item.name], before, now):
             entries[name].append(entry)
@@ -206,6 +208,10 @@ def _of_patches(
 
 # With what a sentence may begin in lower case.
 _NAMES = ("airflow_", "airflow.")
+
+
+def _project_of(override: str) -> NormalizedName:
+    return canonicalize_name(override.partition("==")[0])
 
 
 def _of_override(requirement: str, reason: str) -> str:

@@ -304,6 +304,16 @@ def test_an_override_that_fixed_something_is_missed_as_well(place: Workspace) ->
     assert unexplained(place) == ["CVE-2020-28493 was fixed by jinja2==3.0.1, which left the release without a word"]
     changelog.bump(place, VERSION)
     assert "- No longer fixed: CVE-2020-28493 (jinja2 3.0.1)\n" in last_section(place)
+    assert "- jinja2 3.0.1 is not overridden any more\n" in last_section(place)
+
+
+def test_an_override_by_another_version_is_one_entry(place: Workspace) -> None:
+    edit(place, "[certify]\n", f"{OVERRIDE}[certify]\n")
+    changelog.bump(place, VERSION)
+    edit(place, "jinja2==3.0.1", "Jinja2==3.0.3")
+    changelog.bump(place, VERSION)
+    assert "- Jinja2 3.0.3: CVE-2020-28493 (slow regular expression)\n" in last_section(place)
+    assert "not overridden" not in last_section(place)
 
 
 @pytest.mark.parametrize(
