@@ -120,6 +120,7 @@ releases-page: $(ready) ## write the generated pages of docs/ and the schema of 
 	@$(certified) releases > docs/releases.md
 	@$(certified) patch list --page > docs/carry-matrix.md
 	@$(certified) audit --page > docs/dependencies.md
+	@$(certified) releases --notices > docs/upgrading.md
 	@$(bin)/python -c "from astronomer_certified.certify import certificate; print(certificate.schema(), end=str())" > docs/certificate.schema.json
 
 check: $(ready) ## ruff, mypy --strict, the layers, manifests, series and patches

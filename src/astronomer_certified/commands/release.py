@@ -76,7 +76,8 @@ def add_to(verbs: Any) -> None:
     new.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=arguments.version, metavar="VERSION", help="all by default")
-    verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
+    releases = verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
+    releases.add_argument("--notices", action="store_true", help="print docs/upgrading.md: what operators must look at")
 
 
 def _add_prefer(verb: argparse.ArgumentParser) -> None:
@@ -240,7 +241,8 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
 def _releases(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.release import operations
 
-    print(operations.releases_page(arguments.workspace(args)), end="")
+    page = operations.upgrading_page if args.notices else operations.releases_page
+    print(page(arguments.workspace(args)), end="")
     return 0
 
 

@@ -173,9 +173,7 @@ def _tar_files(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
             if member.isfile():
 
                 def read(member: tarfile.TarInfo = member) -> bytes:
-                    stream = tar.extractfile(member)
-                    assert stream is not None  # isfile() members always have one
-                    return stream.read(_BLOCK)
+                    return next(_blocks(tar, member), b"")
 
                 yield member.name, read
 
@@ -190,6 +188,12 @@ def _zip_files(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                         return stream.read(_BLOCK)
 
                 yield member.filename, read
+
+
+def _blocks(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    stream = tar.extractfile(member)
+    assert stream is not None  # isfile() members always have one
+    return iter(lambda: stream.read(_BLOCK), b"")
 
 
 def _unpack_tar(gate: _Gate, folder: Path) -> set[str]:
@@ -210,10 +214,8 @@ def _unpack_tar(gate: _Gate, folder: Path) -> set[str]:
             elif member.size > MAX_BYTES:
                 raise gate.refuse(member.name, f"absurd size: {member.size} bytes")
             else:
-                stream = tar.extractfile(member)
-                assert stream is not None  # isfile() members always have one
-                blocks = iter(lambda stream=stream: stream.read(_BLOCK), b"")  # type: ignore[misc]
-                _write(gate, member.name, folder / path, blocks, executable=bool(member.mode & stat.S_IXUSR))
+                executable = bool(member.mode & stat.S_IXUSR)
+                _write(gate, member.name, folder / path, _blocks(tar, member), executable=executable)
         # Last, as the file that a link means may come later in the archive.
         for member, path in links:
             _follow(gate, member, path, folder)

@@ -19,6 +19,8 @@ from .diffs import FileDiff, MalformedDiff
 BACKUP = ".before-export"
 
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
+# With what a sentence may begin in lower case.
+_NAMES = ("airflow_", "airflow.")
 # The id of a vulnerability, as in any text.
 CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 # Of several values in one field, which may be folded.
@@ -46,6 +48,12 @@ class Patch:
     def slug(self) -> str:
         """What the patch is called whatever the version: its file name without number and ending."""
         return slug_of(self.name)
+
+    @property
+    def notice(self) -> str:
+        """What it tells operators, as a sentence; empty where there is nothing to tell."""
+        notice = self.fields.get("Notice", "").replace("\n ", " ").strip()
+        return notice if notice.startswith(_NAMES) else notice[:1].upper() + notice[1:]
 
     @property
     def cves(self) -> tuple[str, ...]:

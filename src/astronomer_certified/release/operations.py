@@ -335,3 +335,18 @@ def releases_page(workspace: Workspace) -> str:
         return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
 
     return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])
+
+
+def upgrading_page(workspace: Workspace) -> str:
+    """What operators must look at when they upgrade, for each release, in Markdown."""
+    from astronomer_certified.patches.series import Carried
+    from astronomer_certified.report import upgrading_page
+
+    def entry(stated: Manifest) -> upgrading_page.Entry:
+        known = revisions.read(revisions.path_of(stated))
+        patches = Carried(stated.distributions).every()
+        return upgrading_page.Entry(
+            manifest=stated, patches=patches, revisions=sorted(known, key=lambda item: item.number)
+        )
+
+    return upgrading_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

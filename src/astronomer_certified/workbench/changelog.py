@@ -195,19 +195,12 @@ def _of_patches(
             yield "Improvements", f"{patch.subject}: the patch that was called '{_words(renamed[patch.slug])}'"
             continue
         cves = f" ({', '.join(patch.cves)})" if patch.cves else ""
-        notice = patch.fields.get("Notice", "").replace("\n ", " ").strip()
-        if not notice.startswith(_NAMES):
-            notice = notice[:1].upper() + notice[1:]
         again = "; revised" if patch.slug in slugs else ""
-        yield _section_of(patch), f"{patch.subject}{cves}{again}{f'. {notice}' if notice else ''}"
+        yield _section_of(patch), f"{patch.subject}{cves}{again}{f'. {patch.notice}' if patch.notice else ''}"
     present = {patch.slug for patch in patches}
     for slug in slugs:
         if slug not in present and slug not in renamed.values():
             yield "Improvements", f"Not carried any more: {_words(slug)}"
-
-
-# With what a sentence may begin in lower case.
-_NAMES = ("airflow_", "airflow.")
 
 
 def _project_of(override: str) -> NormalizedName:
