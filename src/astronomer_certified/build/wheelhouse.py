@@ -278,7 +278,15 @@ def _system() -> str:
 
 def _finished(job: _Job, made: Path, own: Path, epoch: int) -> Path:
     """The wheel with an honest platform tag and reproducible bytes. Raises `BuildError`."""
-    pure = all(tag.platform == "any" and tag.abi == "none" for tag in parse_wheel_filename(made.name)[3])
+    name, version, _, tags = parse_wheel_filename(made.name)
+    asked = (job.item.source.project, job.item.version)
+    if (name, version) != asked:
+        # An old setuptools makes UNKNOWN 0.0.0 of a source whose metadata stands in a pyproject.toml only (PEP 621).
+        raise BuildError(
+            f"{job.item.source.filename} was built into {made.name}, which is not {asked[0]} {asked[1]}",
+            hint="the toolchain does not know how this source says what it is: override it by another version",
+        )
+    pure = all(tag.platform == "any" and tag.abi == "none" for tag in tags)
     if pure == job.recipe.compiled:
         raise BuildError(
             f"{made.name} is {'pure Python' if pure else 'machine code'}, which constraints/builds.toml does not say",
