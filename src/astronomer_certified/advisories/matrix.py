@@ -146,18 +146,18 @@ def _is_advisory(row: Row) -> bool:
 
 
 def counts(matrix: Matrix) -> str:
-    """How many affected pairs of version and vulnerability are fixed: of the ten most important, and of all."""
+    """How many affected pairs of version and vulnerability are fixed, of the ten most important and of all; and how
+    many pairs have each status."""
     lines = []
-    for title, rows in (
-        ("ten most important", [row for row in matrix.rows if row.rank]),
-        ("all records", [row for row in matrix.rows if _is_advisory(row)]),
-    ):
+    every = [row for row in matrix.rows if _is_advisory(row)]
+    for title, rows in (("ten most important", [row for row in every if row.rank]), ("all records", every)):
         fixed = sum(row.count(VulnerabilityStatus.FIXED) for row in rows)
         affected = sum(statement.status.is_hit for row in rows for statement in row.statements.values())
         pairs = f"{fixed} of {affected} affected pairs of version and vulnerability are fixed"
-        unknown = sum(row.count(VulnerabilityStatus.UNKNOWN) for row in rows)
-        more = f"; of {unknown} pairs nothing is known" if unknown else ""
-        lines.append(f"{title}: {pairs} ({len(rows)} records){more}")
+        lines.append(f"{title}: {pairs} ({len(rows)} records)")
+    found = {word: sum(row.count(word) for row in every) for word in VulnerabilityStatus}
+    shown = ", ".join(f"{count} {word}" for word, count in found.items())
+    lines.append(f"all pairs: {sum(found.values())}, of which {shown}")
     return "\n".join(lines)
 
 
@@ -201,39 +201,6 @@ def table(matrix: Matrix) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     shown = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([*shown, "", _LEGEND, "", counts(matrix)])
-
-
-def page(matrix: Matrix) -> str:
-    """The matrix in Markdown: the text of docs/carry-matrix.md."""
-    heads = ["vulnerability", "what", *map(str, matrix.versions), "patch", "upstream", "proof"]
-    lines = [
-        "# The carry matrix",
-        "",
-        "Which release carries which fix. Made from `patches/` and `advisories/`, and a test compares. Make it anew:",
-        "",
-        "    certified patch list --page > docs/carry-matrix.md",
-        "",
-        f"{_LEGEND}.",
-        "",
-        *(f"- {line}" for line in counts(matrix).splitlines()),
-        "",
-        f"| {' | '.join(heads)} |",
-        f"|{'---|' * len(heads)}",
-    ]
-    for row in matrix.rows:
-        rank = f" ({row.rank})" if row.rank else ""
-        cells = [
-            f"{row.id}{rank}",
-            row.summary,
-            *(_SIGNS[row.statements[version].status] for version in matrix.versions),
-            ", ".join(row.patches),
-            ", ".join(row.changes),
-            ", ".join(row.proofs),
-        ]
-        # A bar in a text would begin another cell.
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    lines += ["", "The number in brackets is the place among the ten most important."]
-    return "\n".join(lines) + "\n"
 
 
 def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:

@@ -190,7 +190,7 @@ def _lint(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
 
 
 def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
-    from astronomer_certified.advisories import matrix
+    from astronomer_certified.advisories import matrix, matrix_page
 
     if args.titles:
         given = {"--cve": args.cve, "--count": args.count, "--page": args.page}
@@ -209,7 +209,7 @@ def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
     if args.json:
         print(json.dumps(matrix.values(shown), indent=1))
     else:
-        form = matrix.counts if args.count else matrix.page if args.page else matrix.table
+        form = matrix.counts if args.count else matrix_page.page if args.page else matrix.table
         print(form(shown).rstrip("\n"))
     return 0
 
