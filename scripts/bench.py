@@ -6,6 +6,7 @@ three times, interleaved with its peers, and the median is shown. Caches of down
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -226,6 +227,19 @@ def all_releases(folder: Path) -> None:
     show("The no-op of all releases", interleaved(contestants))
 
 
+def proofs() -> None:
+    """All proofs of one release on both sides, once: minutes. Environments are there, outcomes are not used."""
+    words = [*CERTIFIED, "-C", ROOT, "prove", "2.1.0", "--quiet"]
+    measured(words, ROOT)
+    wall, cpu = measured([*words, "--again"], ROOT)
+    told = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True, env=clean_environment())
+    found = json.loads(told.stdout)["results"]
+    tests = sum(item["fails_upstream"] + item["passes_both"] for item in found)
+    print("\n### Proofs of 2.1.0, both sides, warm environments (one run)\n")
+    print("| proofs | tests | wall s | CPU s | proofs per second | CPU s of a proof |\n|---|---|---|---|---|---|")
+    print(f"| {len(found)} | {tests} | {wall:.0f} | {cpu:.0f} | {len(found) / wall:.2f} | {cpu / len(found):.1f} |")
+
+
 def main() -> None:
     """The tables, on stdout."""
     workspace = Workspace.at(ROOT)
@@ -238,6 +252,7 @@ def main() -> None:
         thirty_patches(folder, item, workspace)
         no_op(folder, workspace)
         all_releases(folder)
+    proofs()
 
 
 if __name__ == "__main__":
