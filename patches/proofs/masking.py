@@ -319,7 +319,7 @@ SECRETS = [
     PASSWORD,
     SPECIAL,
     '<begins-like',
-    'another-one>' + ' <begins>',
+    'begins-like-another',
     'MIIEvQIBADANBgkqhkiG9w0B',
     'AQEFAASCBKcwggSjAgEAAoIB',
     'extra-one',
@@ -342,7 +342,6 @@ SECRETS = [
 
 def seen(text):
     """The secrets in a text."""
-    # Their names in the lines that task and traceback quote from the file of the DAG are no values of its Variables.
     return [secret for secret in SECRETS if secret in text]
 
 
