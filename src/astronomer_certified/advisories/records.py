@@ -88,8 +88,8 @@ class Advisory:
     left_open: Mapping[Version, str]
 
     def fixed_by(self, patch: Patch) -> bool:
-        """Whether a patch says that it fixes this: by CVE id or, where there is none, by the change upstream."""
-        if self.id.startswith("CVE-"):
+        """Whether a patch says that it fixes this: by its id or, where that is a change upstream, by the change."""
+        if CVE.fullmatch(self.id):
             return self.id in patch.cves
         said = " ".join(patch.fields.get(name, "") for name in ("Bug", "Applied-Upstream", "Origin"))
         return any(change in re.findall(_CHANGE, said) for change in self.changes)
@@ -104,7 +104,7 @@ def load(workspace: Workspace) -> tuple[Advisory, ...]:
 
 def _read(path: Path) -> Advisory:
     top = toml.load(path)
-    name = top.get("id", _matching(_ID, "an id like CVE-2021-38540 or AIRFLOW-14570"), default="")
+    name = top.get("id", _matching(_ID, "an id like CVE-2021-38540, AIRFLOW-14570 or AC-2026-01"), default="")
     # Who reads an id, as in what lint says, looks for the file of that name.
     if name and name != path.stem:
         top.problem("id", f"is {name}, but the file is called {path.name}")

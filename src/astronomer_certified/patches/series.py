@@ -21,8 +21,8 @@ BACKUP = ".before-export"
 _REQUIRED = ("Description", "Author", "Origin", "Last-Update")
 # With what a sentence may begin in lower case.
 _NAMES = ("airflow_", "airflow.")
-# The id of a vulnerability, as in any text.
-CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+# The id of a vulnerability, as in any text: a CVE id, or one of ours where nobody has given it another name.
+CVE = re.compile(r"\bCVE-\d{4}-\d{4,}|\bAC-\d{4}-\d{2,}\b")
 # Of several values in one field, which may be folded.
 _SEPARATOR = re.compile(r"[,\s]+")
 # How every patch begins that `git format-patch` writes; the date is a fixed one.
@@ -57,7 +57,7 @@ class Patch:
 
     @property
     def cves(self) -> tuple[str, ...]:
-        """The CVE ids it fixes, in the header's order."""
+        """The vulnerabilities it fixes, by CVE id or ours, in the header's order."""
         return tuple(CVE.findall(self.fields.get("CVE", "")))
 
     @property

@@ -30,10 +30,10 @@ SECTIONS = ("Security", "Bug fixes", "Improvements")
 _CATEGORIES = {"security": "Security", "bug fix": "Bug fixes", "improvement": "Improvements"}
 _REVISION = re.compile(r"^(revision\s*=\s*)(\d+)", re.MULTILINE)
 # Where the words of a patch's subject end in an entry.
-_HEAD_END = re.compile(r" \(CVE-|; revised|\. ")
+_HEAD_END = re.compile(r" \((?:CVE|AC)-|; revised|\. ")
 
 # What is written behind the subject of a patch that has no notice.
-_GENERATED = re.compile(r"( \(CVE-[^()]*\))?(; revised)?")
+_GENERATED = re.compile(r"( \((?:CVE|AC)-[^()]*\))?(; revised)?")
 
 Entries = dict[str, list[str]]
 

@@ -116,7 +116,7 @@ def _fields(whole: _Series, patch: Patch) -> Iterator[str]:
         yield "Bug or Applied-Upstream names no change: owner/repository#123, a version, or 'none: REASON'"
     for word in re.split(r"[,\s]+", patch.fields.get("CVE", "").strip()):
         if word and not series.CVE.fullmatch(word):
-            yield f"not a CVE id: {word!r}"
+            yield f"not a CVE id: {word!r}, nor one of ours like AC-2026-01"
     yield from _known(whole, patch)
     for proof in patch.proofs:
         if not (whole.workspace.proofs / Path(proof).name).is_file():

@@ -94,6 +94,14 @@ def test_a_record_without_a_cve_is_fixed_by_who_names_its_change(place: Workspac
     assert cells(place)["AIRFLOW-1"]["2.0.0"] == "affected"
 
 
+def test_a_record_of_ours_is_fixed_by_who_names_its_id(place: Workspace) -> None:
+    text = RECORD.replace("CVE-2021-0001", "AC-2026-01").replace('["demo/demo#1"]', "[]").replace('["2.0.2"]', "[]")
+    write_tree(place.root, {"advisories/AC-2026-01.toml": text})
+    series(place.root / "patches/2.0.0", {"0001-fix.patch": patch(DIFF, Bug="none: not reported", CVE="AC-2026-01")})
+    assert cells(place)["AC-2026-01"] == {"2.0.0": "fixed", "2.0.1": "affected", "2.0.2": "unknown"}
+    assert "fix" not in cells(place)
+
+
 SOUND = """
 [[not-affected]]
 package = "apache-airflow"

@@ -372,6 +372,10 @@ def test_an_incomplete_header_is_refused(folder: Path, fields: dict[str, str | N
     assert caught.value.details == (f"missing: {missing}",)
 
 
+def test_an_id_of_ours_names_a_vulnerability_as_a_cve_id_does(folder: Path) -> None:
+    assert read(folder, patch(FIX, CVE="AC-2026-01, CVE-2021-35936")).cves == ("AC-2026-01", "CVE-2021-35936")
+
+
 def test_applied_upstream_may_stand_for_a_bug(folder: Path) -> None:
     assert read(folder, patch(FIX, Bug=None, Applied_Upstream="2.1.3")).cves == ()
 

@@ -153,6 +153,19 @@ def test_the_record_of_a_published_revision_does_not_change(place: Workspace) ->
         changelog.write(place, VERSION)
 
 
+def test_an_entry_with_an_id_of_ours_leaves_with_its_patch(place: Workspace) -> None:
+    ours = patch(diff("c"), Description="Mend the demo", CVE="AC-2026-01")
+    series(folder(place), {"0001-fix.patch": FIX, "0002-mend-the-demo.patch": ours})
+    changelog.write(place, VERSION)
+    assert "- Mend the demo (AC-2026-01)\n" in text(place, "CHANGELOG.md")
+
+    (folder(place) / "0002-mend-the-demo.patch").unlink()
+    series(folder(place), {"0001-fix.patch": FIX})
+    changelog.write(place, VERSION)
+
+    assert "Mend the demo" not in text(place, "CHANGELOG.md")
+
+
 def test_what_people_wrote_in_an_open_entry_stays(place: Workspace) -> None:
     path = folder(place) / "CHANGELOG.md"
     path.write_text(path.read_text().replace("(CVE-2021-0001)", "(CVE-2021-0001). Mind the gap") + "\nBy hand.\n")

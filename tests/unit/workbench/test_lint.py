@@ -64,6 +64,7 @@ FIELDS: dict[str, tuple[dict[str, str | None], str]] = {
     "a proof that is not there": ({"Proof": "test_other.py"}, "the proof test_other.py is not in patches/proofs"),
     "no CVE id": ({"CVE": "CVE-21-1"}, "missing: a CVE id"),
     "one bad CVE id of two": ({"CVE": "CVE-2021-0001, 2021-0002"}, "not a CVE id: '2021-0002'"),
+    "one bad id of ours": ({"CVE": "AC-2026-01, AC-26-1"}, "not a CVE id: 'AC-26-1', nor one of ours like AC-2026-01"),
     "a day that is none": ({"Last-Update": "yesterday"}, "Last-Update must be a day like 2026-11-22"),
     "a misspelt field": ({"Prof": "test_demo.py"}, "unknown field 'Prof', did you mean 'Proof'?"),
     "a dependency that is not there": ({"Depends": "other"}, "Depends names 'other', which is not before it"),
