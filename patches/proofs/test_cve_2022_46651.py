@@ -94,7 +94,7 @@ VISIBLE = {
     'role_arn': 'arn:aws:iam::1:role/x',
     'endpoint_url': 'https://host:443/path?a=b&c=d',
     'key_path': '/path/of/key.json',
-    'private_key_file': '/path/of/key',
+    'certificate_file': '/path/of/certificate',
     'mail': 'somebody@example.invalid',
     'repo': 'git@example.invalid:a/b',
     'query': 'a = 1 and b : 2',
