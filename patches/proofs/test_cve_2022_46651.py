@@ -122,11 +122,10 @@ def _install_provider():
 
 
 _install_provider()
-# What an operator adds, as 2.0 and 2.1 call it; 1.10 does not know that.
+# What an operator adds, as 2.1 and as the versions before call it.
 ADDED = 'confidential'
 os.environ['AIRFLOW__ADMIN__SENSITIVE_VARIABLE_FIELDS'] = os.environ['AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES'] = ADDED
-if not ui.IS_1:
-    EXTRAS['name that was added'] = {'my_confidential_value': SECRET}
+EXTRAS['name that was added'] = {'my_confidential_value': SECRET}
 
 
 def secret_of(extra):
@@ -276,17 +275,17 @@ def test_what_is_no_secret_is_shown_as_it_is_stored(interface):
     assert json.loads(connections.stored('mine')[0]) == VISIBLE
 
 
-def test_an_operator_may_have_all_of_an_extra_shown(monkeypatch):
+@pytest.mark.parametrize('interface', ui.UIS)
+def test_an_operator_may_have_all_of_an_extra_shown(interface, monkeypatch):
     from airflow import settings
 
-    if not hasattr(settings, 'HIDE_SENSITIVE_VAR_CONN_FIELDS'):
-        pytest.skip('this version has an option for Variables only')
-    monkeypatch.setattr(settings, 'HIDE_SENSITIVE_VAR_CONN_FIELDS', False)
+    option = 'HIDE_SENSITIVE_VARIABLE_FIELDS' if ui.IS_1 else 'HIDE_SENSITIVE_VAR_CONN_FIELDS'
+    monkeypatch.setattr(settings, option, False, raising=False)
     extra = '{"password": "***", "token": "hunter2"}'
     connections.store('mine', extra)
 
-    assert SECRET in connections.edit_page(ui.RBAC, 'mine')
-    connections.save(ui.RBAC, 'mine', extra=extra + ' ')
+    assert SECRET in connections.edit_page(interface, 'mine')
+    connections.save(interface, 'mine', extra=extra + ' ')
     assert connections.stored('mine')[0] == extra + ' '
 
 
