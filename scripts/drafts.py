@@ -70,7 +70,9 @@ def row(version: str) -> str:
         decisions = said.partition("what a human still has to decide:\n")[2] or said
         words = [re.sub(r"^- (patches/\S+: )?", "", line) for line in decisions.splitlines() if line.startswith("- ")]
         # Of what is left out there is a column, and the draft has the list.
-        words = [shortened(word.replace(f"{project}/", "")) for word in words if " is left out: " not in word] or [said]
+        words = [shortened(word.replace(f"{project}/", "")) for word in words if " is left out: " not in word]
+        # A refusal has no decisions, and says why itself.
+        words = words or [shortened(line) for line in said.splitlines() if line.startswith("certified: ")]
         why = "; ".join(words)
         return (
             f"| {version} | {seconds:.0f} | {wheel} | {resolved} | {out or ''} | {ported(project, version)} |"
