@@ -333,6 +333,9 @@ def lock_requirements(
             uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes",
             "--python-version", str(python), "--python", interpreter.executable, "--only-binary", ":all:",
             "--exclude-newer", _stamp(cutoff),
+            # A constraint pins one version, which an override may have taken from after the date: hidden by the date,
+            # it would leave who needs that project with versions so old that they do not.
+            *(f"--exclude-newer-package={Requirement(line).name}={_stamp(_NO_CUTOFF)}" for line in constraints),
             "--constraints", folder / "constraints.txt", folder / "in.txt",
         ]  # fmt: skip
         try:
