@@ -10,7 +10,7 @@ from functools import total_ordering
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -74,6 +74,23 @@ class Python:
     def tag(self) -> str:
         """`cp38`, the wheel tag (PEP 425)."""
         return f"cp{self.major}{self.minor}"
+
+    @property
+    def last(self) -> str:
+        """A patch release that is later than any: bounds are read for it, whichever happens to be installed here."""
+        return f"{self}.99"
+
+    def fits(self, requirement: Requirement) -> bool:
+        """Whether a requirement's marker holds on it; it does where there is none."""
+        environment = {"python_version": str(self), "python_full_version": self.last}
+        return requirement.marker is None or requirement.marker.evaluate(environment)
+
+    def runs(self, requires_python: str | None) -> bool:
+        """Whether a Requires-Python allows it; what is no specifier forbids nothing, as installers have it."""
+        try:
+            return SpecifierSet(requires_python or "").contains(self.last)
+        except InvalidSpecifier:
+            return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

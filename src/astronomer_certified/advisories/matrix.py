@@ -198,9 +198,14 @@ def table(matrix: Matrix) -> str:
         for row in matrix.rows
     ]
     lines = [["vulnerability", *heads, "patch", "upstream", "proof"], *cells]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*shown, "", _LEGEND, "", counts(matrix)])
+    return "\n".join([aligned(lines), "", _LEGEND, "", counts(matrix)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of as many cells each, with the cells of a column below one another, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (zip(line, widths, strict=True) for line in lines)
+    return "\n".join("  ".join(word.ljust(width) for word, width in line).rstrip() for line in padded)
 
 
 def listed(workspace: Workspace, title: str) -> list[dict[str, Any]]:
@@ -227,5 +232,4 @@ def listing(workspace: Workspace, title: str) -> str:
         (row["patch"], " ".join(row["cves"]) or "-", row["change"], " ".join(row["proofs"]) or "none")
         for row in listed(workspace, title)
     ]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-    return "\n".join("  ".join(word.ljust(w) for word, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return aligned(rows)

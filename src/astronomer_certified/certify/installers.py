@@ -21,8 +21,6 @@ from astronomer_certified.errors import CommandFailed, ManifestError
 from astronomer_certified.pythons import environments, interpreters
 
 _TIMEOUT = 1800.0
-# Of every interpreter here; only in its major and minor version do markers of installers differ.
-_LAST_PATCH = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +52,7 @@ def of(folder: Path, python: Python) -> tuple[Installer, ...]:
     found = []
     for path in folder.glob("*.txt"):
         requirement = _first_pin(path)
-        environment = {"python_version": str(python), "python_full_version": f"{python}.{_LAST_PATCH}"}
-        if requirement.marker is None or requirement.marker.evaluate(environment):
+        if python.fits(requirement):
             version = Version(next(iter(requirement.specifier)).version)
             found.append(Installer(name=canonicalize_name(requirement.name), version=version, requirements=path))
     own = run([interpreters.uv(), "--version"]).stdout.split()[1]

@@ -340,7 +340,8 @@ def check_toolchain(path: Path, asked: Mapping[str, Collection[Python]]) -> None
     for line, pythons in asked.items():
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
-        if requirement.marker is not None and not any(_holds(requirement, python) for python in pythons):
+        # Not this interpreter: what is built for Python 3.6 is built by it.
+        if not any(python.fits(requirement) for python in pythons):
             continue
         if (pin := pins.get(name)) is None or pin.version not in requirement.specifier:
             # As one requirement: dozens of sources ask for the same, each in words of its own.
@@ -356,12 +357,6 @@ def check_toolchain(path: Path, asked: Mapping[str, Collection[Python]]) -> None
             hint=f"make it anew as its head says, with {' '.join(map(repr, proposed))} (every wheel of the wheelhouse"
             " is then built anew), or replace the sources that ask for it by an [[override]] that has a wheel",
         )
-
-
-def _holds(requirement: Requirement, python: Python) -> bool:
-    # Not of this interpreter: what is built for Python 3.6 is built by it.
-    environment = {"python_version": str(python), "python_full_version": f"{python}.99"}
-    return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
 def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
@@ -33,8 +33,6 @@ from . import platforms
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
 # uv asks a locked package for the index that it came from, and asks the configured one all the same (RFC 2606's name).
 _NO_INDEX = "https://index.invalid/simple"
-# Markers are evaluated for the last patch release of a Python, not for the one that happens to be installed here.
-_LAST_PATCH = 99
 
 
 def resolve(
@@ -192,8 +190,7 @@ def _pins(
 def _pin(line: str, python: Python) -> tuple[NormalizedName, Version] | None:
     """Name and version of one line; None when its marker does not hold on that Python."""
     requirement = Requirement(line)
-    environment = {"python_version": str(python), "python_full_version": f"{python}.{_LAST_PATCH}"}
-    if requirement.marker is not None and not requirement.marker.evaluate(environment):
+    if not python.fits(requirement):
         return None
     return canonicalize_name(requirement.name), Version(next(iter(requirement.specifier)).version)
 
@@ -254,7 +251,7 @@ def _check_installable(
             else ""
         )
         for pin in pins.values()
-        if not pin.requires_python.contains(f"{python}.{_LAST_PATCH}")
+        if not pin.requires_python.contains(python.last)
     ]
     if wrong:
         raise ResolutionError(
@@ -269,16 +266,9 @@ def _newest_for(python: Python, page: Sequence[IndexFile], until: datetime) -> V
         version
         for file in page
         if (version := _parsed(file.version or "")) is not None and not (version.is_prerelease or file.yanked)
-        if file.uploaded is not None and file.uploaded <= until and _allows(file, python)
+        if file.uploaded is not None and file.uploaded <= until and python.runs(file.requires_python)
     ]
     return max(found, default=None)
-
-
-def _allows(file: IndexFile, python: Python) -> bool:
-    try:
-        return SpecifierSet(file.requires_python or "").contains(f"{python}.{_LAST_PATCH}")
-    except InvalidSpecifier:  # as installers do with words that nobody understands
-        return True
 
 
 def _check_providers(manifest: Manifest, pins: Mapping[NormalizedName, ResolvedPin]) -> None:

@@ -309,7 +309,7 @@ def _mirror(args: argparse.Namespace, progress: Quiet) -> int:
 
     source = mirror.Source(
         url=args.url,
-        hosts=tuple(host.lower() for host in args.upstream_host),  # as connections compare them
+        hosts=tuple(args.upstream_host),
         protected=None if args.ours else patterns([*PROTECTED, *args.protect]),
     )
     for came in mirror.mirror(_store(args), source, [canonicalize_name(name) for name in args.projects]):

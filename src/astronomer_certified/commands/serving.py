@@ -80,8 +80,7 @@ def _serve(args: argparse.Namespace, progress: Quiet) -> int:
         trusted_proxy=args.trusted_proxy,
         private=args.private,
         upstream_quota=args.upstream_quota,
-        # Connections compare the names of hosts in small letters.
-        upstream_hosts=tuple(host.lower() for host in args.upstream_host),
+        upstream_hosts=tuple(args.upstream_host),
     )
     # Without the login that the address may hold: clients are redirected there.
     fallback: bool | str = False if args.fallback == "none" else args.upstream or shown_url()

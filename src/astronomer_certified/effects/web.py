@@ -57,7 +57,7 @@ def session(named: Collection[str]) -> requests.Session:
     """
     made = requests.Session()
     made.headers["User-Agent"] = "astronomer-certified"
-    adapter = _Guarded(frozenset(named))
+    adapter = _Guarded(frozenset(name.lower() for name in named))
     for scheme in ("http://", "https://"):
         made.mount(scheme, adapter)
     return made

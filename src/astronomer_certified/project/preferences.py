@@ -83,9 +83,7 @@ def _pin(text: str, python: Python) -> tuple[NormalizedName, Version, bool]:
         raise ValueError("must pin one version with '=='")
     if requirement.extras:
         raise ValueError("a constraint has no extras")
-    environment = {"python_version": str(python), "python_full_version": f"{python}.99"}
-    holds = requirement.marker is None or requirement.marker.evaluate(environment)
-    return canonicalize_name(requirement.name), Version(pinned[0].version), holds
+    return canonicalize_name(requirement.name), Version(pinned[0].version), python.fits(requirement)
 
 
 def rendered(version: Version, python: Python, origin: str, pins: Mapping[NormalizedName, Version]) -> bytes:

@@ -123,8 +123,7 @@ def require(python: Python, purpose: str) -> Interpreter:
 
 def require_any(wanted: SpecifierSet, purpose: str) -> Interpreter:
     """A CPython in a range, the tool's own if it fits. Raises `EnvironmentMissing`."""
-    # A high patch number, so that a bound such as >=3.8.1 does not exclude all of 3.8.
-    fitting = [python for python in (_own(), *_CANDIDATES) if wanted.contains(f"{python}.99")]
+    fitting = [python for python in (_own(), *_CANDIDATES) if wanted.contains(python.last)]
     for python in fitting:
         if (interpreter := find(python)) is not None:
             return interpreter

@@ -87,10 +87,8 @@ def taking_later(draft: Draft, reasons: Sequence[str]) -> Draft | None:
     spoiled = next((match for line in reasons if (match := _SPOILED.search(line))), None)
     if spoiled is None or canonicalize_name(spoiled[1]) in later:
         return None
-    name, why = (
-        spoiled[1],
-        f"{spoiled[1]} {spoiled[2]}, the newest of that time, has metadata that no tool of today reads",
-    )
+    name = spoiled[1]
+    why = f"{name} {spoiled[2]}, the newest of that time, has metadata that no tool of today reads"
     entry = f'[[later]]\npackage = "{name}"\ncutoff = {day(stated["listed"])}\nreason = "{why}"\n\n'
     text = draft.text.replace("[providers]\n", f"{entry}[providers]\n", 1)
     what = f"{why}: the newest that is allowed is taken instead; set the date to when the one you want was there"

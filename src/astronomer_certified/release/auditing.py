@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from astronomer_certified.advisories import dependencies
 from astronomer_certified.advisories.dependencies import DependencyAdvisory, Hit
+from astronomer_certified.advisories.matrix import aligned
 from astronomer_certified.artifacts import Manifest, Python
 from astronomer_certified.closure import constraints
 from astronomer_certified.patches.series import CVE, Carried
@@ -109,7 +110,7 @@ def _audit(
 
 def table(found: Sequence[Audit]) -> str:
     """A row for each, for a terminal."""
-    return _aligned([_HEADS, *(audit.row for audit in found)])
+    return aligned([_HEADS, *(audit.row for audit in found)])
 
 
 def listing(audit: Audit) -> str:
@@ -125,7 +126,7 @@ def listing(audit: Audit) -> str:
         )
         for hit in audit.hits
     ]
-    return _aligned([("project", "version", "vulnerability", "CVSS", "what"), *rows])
+    return aligned([("project", "version", "vulnerability", "CVSS", "what"), *rows])
 
 
 def as_json(found: Sequence[Audit]) -> list[dict[str, Any]]:
@@ -157,10 +158,3 @@ def page(found: Sequence[Audit]) -> str:
     """The text of docs/dependencies.md."""
     cells = [_HEADS, tuple("---" for _ in _HEADS), *(audit.row for audit in found)]
     return _PAGE.format(table="\n".join(f"| {' | '.join(row)} |" for row in cells)).lstrip()
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )

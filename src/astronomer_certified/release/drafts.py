@@ -15,7 +15,6 @@ from pathlib import Path
 
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -124,11 +123,11 @@ class _Findings:
     @property
     def pythons(self) -> tuple[Python, ...]:
         found = {match[1] for line in self.metadata.get("classifiers", ()) if (match := _CLASSIFIER.search(line))}
-        allowed = SpecifierSet(str(self.metadata.get("requires_python") or ""))
+        allowed = str(self.metadata.get("requires_python") or "")
         pythons = sorted(Python.parse(name) for name in found)
-        said = tuple(python for python in pythons if python >= _OLDEST and allowed.contains(f"{python}.99"))
+        said = tuple(python for python in pythons if python >= _OLDEST and python.runs(allowed))
         # 1.10.3 names 3.5 as the last, and forbids no later one.
-        return said or ((_OLDEST,) if pythons and allowed.contains(f"{_OLDEST}.99") else ())
+        return said or ((_OLDEST,) if pythons and _OLDEST.runs(allowed) else ())
 
 
 def draft(
@@ -269,16 +268,9 @@ def _in_time(files: Sequence[IndexFile], found: _Findings) -> tuple[Version, ...
         and not (version.is_prerelease or file.yanked)
         and file.uploaded is not None
         and file.uploaded <= found.cutoff
-        and all(_runs_on(file, python) for python in found.pythons)
+        and all(python.runs(file.requires_python) for python in found.pythons)
     }
     return tuple(sorted(versions, reverse=True))
-
-
-def _runs_on(file: IndexFile, python: Python) -> bool:
-    try:
-        return SpecifierSet(file.requires_python or "").contains(f"{python}.99")
-    except InvalidSpecifier:  # as installers do with words that nobody understands
-        return True
 
 
 def _stamp(found: _Findings) -> tuple[str, str]:

@@ -151,3 +151,11 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     made = [certified_wheel.build(release, CLOSURES, {}, tmp_path / name) for name in ("first", "second")]
     assert made[0].path.read_bytes() == made[1].path.read_bytes()
     assert release.core.epoch == EPOCH
+
+
+def test_patch_releases_that_the_closure_is_not_for_are_taken_out_by_name() -> None:
+    text = certified_wheel.metadata(manifest(first_patch={Python(3, 8): 1, Python(3, 6): 2}), CLOSURES)
+    made = Metadata.from_email(text, validate=True)
+    assert made.requires_python is not None
+    known = ("3.6.0", "3.6.1", "3.6.2", "3.7.0", "3.8.0", "3.8.1", "3.9.0")
+    assert [version for version in known if version in made.requires_python] == ["3.6.2", "3.7.0", "3.8.1"]

@@ -19,6 +19,7 @@ from astronomer_certified.artifacts import (
     Manifest,
     Override,
     PinnedFile,
+    Preferences,
     Python,
     Release,
     Resolution,
@@ -229,6 +230,10 @@ def test_the_inputs_are_those_that_change_a_resolution() -> None:
         replace(first, providers={canonicalize_name("apache-airflow-providers-ftp"): Version("1.0.1")}),
         replace(first, overrides=(Override(requirement=Requirement("flask==1"), reason="why"),)),
         replace(first, later={canonicalize_name("flask"): datetime(2022, 1, 1, tzinfo=UTC)}),
+        replace(first, overrides=(Override(requirement=Requirement("flask==1"), reason="why", pythons=(P38,)),)),
+        replace(first, first_patch={P38: 1}),
+        replace(first, preferences={P38: Preferences(path=Path("x"), sha256="1", pins={})}),
+        replace(first, preferences={P38: Preferences(path=Path("x"), sha256="2", pins={})}),
         replace(first, repairs=(distribution(),)),
         replace(first, core=replace(first.core, build_requires=())),
     ]

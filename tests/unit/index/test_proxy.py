@@ -74,6 +74,8 @@ def test_a_private_machine_is_asked_only_when_somebody_here_named_it() -> None:
         for named in (("127.0.0.1",), (host_of(there),)):
             with web.session(named) as client:
                 assert client.get(there, timeout=5).content == b"secret"
+        with web.session(("LocalHost",)) as client:
+            assert client.get(there.replace("127.0.0.1", "localhost"), timeout=5).content == b"secret"
 
 
 def test_neither_a_name_nor_a_redirect_leads_to_a_private_machine() -> None:
