@@ -6,6 +6,8 @@ integration/test_documented_commands.py types what a tiny Airflow is enough for.
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import subprocess
 import time
 import urllib.request
@@ -83,6 +85,23 @@ def test_a_release_that_is_made_again_has_nothing_to_do(released: Terminal) -> N
 )
 def test_a_documented_command_works(released: Terminal, command: str) -> None:
     assert released.types(command).stdout.strip()
+
+
+def held(terminal: Terminal, *names: str) -> dict[str, tuple[int, int]]:
+    """How many tests of these proofs fail on upstream and how many pass on both, when run in this order."""
+    results = json.loads(terminal.types("certified prove 2.1.0", *names, "--again", "--json").stdout)["results"]
+    return {result["name"]: (result["fails_upstream"], result["passes_both"]) for result in results}
+
+
+@pytest.mark.skipif(interpreters.find(Python(3, 8)) is None, reason="no CPython 3.8 on this machine")
+def test_a_proof_says_the_same_after_whatever_others_and_alone(released: Terminal) -> None:
+    in_order = held(released)
+    mixed = random.Random(11).sample(sorted(in_order), len(in_order))
+
+    assert held(released, *mixed) == in_order
+    # Some of them: what they share is made anew each time.
+    for name in mixed[:6]:
+        assert held(released, name) == {name: in_order[name]}
 
 
 def test_a_release_says_whether_it_is_complete(released: Terminal) -> None:

@@ -158,7 +158,8 @@ class _Proving:
         memory = proofs.Memory(run.workspace.proof_outcomes(run.release))
         known = {} if again else memory.recalled(digests)
         self._have({places[gone]: wheels[gone] for key, gone in sides.items() if key not in known})
-        with disk.scratch_folder(self._kept, NAME) as scratch:
+        # In memory: the databases of the proofs commit a thousand times, and a disk makes each of them wait.
+        with disk.scratch_folder(disk.memory_folder(self._kept), NAME) as scratch:
             bench = proof_runs.Bench(
                 folder=run.workspace.proofs,
                 environments={key: places[gone] for key, gone in sides.items() if key not in known},
