@@ -318,6 +318,13 @@ def smuggled(chance: Chance, login: Credentials) -> bytes:
     )
 
 
+def pipelined(chance: Chance, login: Credentials) -> bytes:
+    """Many requests before any answer is taken, the last of them perhaps not whole."""
+    one = chance.choice([target, headed, named])(chance, login).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    known = b"GET /simple/good/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    return known * chance.randrange(300) + one + known * chance.randrange(300) + known[: chance.randrange(len(known))]
+
+
 def form(chance: Chance, login: Credentials) -> bytes:
     """An upload whose form is wrong in one way or several, by somebody who may upload."""
     boundary = chance.choice([b"x", b"boundary", b"", b"a" * 300, b'"q"', b"\xff"])
@@ -345,12 +352,19 @@ def form(chance: Chance, login: Credentials) -> bytes:
             (b'name="md5_digest"', noise(chance)), (b'name="blake2_256_digest"', b"0" * 64),
             (b'name="attestations"', b"[" * 5000), (b'name="name"', noise(chance)), (b'name="version"', b"\0"),
             (b'name="version"', number(chance).encode()), (b'name="requires_dist"', b"x" * 10_000),
+            (b'name="version"', b"1" * 5000), (b'name="name"; filename="x"', b"good"),
+            (b'name="name"', b"a-" * 200_000),
             (b'name="gpg_signature"; filename="' + file + b'.asc"', b"x"), (b"", b""),
             (b'name="' + noise(chance), b"1"),
         ]))  # fmt: skip
+    charsets = [b""] * 9 + [
+        b"\r\nContent-Type: text/plain; charset=" + charset
+        for charset in (b"punycode", b"utf-7", b"hex", b"bogus", b"utf-8", b'"a b"', b"idna", noise(chance, 9))
+    ]
     body = b"".join(
-        b"--" + boundary + b"\r\nContent-Disposition: form-data; " + h + b"\r\n\r\n" + v + b"\r\n" for h, v in fields
-    )
+        b"--" + boundary + b"\r\nContent-Disposition: form-data; " + h + chance.choice(charsets) + b"\r\n\r\n" + v
+        + b"\r\n" for h, v in fields
+    )  # fmt: skip
     body += chance.choice([b"--" + boundary + b"--\r\n"] * 4 + [b"", b"--" + boundary])
     length = len(body) + chance.choice([0] * 8 + [-3, 7])
     auth = base64.b64encode(f"{login.user}:{login.password}".encode())
@@ -382,7 +396,7 @@ def garbage(chance: Chance, login: Credentials) -> bytes:
     return noise(chance, 500) + chance.choice([b"", b"\r\n\r\n"])
 
 
-_SHAPES = [target, headed, headed, headed, named, named, named, smuggled, form, form, archive, garbage]
+_SHAPES = [target, headed, headed, headed, named, named, named, smuggled, pipelined, form, form, archive, garbage]
 
 
 def main() -> int:

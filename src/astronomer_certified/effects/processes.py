@@ -291,6 +291,10 @@ class Respondent:
             content += piece
         return bytes(content)
 
+    def kill(self) -> None:
+        """It ends, whatever it is asked; from any thread. Who has asked gets `Ended`."""
+        self._process.kill()
+
     def end(self) -> int:
         """Its status, once it is gone: at once, whatever it does."""
         if self._process.stdin is not None:

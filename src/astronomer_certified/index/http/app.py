@@ -232,7 +232,7 @@ class Application:
             await self._pass(found, send, head_only=request.method == "HEAD")
             return
         sent.route = found.route
-        await give(found, send, head_only=request.method == "HEAD")
+        await give(found, send, head_only=request.method == "HEAD", gone=request.gone)
 
     async def _read(self, request: Request) -> Answer | Passing:
         """The answer to a GET, from the first who knows one."""

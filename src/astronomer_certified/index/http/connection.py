@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from .messages import REASON
+from .messages import GONE, REASON
 
 # Bytes of a request up to its body. pip sends 700, with a token 2,000.
 HEAD_LIMIT = 16 << 10
@@ -35,6 +35,14 @@ _PATIENCE_WHEN_FULL = 0.5
 
 _LINE_END = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
+
+# Bytes behind a request that is not answered yet, which were read before it was seen that there are some. More than a
+# server gets at once, a few times over.
+_HELD = 2 << 20
+
+# Bytes of a body that was refused which are read and thrown away, so that a client that sends first and reads then
+# finds the answer (RFC 9112, 9.6).
+_DISCARDED = 256 << 20
 
 # Two servers may read such a line in two ways; the parser takes it.
 _AMBIGUOUS = re.compile(rb"[^\r\n ]* [ \t]|[^\r\n ]*\t|[^\r\n ]* [^\r\n ]*(?: [ \t]|\t)")
@@ -104,6 +112,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._refusal = 400
+        self._held = b""
 
     # --- what happens on the wire
 
@@ -118,12 +127,31 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came. A head that is too long is refused before it is whole."""
+        """Bytes came. A head that is too long is refused before it is whole; what comes behind a request waits until
+        that is answered, and is not read meanwhile."""
+        data = self._held + data
         # In pieces: the parser does not tell where in a packet the next request begins, and each has limits of its own.
-        while data and not self.transport.is_closing():
+        while data and not self.transport.is_closing() and not self._unanswered:
             size = self._size_of_piece(data)
             self._take(data[:size])
             data = data[size:]
+        # uvicorn would take apart and keep all that a client asks before it takes an answer.
+        self._held = b"" if self.transport.is_closing() else data
+        if self._held:
+            self.flow.pause_reading()
+        if len(self._held) > _HELD:
+            self.abort()
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether a request is whole and its answer is not."""
+        return self.cycle is not None and not self.cycle.response_complete and not self._in_body
+
+    def on_response_complete(self) -> None:
+        """An answer is on its way as a whole. The next request is taken up, when one waits."""
+        super().on_response_complete()
+        if self._held and not self.transport.is_closing():
+            self.data_received(b"")
 
     def _size_of_piece(self, data: bytes) -> int:
         """How many of these bytes belong to the head, or body, that is being read."""
@@ -145,6 +173,9 @@ class Connection(HttpToolsProtocol):
                 return
         else:
             self._body += len(piece)
+            if self.cycle is not None and self.cycle.response_complete and self._body > _DISCARDED:
+                self.abort()
+                return
             self._left -= min(self._left, len(piece))
             self._begun = True
         super().data_received(piece)
@@ -155,10 +186,9 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Whose request is whole is still answered, and then the connection ends: some close
         their half of it when they have asked (RFC 9112, 9.6)."""
-        asked = self.cycle is not None and not self.cycle.response_complete and not self._in_body
-        if asked:
+        if self._unanswered:
             self.cycle.keep_alive = False
-        return asked
+        return self._unanswered
 
     def resume_writing(self) -> None:
         """The client took what waited for it."""
@@ -219,7 +249,10 @@ class Connection(HttpToolsProtocol):
         self._since = time.monotonic()
         super().on_headers_complete()
         # Of this request's answer: when that is made, `cycle` may be that of a request behind it already.
-        cast(dict[str, Any], self.scope)["extensions"] = {REASON: functools.partial(self._say_why, self.cycle)}
+        cast(dict[str, Any], self.scope)["extensions"] = {
+            REASON: functools.partial(self._say_why, self.cycle),
+            GONE: functools.partial(self._has_gone, self.cycle),
+        }
         if self.doorkeeper.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -227,6 +260,9 @@ class Connection(HttpToolsProtocol):
         """The request is whole."""
         self._in_head, self._in_body, self._head = True, False, b""
         super().on_message_complete()
+
+    def _has_gone(self, cycle: RequestResponseCycle) -> bool:
+        return cycle.disconnected or self.transport.is_closing()
 
     def _say_why(self, cycle: RequestResponseCycle, reason: str) -> None:
         """The status line of that answer will have this reason in place of the usual phrase."""

@@ -63,7 +63,11 @@ def application(store: Store, limit: int | None) -> Any:
 
 
 def form(parts: Iterable[Any]) -> Any:
-    """The parts of a multipart form as Bottle has them: in place of its own reading of the body."""
+    """The parts of a multipart form as Bottle has them: in place of its own reading of the body.
+
+    Text is UTF-8 (RFC 7578, 5.1.2), which Bottle decodes when it is asked for text. A part may name another charset:
+    none of those that Python knows is worth what they can be made to cost.
+    """
     from pypiserver import bottle_wrapper
 
     fields = bottle_wrapper.FormsDict()
@@ -72,7 +76,7 @@ def form(parts: Iterable[Any]) -> Any:
             upload = bottle_wrapper.FileUpload(part.file, part.name, part.filename, dict(part.headerlist))
             fields.append(part.name, upload)
         else:
-            fields.append(part.name, part.value)
+            fields.append(part.name, part.raw.decode("latin-1"))
     return fields
 
 
@@ -137,11 +141,12 @@ class _StoreBackend(Backend):  # type: ignore[misc]  # pypiserver has no types
 def _refuse_foreign_form(claimed: validation.ClaimedFile, fields: Any) -> None:
     """twine and uv say which project and version they mean; a form that means another one is a mistake."""
     from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     name, version = fields.get("name") or "", fields.get("version") or ""
     agrees = False
-    with contextlib.suppress(InvalidVersion):
+    # A number of too many digits is a ValueError of another kind.
+    with contextlib.suppress(ValueError):
         same_name = not name or canonicalize_name(name) == claimed.project
         agrees = same_name and (not version or Version(version) == claimed.version)
     if not agrees:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,6 +19,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # shows people nothing else.
 REASON = "certified.reason"
 
+# The extension by which a server says whether the reader has gone. One that lacks it raises when it is told to send
+# (ASGI 2.4), or takes what nobody reads.
+GONE = "certified.gone"
+
 # Bytes of a file that are read at once.
 _PIECE = 256 << 10
 
@@ -33,10 +38,19 @@ class Request:
     peer: str
     extensions: Mapping[str, Any] = field(default_factory=dict)
 
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more, as far as the server says."""
+        found: bool = self.extensions.get(GONE, _stays)()
+        return found
+
     @property
     def target(self) -> str:
         """Path and query as they stand in the request line, percent-encoded."""
         return f"{self.path}?{self.query}" if self.query else self.path
+
+
+def _stays() -> bool:
+    return False
 
 
 def request_of(scope: Scope, trusted: str | None) -> Request:
@@ -62,15 +76,18 @@ def request_of(scope: Scope, trusted: str | None) -> Request:
 
 
 def client(peer: str, forwarded: str, trusted: str | None) -> str:
-    """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected."""
-    if trusted not in (peer, "*"):
+    """Who asks: whom a trusted proxy names last in X-Forwarded-For, else who is connected.
+
+    `peer` is empty on a Unix socket, which only a proxy on this machine can reach: there, any that is trusted is meant.
+    """
+    if trusted is None or (peer and trusted not in (peer, "*")):
         return peer
     # The last one is what the proxy has added; those before it anybody may have written.
     return forwarded.rpartition(",")[2].strip(' "[]')[:100] or peer
 
 
-async def give(answer: Answer, send: Send, *, head_only: bool) -> None:
-    """The answer is sent, a file piece by piece as its reader takes it.
+async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[], bool]) -> None:
+    """The answer is sent, a file piece by piece as its reader takes it, for as long as there is one.
 
     Raises ConnectionAbortedError when the file ends before it should: half an answer must not look like a whole one.
     """
@@ -86,12 +103,14 @@ async def give(answer: Answer, send: Send, *, head_only: bool) -> None:
         await send(_start(answer))
         file.seek(answer.span[0])
         left = answer.length
-        while left:
+        while left and not gone():
             piece = file.read(min(_PIECE, left))
             if not piece:
                 raise ConnectionAbortedError(f"{answer.file.name} is shorter than it was a moment ago")
             left -= len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": bool(left)})
+            # A server that can send at once gives nobody else a turn.
+            await asyncio.sleep(0)
         if not answer.length:
             await send({"type": "http.response.body", "body": b""})
 

@@ -30,7 +30,7 @@ _BACKLOG = 1024
 _DEFAULTS = Options()
 
 # Seconds for what is under way when the server is told to end.
-PATIENCE = 20.0
+PATIENCE = 18.0
 
 # Seconds for it when others answer already: a large file may take that long.
 DRAINING = 3600.0
@@ -301,7 +301,7 @@ def serve_forever(
 ) -> None:
     """The server answers until SIGTERM or SIGINT (Ctrl-C) ends it; `ready` is called once it does.
 
-    Told to end, it gives what is under way 20 s. `wanted` is asked once a second; the server ends too when it says no.
+    Told to end, it gives what is under way 18 s. `wanted` is asked once a second; the server ends too when it says no.
     The signals `drains` end it as well, but leave what is under way an hour, and open connections to their clients:
     others answer already. Told to end meanwhile, it is as if it had not been drained. Raises PublishError when the
     server cannot start, or stops by itself.

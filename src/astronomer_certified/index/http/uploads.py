@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -33,7 +34,9 @@ from .options import Setup
 # What the system says when nothing more can be written.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
+# Uploads that are stored, and pieces of bodies that are written, at once.
 _AT_ONCE = 8
+_WRITES = 4
 # Of a Content-Length: int() of thousands of digits takes long or refuses them.
 _DIGITS = 15
 _MULTIPART = "multipart/form-data"
@@ -73,11 +76,17 @@ class Uploads:
         self._store = store
         self._limit = setup.options.max_upload
         self._pool = ThreadPoolExecutor(_AT_ONCE, "index upload")
+        # What takes long to verify must not keep bodies from coming.
+        self._disk = ThreadPoolExecutor(_WRITES, "index body")
+        # One of each login at a time: there are as many as people who may upload.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._engine: Any = None
         self._building = threading.Lock()
 
     def close(self) -> None:
-        """What is being stored is stored, and nothing more."""
+        """What is verified already is stored, and nothing more: of anything else nobody was told that it is."""
+        self._store.verifier.give_up()
+        self._disk.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def refused(self, upload: UploadRequest) -> Answer | None:
@@ -116,7 +125,8 @@ class Uploads:
                 whole = await self._received(body, receive)
                 if whole is not None:
                     return whole
-                return await loop.run_in_executor(self._pool, self._store_it, upload, body)
+                async with self._turns[upload.user]:
+                    return await loop.run_in_executor(self._pool, self._store_it, upload, body)
             except OSError as err:
                 if err.errno not in FULL:
                     raise
@@ -140,7 +150,7 @@ class Uploads:
             more = bool(message.get("more_body"))
             if len(waiting) >= _PIECE or not more:
                 # Not in the loop: a slow disk must not keep readers waiting.
-                await loop.run_in_executor(self._pool, body.write, bytes(waiting))
+                await loop.run_in_executor(self._disk, body.write, bytes(waiting))
                 waiting.clear()
         body.seek(0)
         return None
@@ -210,6 +220,11 @@ class _Field:
     value: str
     filename: None = None
 
+    @property
+    def raw(self) -> bytes:
+        """The value as bytes."""
+        return self.value.encode("latin-1")
+
 
 def _plain_parts(body: BinaryIO) -> list[Any]:
     """The fields of a form without files, of old tools: pypiserver says what it makes of them."""
@@ -227,8 +242,13 @@ def _refuse_ambiguous(parts: Sequence[Any]) -> None:
     files = [part for part in parts if part.name == "content"]
     if len(actions) != 1 or len(files) > 1:
         raise _BadForm("A form has one :action and one file")
-    if actions[0].filename is not None or "\0" in actions[0].value:
+    if any(part.filename is not None for part in parts if part.name != "content"):
+        raise _BadForm("No field but content is a file")
+    if b"\0" in actions[0].raw:
         raise _BadForm("The :action must be text")
+    if actions[0].raw == b"doc_upload":
+        # pypiserver would read the whole of it into memory, and keep nothing.
+        raise _BadForm("This index takes no documentation")
     if any(len(part.filename or "") > _FILENAME for part in parts):
         raise _BadForm("No file has so long a name")
     # multipart's parser takes them, Bottle's objects do not.

@@ -3,7 +3,7 @@
 All of them accept from one socket, so a worker that dies or is replaced refuses nobody: its connections to come are
 the others'. SIGHUP replaces the workers, one or many, by the next generation, and leaves the old ones an hour for the
 downloads that they have begun; SIGTERM and SIGINT end them all, also while some of them start. What is under way has
-20 s then; a worker that has not ended 10 s later is killed.
+18 s then; a worker that has not ended 6 s later is killed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .options import Setup
 from .server import PATIENCE, Server, listen, listen_at, serve_forever, url_of
 
 # Seconds until a worker that does not end is killed.
-_PATIENCE = PATIENCE + 10
+_PATIENCE = PATIENCE + 6
 
 # Seconds in which a new worker must answer, on a machine that is as busy as can be; between two looks whether it does.
 _START = 60.0

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astronomer_certified.effects.processes import Ended, Respondent, clean_environment
+from astronomer_certified.errors import PublishError
 
 from .contents.verification import Contents
 from .contents.wheels import METADATA_BYTES
@@ -57,6 +58,8 @@ class Verifier:
         self._limits = limits or Limits()
         self._turns = threading.Semaphore(self._limits.at_once)
         self._idle: list[Respondent] = []
+        self._busy: set[Respondent] = set()
+        self._given_up = False
         # It is given the list and not the object, which it would keep alive.
         self.close = weakref.finalize(self, _end, self._idle)
         """Ends the children that wait; it happens by itself once nobody has the object any more."""
@@ -64,6 +67,7 @@ class Verifier:
     def verify(self, path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents:
         """What `path` says of itself. Refused for all that `verification.verify` refuses, and for what takes more
         than the limits, or ends the child that reads it. Waits for its turn while `at_once` others are verified.
+        PublishError when it was given up.
         """
         seconds = self._limits.seconds(path.stat().st_size)
         question = {"path": os.fspath(path), "filename": claimed.filename, "again": again, "processor": seconds}
@@ -75,6 +79,10 @@ class Verifier:
                     longest=_LONGEST_ANSWER,
                 )
             except Ended as err:
+                if self._given_up:
+                    raise PublishError(
+                        f"{claimed.filename} was not verified", hint="upload it again: the index ended"
+                    ) from err
                 raise _refused(claimed, self._why(err, seconds)) from err
             head, _, metadata = answer.partition(b"\n")
             said = json.loads(head)
@@ -85,15 +93,25 @@ class Verifier:
             raise Refused(said["refused"], details=said["details"], hint=said["hint"])
         return Contents(metadata=metadata, requires_python=said["requires_python"])
 
+    def give_up(self) -> None:
+        """Nothing is verified any more: `verify` raises PublishError, also where it is at it."""
+        self._given_up = True
+        for child in list(self._busy):
+            child.kill()
+
     @contextmanager
     def _child(self) -> Iterator[Respondent]:
         """A child that waits for a question; it is kept when it answered and lives, and ended otherwise."""
         child = self._kept() or self._started()
+        self._busy.add(child)
+        if self._given_up:  # meanwhile, or it would have been killed with the others
+            child.kill()
         answered = False
         try:
             yield child
             answered = True
         finally:
+            self._busy.discard(child)
             if answered and child.asked < _FILES:
                 self._idle.append(child)
             else:

@@ -1,0 +1,131 @@
+"""Clients that ask and do not wait, or go away in the midst of an answer: they cost nobody else time or memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from astronomer_certified.index.api.site import Answer
+from astronomer_certified.index.http import messages
+from astronomer_certified.index.http.server import Server
+
+REQUEST = b"GET /simple/ HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("impolite") / "packages", fallback=False) as server:
+        yield server
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").rstrip("/").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+# --- requests before answers
+
+
+def test_requests_that_come_before_answers_are_taken_wait_unread(served: Server) -> None:
+    with connect(served) as wire:
+        wire.settimeout(1)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 << 20:
+                sent += wire.send(REQUEST * 1000)
+        assert sent < 64 << 20
+        assert served._run is not None
+        [connection] = served._run._doorkeeper.connections
+        assert not connection.pipeline
+        assert len(connection._held) < 1 << 20
+
+
+def test_requests_that_came_at_once_are_all_answered_in_their_order(served: Server) -> None:
+    targets = [f"/nothing/{number}" if number % 3 else "/simple/" for number in range(500)]
+    with connect(served) as wire:
+        asked = b"".join(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for target in targets)
+        wire.sendall(asked + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = b"".join(iter(lambda: wire.recv(1 << 16), b""))
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
+    assert statuses == [404 if number % 3 else 200 for number in range(500)] + [200]
+
+
+def test_who_closes_his_half_after_several_requests_hears_all_answers(served: Server) -> None:
+    with connect(served) as wire:
+        wire.sendall(REQUEST * 3)
+        wire.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: wire.recv(1 << 16), b""))
+    assert received.count(b"HTTP/1.1 200") == 3
+
+
+def test_a_body_behind_a_refusal_is_thrown_away_up_to_a_limit(served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astronomer_certified.index.http.connection._DISCARDED", 1 << 20)
+    piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    start = time.monotonic()
+    with connect(served) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < start + 20:
+                wire.sendall(piece)
+    assert time.monotonic() < start + 20
+
+
+# --- files whose readers go
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Answer:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(1 << 28)
+    return Answer(status=200, headers=(), body=b"", route="file", file=path, span=(0, 1 << 28))
+
+
+def test_a_file_is_not_read_on_when_its_reader_has_gone(large: Answer) -> None:
+    sent: list[messages.MutableMapping[str, object]] = []
+
+    async def send(message: messages.MutableMapping[str, object]) -> None:
+        sent.append(message)  # a server that has nobody to send to any more: it takes everything at once
+
+    asyncio.run(messages.give(large, send, head_only=False, gone=lambda: len(sent) > 3))
+    assert len(sent) == 4
+
+
+def test_while_a_file_is_sent_others_have_their_turn(large: Answer) -> None:
+    turns = 0
+    ended = False
+
+    async def send(message: messages.MutableMapping[str, object]) -> None:
+        """As to a reader who is as fast as this machine."""
+
+    async def other() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        nonlocal ended
+        beside = asyncio.ensure_future(other())
+        await messages.give(large, send, head_only=False, gone=lambda: False)
+        ended = True
+        await beside
+
+    asyncio.run(both())
+    assert turns > 500
+
+
+# --- who is connected
+
+
+def test_whom_a_proxy_names_is_believed_behind_a_unix_socket() -> None:
+    assert messages.client("", "203.0.113.9, 192.0.2.4", "10.0.0.1") == "192.0.2.4"
+    assert messages.client("", "192.0.2.4", None) == ""
+    assert messages.client("10.0.0.2", "192.0.2.4", "10.0.0.1") == "10.0.0.2"
