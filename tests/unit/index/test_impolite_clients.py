@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from astronomer_certified.index.api.site import Answer
+from astronomer_certified.index.auth.credentials import ensure_credentials
 from astronomer_certified.index.http import messages
+from astronomer_certified.index.http.options import Options
 from astronomer_certified.index.http.server import Server
 
 REQUEST = b"GET /simple/ HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -129,3 +132,32 @@ def test_whom_a_proxy_names_is_believed_behind_a_unix_socket() -> None:
     assert messages.client("", "203.0.113.9, 192.0.2.4", "10.0.0.1") == "192.0.2.4"
     assert messages.client("", "192.0.2.4", None) == ""
     assert messages.client("10.0.0.2", "192.0.2.4", "10.0.0.1") == "10.0.0.2"
+
+
+# --- what others may keep
+
+
+def test_what_one_login_reads_no_cache_gives_to_another() -> None:
+    public = [(b"cache-control", b"public, max-age=31536000, immutable"), (b"vary", b"Accept"), (b"etag", b'"x"')]
+
+    assert dict(messages.for_one_reader(public)) == {
+        b"etag": b'"x"',
+        b"cache-control": b"private, max-age=31536000, immutable",
+        b"vary": b"Authorization, Accept",
+    }
+    assert dict(messages.for_one_reader([]))[b"cache-control"] == b"private"
+
+
+@pytest.mark.parametrize("path", ["simple/", "packages/", "", "nothing/", "pypi/x/json", "metrics", "simple"])
+def test_every_answer_of_a_private_index_is_for_one_reader(tmp_path: Path, path: str) -> None:
+    credentials = ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
+    options = Options(private=True)
+    with (
+        Server(tmp_path / "packages", fallback=False, credentials=tmp_path / "htpasswd", options=options) as server,
+        requests.Session() as session,
+    ):
+        for auth in ((credentials.user, credentials.password), None):
+            answer = session.get(f"{server.url}{path}", auth=auth, allow_redirects=False, timeout=10)
+            assert answer.headers["Cache-Control"].startswith("private")
+            assert "public" not in answer.headers["Cache-Control"]
+            assert answer.headers["Vary"].startswith("Authorization")

@@ -145,9 +145,9 @@ def test_what_upstream_calls_a_hash_or_a_name_is_one_or_is_left_out(tmp_path: Pa
     metadata = {"core-metadata": {"sha256": "../../planted"}}
     bad = {"filename": filename, "url": "../../packages/x", "hashes": {"sha256": sha256}}
     with speaking(JSON, json.dumps(PAGE | {"files": [bad, good | metadata], "versions": ["1.0", "1.1"]})) as url:
-        record = proxy(url, tmp_path).project(TINY)
-    assert record is not None
-    assert [(file.filename, file.metadata_sha256) for file in record.files] == [(NEXT, None)]
+        found = proxy(url, tmp_path).page(TINY)
+    assert found is not None
+    assert [(file.filename, file.metadata_sha256) for file in found.record.files] == [(NEXT, None)]
 
 
 def test_nothing_comes_under_a_name_that_is_ours_unless_the_other_index_is(

@@ -6,8 +6,11 @@ import gzip
 import hashlib
 import json
 import os
+import resource
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,17 @@ from tiny_wheels import NAME, wheel
 from astronomer_certified.effects import web
 from astronomer_certified.effects.web import NotPublic, TooMuch, host_of, is_public
 from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api import pages
 from astronomer_certified.index.api.fallback import Fallback, Mode
+from astronomer_certified.index.api.pages import Places
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.api.upstream_cache import UpstreamCache, UpstreamPage
 from astronomer_certified.index.copies import mirror, nginx
+from astronomer_certified.index.http.from_upstream import AT_UPSTREAM
+from astronomer_certified.index.http.options import Options
+from astronomer_certified.index.http.server import Server
 from astronomer_certified.index.store.records import ProjectRecord, Status
 from astronomer_certified.index.store.store import Store
 
@@ -119,7 +127,7 @@ def test_a_name_that_upstream_does_not_have_leaves_nothing_on_disk_and_is_asked_
 
     with answering(nothing) as upstream:
         here = proxy(upstream, tmp_path)
-        assert [here.project(NormalizedName(f"n{number % 50}")) for number in range(100)] == [None] * 100
+        assert [here.page(NormalizedName(f"n{number % 50}")) for number in range(100)] == [None] * 100
     assert len(asked) == 50
     assert not (tmp_path / "kept").exists()
 
@@ -144,9 +152,59 @@ def test_a_status_that_nobody_knows_yet_forbids_nothing_here(tmp_path: Path, htm
     else:
         kind, body = JSON, page(listed(NAME), **{"project-status": {"status": "embalmed", "reason": "so"}}).decode()
     with speaking(kind, body) as upstream:
-        record = proxy(upstream, tmp_path).project(TINY)
-    assert record is not None
+        found = proxy(upstream, tmp_path).page(TINY)
+    assert found is not None
+    record = found.record
     assert (record.status, record.reason, [file.filename for file in record.files]) == (Status.ACTIVE, "so", [NAME])
+
+
+def hostile(body: str) -> bytes:
+    return ('{"meta": {"api-version": "1.1"}, "name": "tiny", ' + body + "}").encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"[]",
+        b"[" * 100_000,
+        b"9" * 10_000,
+        hostile('"files": null'),
+        hostile('"files": [' + "[" * 10_000),
+        hostile('"files": {"a": 1}'),
+        hostile('"project-status": [1], "files": []'),
+        hostile('"project-status": {"status": "active", "reason": "\\ud800"}, "files": []'),
+        hostile(f'"files": [{{"filename": "{NAME}", "url": "\\ud800", "hashes": {{"sha256": "{SHA256}"}}}}]'),
+        hostile(f'"files": [{{"filename": "{NAME}", "url": "http://[", "hashes": {{"sha256": "{SHA256}"}}}}]'),
+        hostile(
+            f'"files": [{{"filename": "{NAME}", "url": "x", "hashes": {{"sha256": "{SHA256}"}}, '
+            '"requires-python": "\\udfff"}]'
+        ),
+        hostile('"files": [{"filename": 1, "url": 2, "hashes": 3}]'),
+    ],
+)
+def test_a_page_that_is_none_is_told_as_such_and_the_next_one_is_read(tmp_path: Path, body: bytes) -> None:
+    there = {"/tiny/": body, "/good/": page(listed("good-1.0.tar.gz"))}
+
+    def answer(path: str) -> Said:
+        return Said(headers={"Content-Type": JSON}, pieces=[there[path]])
+
+    with answering(answer) as upstream:
+        here = proxy(upstream, tmp_path)
+        with pytest.raises(UpstreamSilent, match="does not tell what it has of tiny"):
+            here.page(TINY)
+        assert here.page(NormalizedName("good")) is not None
+
+
+def test_a_page_that_takes_too_much_to_read_ends_nobody_but_its_reader(tmp_path: Path) -> None:
+    # Four megabytes of HTML once took half a minute and 874 MB of the process that answers. This takes a second.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with speaking(JSON, "[" + '{"":0},' * (9 << 19) + "0]") as upstream:
+        here = proxy(upstream, tmp_path)
+        with pytest.raises(UpstreamSilent) as caught:
+            here.page(TINY)
+    assert any(sign in str(caught.value.details) for sign in ("MemoryError", "takes more than"))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
 
 
 def endless(limit: int) -> Iterator[bytes]:
@@ -166,7 +224,7 @@ def test_a_page_without_end_is_not_read_to_its_end(tmp_path: Path, said: Said) -
     begun = time.monotonic()
     with answering(lambda path: said) as upstream:
         with pytest.raises(UpstreamSilent) as caught:
-            proxy(upstream, tmp_path).project(TINY)
+            proxy(upstream, tmp_path).page(TINY)
         assert "sends more than the 33554432 bytes" in caught.value.details[0]
     assert time.monotonic() - begun < 20
 
@@ -291,13 +349,13 @@ def test_pages_have_the_same_quota_and_the_last_is_served_whatever_there_is(tmp_
     cache = UpstreamCache(tmp_path, 5000)
     for number in range(100):
         name = NormalizedName(f"n{number}")
-        cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name), urls={}))
+        cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name), urls={}, read=number))
         old = tmp_path / "pages" / f"{name}.json"
         os.utime(old, ns=((time.time_ns() - 3600 * 10**9),) * 2)
     size = sum(path.stat().st_size for path in (tmp_path / "pages").iterdir())
     assert size < 5500
     name = NormalizedName("last")
-    cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name, reason="here"), urls={}))
+    cache.keep_page(name, UpstreamPage(record=ProjectRecord(name=name, reason="here"), urls={}, read=1))
     found = cache.page(name)
     assert found is not None
     assert found.record.reason == "here"
@@ -305,10 +363,70 @@ def test_pages_have_the_same_quota_and_the_last_is_served_whatever_there_is(tmp_
 
 def test_a_page_that_was_kept_by_another_program_or_torn_is_asked_for_again(tmp_path: Path) -> None:
     with answering(lambda path: told(page(listed(NAME)))) as upstream:
-        assert proxy(upstream, tmp_path).project(TINY) is not None
+        assert proxy(upstream, tmp_path).page(TINY) is not None
         kept = tmp_path / "kept" / "pages" / "tiny.json"
         for torn in (b"", b"{", b"[]", b'{"record": null, "urls": {}}', b'{"record": "{}", "urls": {}}', b"\xff"):
             kept.write_bytes(torn)
-            record = proxy(upstream, tmp_path).project(TINY)
+            record = proxy(upstream, tmp_path).page(TINY)
             assert record is not None
             assert record.find(NAME) is not None
+
+
+# --- many at once
+
+
+def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to_come_back(tmp_path: Path) -> None:
+    begun = threading.Barrier(AT_UPSTREAM + 1)
+    over = threading.Event()
+
+    def dripping() -> Iterator[bytes]:
+        # The last piece that came is held back until more comes.
+        for number in range(10):
+            yield wheel()[number : number + 1]
+            time.sleep(0.05)
+        over.wait(30)
+
+    def answer(path: str) -> Said:
+        if path.endswith("tiny/"):
+            return Said(headers={"Content-Type": JSON}, pieces=[page(listed(f"/files/{NAME}"))])
+        return Said(pieces=dripping())
+
+    def ask(url: str) -> int:
+        with requests.get(url, stream=True, timeout=30) as answered:
+            begun.wait(30)
+            return answered.status_code
+
+    with (
+        answering(answer) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
+        ThreadPoolExecutor(AT_UPSTREAM) as readers,
+    ):
+        file = f"{server.url}upstream/tiny/{NAME}"
+        asked = [readers.submit(ask, file) for _ in range(AT_UPSTREAM)]
+        begun.wait(30)
+        start = time.monotonic()
+        assert requests.get(f"{server.url}simple/tiny/", timeout=10).ok
+        assert requests.get(file, timeout=10).status_code == 503
+        assert time.monotonic() - start < 5
+        over.set()
+        assert [one.result(30) for one in asked] == [200] * AT_UPSTREAM
+
+
+def test_a_page_is_rendered_once_for_all_who_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[object] = []
+    render = pages.project_html
+
+    def counted(record: ProjectRecord, places: Places) -> bytes:
+        rendered.append(record)
+        return render(record, places)
+
+    monkeypatch.setattr(pages, "project_html", counted)
+    with speaking(JSON, page(listed(NAME)).decode()) as upstream:
+        store = Store.open(tmp_path / "packages")
+        here = Passthrough(store, Fallback(url=upstream, mode=Mode.PROXY), proxy(upstream, tmp_path))
+        first = here.answer("/simple/tiny/", "", {})
+        assert isinstance(first, Answer)
+        etag = dict(first.headers)["ETag"]
+        again = here.answer("/simple/tiny/", "", {"if-none-match": etag})
+    assert isinstance(again, Answer)
+    assert (first.status, again.status, len(rendered)) == (200, 304, 1)

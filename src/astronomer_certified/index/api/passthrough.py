@@ -5,6 +5,7 @@ Its addresses are its own, `upstream/PROJECT/FILENAME`: no file from there can s
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +20,15 @@ from . import negotiation, pages
 from .fallback import Fallback
 from .pages import JSON, Places
 from .proxy import Passing, Proxy
+from .response_cache import ResponseCache
 from .site import Answer, not_acceptable
+from .upstream_cache import UpstreamPage
+from .web_pages import sent
+
+# Bytes of rendered pages that are kept.
+_KEPT = 64 << 20
+
+_PAGE_POLICY = (("Cache-Control", "no-cache"), ("Vary", "Accept"))
 
 
 class Passthrough:
@@ -29,6 +38,12 @@ class Passthrough:
         self._store = store
         self._fallback = fallback
         self._proxy = proxy
+        self._kept = ResponseCache(_KEPT)
+        self._rendering = threading.Lock()
+
+    def close(self) -> None:
+        """Nothing more is asked of upstream."""
+        self._proxy.close()
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
         """The answer to a GET; None when there is none. Raises UpstreamSilent."""
@@ -47,13 +62,23 @@ class Passthrough:
         media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
         if media is None:
             return not_acceptable()
-        record = self._proxy.project(name)
-        if record is None:
+        page = self._proxy.page(name)
+        if page is None:
             return None
-        # `shown`: a login at upstream is the operator's, and this page is everybody's.
-        places = Places(files=f"../../upstream/{name}/", tracks=f"{shown(self._fallback.url or '')}{name}/")
-        body = (pages.project_json if media == JSON else pages.project_html)(record, places)
-        return Answer(status=200, headers=(("Content-Type", media), ("Vary", "Accept")), body=body, route="upstream")
+        return sent(self._rendered(page, json=media == JSON), media, headers, _PAGE_POLICY, "upstream")
+
+    def _rendered(self, page: UpstreamPage, *, json: bool) -> bytes:
+        """The page as this index shows it: made once, by one at a time, and shared by all who read it."""
+        name = page.record.name
+        key = (name, page.read, json)
+        with self._rendering:
+            body = self._kept.get(key)
+            if body is None:
+                # `shown`: a login at upstream is the operator's, and this page is everybody's.
+                places = Places(files=f"../../upstream/{name}/", tracks=f"{shown(self._fallback.url or '')}{name}/")
+                body = (pages.project_json if json else pages.project_html)(page.record, places)
+                self._kept.put(key, body)
+        return body
 
     def _file(self, name: NormalizedName, filename: str) -> Answer | Passing | None:
         # PEP 658: beside the wheel, under its name and this.

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import re
 import sys
-import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +19,16 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status, timestamp
+from astronomer_certified.index.store.records import FileRecord
 
 from .upstream_cache import UpstreamCache, UpstreamPage
+from .upstream_pages import LARGEST, PageRefused, UpstreamPages
 
 if TYPE_CHECKING:
     import requests
-    from pypi_simple import DistributionPackage
 
-# Bytes. The largest page of the public index has some ten million; a wheel's METADATA may have thousands of pins.
-_PAGE = 32 << 20
+# Bytes. A wheel's METADATA may have thousands of pins.
 _METADATA = 16 << 20
-
-# What upstream says becomes the name of a file here, and stands in pages: nothing that means something in either.
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
-_LONGEST = 255
-
-# A large page takes seconds of Python: one at a time, so that the others who answer get their turns.
-_parsing = threading.Lock()
 
 
 class UpstreamSilent(PublishError):
@@ -52,7 +40,13 @@ class Passing:
     """A file on its way from upstream."""
 
     size: int | None
-    pieces: Iterator[bytes]
+    pieces: Generator[bytes, None, None]
+    answer: contextlib.ExitStack
+
+    def close(self) -> None:
+        """Nothing more is asked of upstream, and what is not whole is not kept."""
+        self.pieces.close()
+        self.answer.close()  # of a generator that was never begun, nothing is closed
 
 
 class Proxy:
@@ -67,14 +61,15 @@ class Proxy:
 
         self._url = url
         self._cache = cache
+        self._pages = UpstreamPages()
         self._hosts = (host_of(url), *hosts)
 
-    def project(self, name: NormalizedName) -> ProjectRecord | None:
-        """The project as upstream lists it; None when it has none. UpstreamSilent when nobody knows."""
-        page = self._page(name)
-        return page.record if page is not None else None
+    def close(self) -> None:
+        """Nothing more is asked."""
+        self._pages.close()
 
-    def _page(self, name: NormalizedName) -> UpstreamPage | None:
+    def page(self, name: NormalizedName) -> UpstreamPage | None:
+        """The project as upstream lists it; None when it has none. UpstreamSilent when nobody knows."""
         if self._cache.is_absent(name):
             return None
         if (fresh := self._cache.page(name)) is not None:
@@ -122,27 +117,27 @@ class Proxy:
             length = answer.headers.get("Content-Length", "")
             size = int(length) if length.isdecimal() and not answer.headers.get("Content-Encoding") else None
             # `pop_all`: the answer stays open until its pieces are read.
-            return Passing(size=size, pieces=self._through(stack.pop_all(), answer, file, kept))
+            held = stack.pop_all()
+            return Passing(size=size, pieces=self._through(held, answer, file, kept), answer=held)
 
     def _find(self, name: NormalizedName, filename: str) -> tuple[FileRecord, str] | None:
-        page = self._page(name)
+        page = self.page(name)
         return page.find(filename) if page is not None else None
 
     def _ask(self, name: NormalizedName) -> UpstreamPage | None:
-        from pypi_simple import ACCEPT_JSON_PREFERRED, UnsupportedContentTypeError, UnsupportedRepoVersionError
+        from pypi_simple import ACCEPT_JSON_PREFERRED
 
         try:
             with self._asking(f"{self._url}{name}/", {"Accept": ACCEPT_JSON_PREFERRED}, absent=(404, 410)) as answer:
                 if not answer.ok:
                     return None
-                body = _read(answer, _PAGE)
-                with _parsing:
-                    return _understood(name, answer, body)
+                kind = answer.headers.get("Content-Type", "text/html")
+                return self._pages.read(name, answer.url, kind, _read(answer, LARGEST))
         except UpstreamSilent as err:
             raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=err.details) from err
-        except (UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError) as err:
-            why = f"{type(err).__name__}: {str(err)[:300]}"
-            raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=[why]) from err
+        except PageRefused as err:
+            why = [err.what, *err.details]
+            raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=why) from err
 
     def _get(self, url: str, limit: int) -> bytes:
         with self._asking(url, {}) as answer:
@@ -172,7 +167,7 @@ class Proxy:
 
     def _through(
         self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, kept: Path
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The bytes as they come, and kept at the end. The last ones are held back until the whole is known to be
         right, so that a client never gets all of a wrong file."""
         from astronomer_certified.effects.web import pieces
@@ -197,62 +192,3 @@ def _read(answer: requests.Response, limit: int) -> bytes:
     from astronomer_certified.effects.web import pieces
 
     return b"".join(pieces(answer, limit))
-
-
-def _understood(name: NormalizedName, answer: requests.Response, body: bytes) -> UpstreamPage:
-    """The page of a project. Raises ValueError, or what pypi_simple does, for what is no such page."""
-    from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage, UnsupportedContentTypeError
-
-    kind, _, rest = answer.headers.get("Content-Type", "text/html").partition(";")
-    kind = kind.strip().lower()
-    if kind == "application/vnd.pypi.simple.v1+json":
-        values = json.loads(body)
-        status, reason = _status(values.pop("project-status", None) or {})
-        packages = ProjectPage.from_json_data(values, answer.url).packages
-    elif kind in ("text/html", "application/vnd.pypi.simple.v1+html"):
-        charset = rest.partition("charset=")[2].strip().strip('"') or None
-        page = RepositoryPage.from_html(body, answer.url, charset)
-        said = {key: words[0] for key, words in page.pypi_meta.items() if words}
-        status, reason = _status({"status": said.get("project-status"), "reason": said.get("project-status-reason")})
-        packages = [DistributionPackage.from_link(link, name) for link in page.links]
-    else:
-        raise UnsupportedContentTypeError(answer.url, kind)
-    files = list(_usable(packages))
-    record = ProjectRecord(name=name, files=tuple(file for file, _ in files), status=status, reason=reason)
-    return UpstreamPage(record=record, urls={file.filename: url for file, url in files})
-
-
-def _status(said: Mapping[str, object]) -> tuple[Status, str | None]:
-    """What upstream says of the project (PEP 792). One that this program does not know forbids nothing here: what it
-    means for an installer, the installer must know, and it is told the reason."""
-    stated, reason = said.get("status"), said.get("reason")
-    status = next((known for known in Status if known.value == stated), Status.ACTIVE)
-    return status, str(reason) if reason else None
-
-
-def _usable(packages: Iterable[DistributionPackage]) -> Iterator[tuple[FileRecord, str]]:
-    for package in packages:
-        sha256 = _sha256(package.digests)
-        if sha256 is not None and _FILENAME.fullmatch(package.filename) and len(package.filename) <= _LONGEST:
-            yield _record(package, sha256), package.url
-
-
-def _sha256(digests: Mapping[str, str] | None) -> str | None:
-    """The sha256 among digests in 64 hexadecimal digits; None for what only calls itself one."""
-    stated = (digests or {}).get("sha256", "")
-    return stated if _SHA256.fullmatch(stated) else None
-
-
-def _record(package: DistributionPackage, sha256: str) -> FileRecord:
-    uploaded = package.upload_time
-    return FileRecord(
-        filename=package.filename,
-        version=package.version or "0",
-        sha256=sha256,
-        size=package.size if package.size is not None else -1,
-        uploaded=timestamp(uploaded.timestamp()) if uploaded is not None else "",
-        uploader="upstream",
-        requires_python=package.requires_python,
-        metadata_sha256=_sha256(package.metadata_digests),
-        yanked=(package.yanked_reason or "") if package.is_yanked else None,
-    )

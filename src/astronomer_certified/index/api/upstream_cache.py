@@ -48,11 +48,25 @@ class UpstreamPage:
 
     record: ProjectRecord
     urls: dict[str, str]
+    read: int
+    """When it was read, in nanoseconds since 1970: it tells this page from others of the project."""
 
     def find(self, filename: str) -> tuple[FileRecord, str] | None:
         """The file of that name and its address; None when upstream lists none."""
         file = self.record.find(filename)
         return (file, self.urls[filename]) if file is not None else None
+
+    def to_json(self) -> bytes:
+        """As `from_json` reads it."""
+        values = {"record": self.record.to_json().decode(), "urls": self.urls, "read": self.read}
+        return json.dumps(values).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> UpstreamPage:
+        """The page. Raises ValueError, KeyError, AttributeError, TypeError or PublishError for what is none."""
+        values = json.loads(content)
+        record = ProjectRecord.from_json(values["record"].encode())
+        return cls(record=record, urls=values["urls"], read=int(values["read"]))
 
 
 class _Kept(NamedTuple):
@@ -145,8 +159,7 @@ class UpstreamCache:
                 self._ready.move_to_end(name)
                 return known[1]
         try:
-            values = json.loads(path.read_bytes())
-            page = UpstreamPage(record=ProjectRecord.from_json(values["record"].encode()), urls=values["urls"])
+            page = UpstreamPage.from_json(path.read_bytes())
         except (OSError, ValueError, KeyError, AttributeError, TypeError, PublishError):
             return None  # thrown away meanwhile, or of another version of this program
         self._be_ready(name, stamp, page)
@@ -154,7 +167,7 @@ class UpstreamCache:
 
     def keep_page(self, name: NormalizedName, page: UpstreamPage) -> None:
         """The page is kept. Where there is no room for it, it is not, and asked for again."""
-        content = json.dumps({"record": page.record.to_json().decode(), "urls": page.urls}).encode()
+        content = page.to_json()
         path = self._page_file(name)
         with contextlib.suppress(OSError):
             write_atomic(path, content)

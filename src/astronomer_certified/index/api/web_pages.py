@@ -41,6 +41,9 @@ _SHOWN = 200
 # Bytes of pages that are kept.
 _KEPT = 32 << 20
 
+# Bytes of compressed pages that are kept, of all who answer in this process.
+_COMPRESSED_KEPT = 32 << 20
+
 # Bytes below which compression saves no packet.
 _COMPRESSED_FROM = 1000
 
@@ -165,6 +168,9 @@ def page(body: bytes, headers: Mapping[str, str]) -> Answer:
     return sent(body, "text/html; charset=utf-8", headers, (("Cache-Control", "no-cache"), *POLICY))
 
 
+_compressed = ResponseCache(_COMPRESSED_KEPT)
+
+
 def sent(
     body: bytes, kind: str, headers: Mapping[str, str], more: tuple[tuple[str, str], ...], route: str = "people"
 ) -> Answer:
@@ -177,7 +183,11 @@ def sent(
     if negotiation.matches(headers.get("if-none-match", ""), etag):
         return Answer(status=304, headers=common, route=route)
     coding = (("Content-Encoding", encoding),) if encoding else ()
-    shown = compress(body, encoding) if encoding else body
+    shown = body
+    if encoding:
+        key = (etag, len(body))
+        shown = _compressed.get(key) or compress(body, encoding)
+        _compressed.put(key, shown)
     return Answer(status=200, headers=(("Content-Type", kind), *common, *coding), body=shown, route=route)
 
 

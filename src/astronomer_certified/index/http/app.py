@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -24,20 +24,20 @@ from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.metrics import Counters
 from astronomer_certified.index.api.older_clients import OlderClients
 from astronomer_certified.index.api.passthrough import Passthrough
-from astronomer_certified.index.api.proxy import Passing, Proxy, UpstreamSilent
+from astronomer_certified.index.api.proxy import Proxy
 from astronomer_certified.index.api.site import Address, Answer, Site
 from astronomer_certified.index.api.upstream_cache import UpstreamCache
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
 from astronomer_certified.index.store.store import Store
 
-from .messages import REASON, Receive, Request, Scope, Send, encoded, give, request_of, say, text
+from .from_upstream import FromUpstream, Streaming
+from .messages import REASON, Receive, Request, Scope, Send, for_one_reader, give, request_of, say, text
 from .options import Setup
 from .uploads import FULL, UploadRequest, Uploads
 
-# Requests that may wait for upstream at once; more are asked to come back. Others answer what is here.
-AT_UPSTREAM = 16
-_TURN_SECONDS = 1.0
+# Pages for people and older clients that are made, or wait for it, at once.
+_PAGES_AHEAD = 100
 
 # Logins that may wait to be checked: 20 s of wrong passwords.
 _AT_THE_DOOR = 100
@@ -113,6 +113,14 @@ def _fallback_url(stated: bool | str) -> str | None:
     return FALLBACK
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is of those who ask for the same, and how many they are."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asking: int = 0
+
+
 class Application:
     """The index. Call it from one event loop; what may take long is done in threads."""
 
@@ -123,10 +131,12 @@ class Application:
         # A pool for each thing that others can make slow, so that guessers, a silent upstream and hard pages hold up
         # nobody but those who asked for the same.
         self._slow = ThreadPoolExecutor(4, "index page")
+        self._making = 0
+        self._same: dict[str, _Turn] = {}
+        self._counting = ThreadPoolExecutor(1, "index metrics")
         self._doors = ThreadPoolExecutor(1, "index login")
         self._waiting = 0
-        self._upstreams = ThreadPoolExecutor(AT_UPSTREAM, "index upstream")
-        self._turns = asyncio.Semaphore(AT_UPSTREAM)
+        self._elsewhere = FromUpstream(parts.upstream) if parts.upstream is not None else None
 
     def tell(self, connections: int = 0) -> None:
         """What was counted and logged so far is where others find it; so many are connected. To be called now and then.
@@ -138,9 +148,11 @@ class Application:
 
     def close(self) -> None:
         """Nothing more is asked. What is being stored is stored first, and what was counted is told."""
-        for pool in (self._slow, self._doors, self._upstreams):
+        for pool in (self._slow, self._counting, self._doors):
             pool.shutdown(wait=False, cancel_futures=True)
         self._parts.pages.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
         self._uploads.close()
         self.tell()
         self._parts.log.close()
@@ -153,9 +165,12 @@ class Application:
         if scope["type"] != "http":
             return
         sent = _Sent()
+        private = self._parts.setup.options.private
 
         async def noting(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                if private:
+                    message["headers"] = for_one_reader(message["headers"])
                 sent.status, sent.headers_sent = message["status"], True
             else:
                 sent.size += len(message.get("body", b""))
@@ -227,25 +242,53 @@ class Application:
             await say(send, refusal)
             return
         found = await self._read(request)
-        if isinstance(found, Passing):
+        if isinstance(found, Streaming):
             sent.route = "upstream"
-            await self._pass(found, send, head_only=request.method == "HEAD")
+            await found.give(send, head_only=request.method == "HEAD")
             return
         sent.route = found.route
         await give(found, send, head_only=request.method == "HEAD", gone=request.gone)
 
-    async def _read(self, request: Request) -> Answer | Passing:
+    async def _read(self, request: Request) -> Answer | Streaming:
         """The answer to a GET, from the first who knows one."""
         path = request.path.removeprefix(self._prefix)
         if path == "/metrics":
-            shown: Answer = await self._in(self._slow, self._metrics)
+            shown: Answer = await self._in(self._counting, self._metrics)
             return shown
         # In the loop: a page that is known takes microseconds, and `Site` has no locks.
         answer = self._parts.site.answer(request.target, request.headers)
         if answer is None:
-            answer = await self._in(self._slow, self._made, path, request)
-        if answer is None and self._parts.upstream is not None:
-            return await self._elsewhere(path, request)
+            # What upstream lists is the same whatever the query says.
+            async with self._alone(path if path.startswith("/simple/") else request.target):
+                if request.gone():
+                    return text(503, "Nobody waits for this.")
+                return await self._slowly(path, request)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, path: str) -> AsyncIterator[None]:
+        """One at a time of those who ask for the same: the others find it made, and hold no thread meanwhile."""
+        turn = self._same.setdefault(path, _Turn())
+        turn.asking += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.asking -= 1
+            if not turn.asking:
+                del self._same[path]
+
+    async def _slowly(self, path: str, request: Request) -> Answer | Streaming:
+        """The answer of those who take their time."""
+        if self._making >= _PAGES_AHEAD:
+            return text(503, "Too many pages are being made; try again.", (("Retry-After", "1"),))
+        self._making += 1
+        try:
+            answer: Answer | None = await self._in(self._slow, self._made, path, request)
+        finally:
+            self._making -= 1
+        if answer is None and self._elsewhere is not None:
+            return await self._elsewhere.answer(path, request)
         return answer or text(404, "There is nothing here.")
 
     def _made(self, path: str, request: Request) -> Answer | None:
@@ -257,25 +300,6 @@ class Application:
         folder = self._parts.setup.options.metrics_folder
         body = metrics.text(self._parts.store, self._parts.counters, folder)
         return Answer(status=200, headers=(("Content-Type", "text/plain; version=0.0.4"),), body=body, route="metrics")
-
-    async def _elsewhere(self, path: str, request: Request) -> Answer | Passing:
-        """What upstream has, if it may be passed on."""
-        upstream = self._parts.upstream
-        assert upstream is not None  # who calls this looked
-        try:
-            # Not left to the pool, whose queue has no end: who finds no turn is told so.
-            await asyncio.wait_for(self._turns.acquire(), _TURN_SECONDS)
-        except TimeoutError:
-            return text(503, "Too many are waiting for upstream; try again.", (("Retry-After", "1"),))
-        try:
-            found: Answer | Passing | None = await self._in(
-                self._upstreams, upstream.answer, path, request.query, request.headers
-            )
-        except UpstreamSilent as err:
-            return text(502, err.what)
-        finally:
-            self._turns.release()
-        return found or text(404, "There is nothing here.")
 
     async def _kept_out(self, request: Request) -> Answer | None:
         """Why somebody may not read; None for who may."""
@@ -336,40 +360,6 @@ class Application:
         if answer.reason and (say_why := request.extensions.get(REASON)) is not None:
             say_why(answer.reason)
         await say(send, answer)
-
-    # --- from upstream
-
-    async def _pass(self, passing: Passing, send: Send, *, head_only: bool) -> None:
-        """A file on its way from upstream: the first bytes are there before anything is said of it."""
-        async with contextlib.aclosing(self._pieces(passing.pieces)) as pieces:
-            try:
-                # After the status line, a failure could only be told by breaking off.
-                first = await anext(pieces, b"")
-            except UpstreamSilent as err:
-                await say(send, text(502, err.what))
-                return
-            sizes = (("Content-Length", str(passing.size)),) if passing.size is not None else ()
-            headers = encoded((("Content-Type", "application/octet-stream"), *sizes))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            if head_only:
-                await send({"type": "http.response.body", "body": b""})
-                return
-            await send({"type": "http.response.body", "body": first, "more_body": True})
-            async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-
-    async def _pieces(self, pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-        # StopIteration cannot be set on a future, so the end is a value.
-        nothing = object()
-        try:
-            while (piece := await self._in(self._upstreams, next, pieces, nothing)) is not nothing:
-                yield piece
-        finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                # It removes from disk what was not whole: no work for the loop.
-                await self._in(self._upstreams, close)
 
     async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., Any], *words: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *words)

@@ -251,7 +251,7 @@ class Connection(HttpToolsProtocol):
         # Of this request's answer: when that is made, `cycle` may be that of a request behind it already.
         cast(dict[str, Any], self.scope)["extensions"] = {
             REASON: functools.partial(self._say_why, self.cycle),
-            GONE: functools.partial(self._has_gone, self.cycle),
+            GONE: functools.partial(getattr, self.cycle, "disconnected"),
         }
         if self.doorkeeper.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -260,9 +260,6 @@ class Connection(HttpToolsProtocol):
         """The request is whole."""
         self._in_head, self._in_body, self._head = True, False, b""
         super().on_message_complete()
-
-    def _has_gone(self, cycle: RequestResponseCycle) -> bool:
-        return cycle.disconnected or self.transport.is_closing()
 
     def _say_why(self, cycle: RequestResponseCycle, reason: str) -> None:
         """The status line of that answer will have this reason in place of the usual phrase."""

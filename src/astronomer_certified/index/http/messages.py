@@ -91,8 +91,12 @@ async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[]
 
     Raises ConnectionAbortedError when the file ends before it should: half an answer must not look like a whole one.
     """
-    if answer.file is None or head_only:
+    if head_only or (answer.file is None and len(answer.body) <= _PIECE):
         await say(send, answer, head_only=head_only)
+        return
+    if answer.file is None:
+        await send(_start(answer))
+        await _give_body(answer.body, send, gone)
         return
     try:
         file = answer.file.open("rb")
@@ -115,10 +119,35 @@ async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[]
             await send({"type": "http.response.body", "body": b""})
 
 
+async def _give_body(body: bytes, send: Send, gone: Callable[[], bool]) -> None:
+    # In pieces: what waits for a slow reader is copied by some servers, and there may be many of those.
+    whole = memoryview(body)
+    for start in range(0, len(body), _PIECE):
+        if gone():
+            return
+        piece, more = bytes(whole[start : start + _PIECE]), start + _PIECE < len(body)
+        await send({"type": "http.response.body", "body": piece, "more_body": more})
+        await asyncio.sleep(0)
+
+
 async def say(send: Send, answer: Answer, *, head_only: bool = False) -> None:
     """An answer whose body is in memory is sent; of one to a HEAD, its head."""
     await send(_start(answer))
     await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+
+
+def for_one_reader(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that no cache may give to anybody else (RFC 9111, 5.2.2.7)."""
+    kept, policy, varying = [], b"", [b"Authorization"]
+    for name, value in headers:
+        if name == b"cache-control":
+            policy = value
+        elif name == b"vary":
+            varying.append(value)
+        else:
+            kept.append((name, value))
+    words = [b"private", *(word.strip() for word in policy.split(b",") if word.strip() not in (b"", b"public"))]
+    return [*kept, (b"cache-control", b", ".join(words)), (b"vary", b", ".join(varying))]
 
 
 def text(status: int, words: str, headers: tuple[tuple[str, str], ...] = (), route: str = "other") -> Answer:
