@@ -77,6 +77,34 @@ def test_such_a_file_does_not_run_in_what_the_scheduler_starts_either(home):
     assert not marker.exists(), 'a file of the DAG folder ran while the scheduler set up a process'
 
 
+SPELLINGS = ['{home}/dags', '{home}/dags/', '{home}/./dags', '{home}/config/../dags', '{home}//dags', '{home}/link', 'dags']
+
+
+@pytest.mark.parametrize('spelling', SPELLINGS)
+def test_such_a_file_does_not_run_however_the_path_of_python_spells_the_folder(home, monkeypatch, spelling):
+    marker = home / 'marker'
+    (home / 'dags' / 'airflow_local_settings.py').write_text(SETTINGS.format(str(marker)))
+    (home / 'dags' / 'shared_code.py').write_text('')
+    (home / 'link').symlink_to(home / 'dags')
+    monkeypatch.setenv('PYTHONPATH', spelling.format(home=home))
+
+    airflow(home, 'version')
+
+    assert not marker.exists(), 'a file of the DAG folder ran while Airflow started'
+    python(home, 'import shared_code')
+
+
+def test_such_a_file_does_not_run_where_python_starts_in_that_folder(home):
+    marker = home / 'marker'
+    (home / 'dags' / 'airflow_local_settings.py').write_text(SETTINGS.format(str(marker)))
+    (home / 'dags' / 'shared_code.py').write_text('')
+    code = 'import airflow.settings; import shared_code'
+
+    subprocess.check_call([sys.executable, '-c', code], env=environment(home), cwd=str(home / 'dags'))
+
+    assert not marker.exists(), 'a file of the DAG folder ran while Airflow started'
+
+
 def test_local_settings_that_need_a_file_among_the_dags_are_not_passed_over_in_silence(home):
     (home / 'dags' / 'our_policies.py').write_text('SQL_ALCHEMY_SCHEMA = "of our policies"\n')
     (home / 'config' / 'airflow_local_settings.py').write_text('from our_policies import SQL_ALCHEMY_SCHEMA\n')
