@@ -68,7 +68,45 @@ def _other_metadata(chance: Random, members: Members) -> None:
 
 def _other_wheel(chance: Random, members: Members) -> None:
     version = chance.choice([b"9.0", b"2.0", b"", b"x", b"1" * 5000])
-    _changed(members, f"{FOLDER}/WHEEL", WHEEL.replace(b"Wheel-Version: 1.0", b"Wheel-Version: " + version))
+    bad = [
+        WHEEL.replace(b"Wheel-Version: 1.0", b"Wheel-Version: " + version), WHEEL.replace(b"t\n", b"\xe9\n"),
+        WHEEL.replace(b": true", b": perhaps"), WHEEL + b"Root-Is-Purelib: false\n",
+    ]  # fmt: skip
+    _changed(members, f"{FOLDER}/WHEEL", chance.choice(bad))
+
+
+def _other_requirements(chance: Random, members: Members) -> None:
+    bad = [
+        b"Requires-Dist: a (>=1.0.*", b"Requires-Dist: !!! nonsense", b"Requires-Dist: a; " + b"(" * 5000,
+        b"Requires-Dist: a>=" + b"9" * chance.choice((30, 5000, 50_000)), b"Requires-Dist: a===b",
+        b"Requires-Python: x",
+        b"Requires-Python: >=3\nRequires-Python: >=4", b"Requires-Python: >=" + b"1" * 900,
+        b"Requires-Dist: a " + b">=1 " * 5000, b"Requires-Dist: a>=1.*" + b" " * 9000 + b"x",
+    ]  # fmt: skip
+    _changed(members, f"{FOLDER}/METADATA", METADATA.replace(b"\n\nA", b"\n%s\n\nA" % chance.choice(bad)))
+
+
+def _other_place(chance: Random, members: Members) -> None:
+    """A file in a .data folder that installers differ about, or refuse."""
+    path = chance.choice(
+        ["other-9.9.data/scripts/pip", "other-9.9.data/purelib/a.py", "good-2.0.DATA/purelib/a.py", "good-2.0.data/a",
+         "good-2.0.data/evil/a.py", "good-2.0.data/scripts/a/b", "good-2.0.data/purelib/good.py", "a.data",
+         "good-2.0.data/platlib/pip-99.dist-info/METADATA", "good-2.0.data/headers"]
+    )  # fmt: skip
+    members.append((zipfile.ZipInfo(path), b"x = 1\n"))
+
+
+def _other_scripts(chance: Random, members: Members) -> None:
+    bad = [b"../../x", b"/x", b"a b", b"..", b"a\\b", b"\x1b", b"python3", b"", b"x" * 5000, b"a/b"]
+    name = chance.choice(bad)
+    value = chance.choice([b"os:getcwd", b"os", b"", b"os:a b", b":a", b"os:a\n  b:c", b"%(x)s:"])
+    group = chance.choice([b"console_scripts", b"gui_scripts"])
+    lines = [
+        b"[%s]\n%s = os:getcwd\n" % (group, name), b"[%s]\na = os\n" % group, b"[%s]\na = \n" % group,
+        b"[%s]\n\xe9 = os:getcwd\n" % group, b"[%s]\n%s = %s x\n" % (group, name, value), b"no section\n[[\n",
+        b"[%s]\na = os:a\na = os:b\n" % group, b"[%s]\na\n" % group, b"\0" * 100,
+    ]  # fmt: skip
+    members.append((zipfile.ZipInfo(f"{FOLDER}/entry_points.txt"), chance.choice(lines)))
 
 
 def _bad_path(chance: Random, members: Members) -> None:
@@ -103,7 +141,8 @@ def _link(chance: Random, members: Members) -> None:
 
 
 _MEMBERS: list[Callable[[Random, Members], None]] = [
-    _other_metadata, _other_wheel, _bad_path, _twice, _missing, _odd_compression, _link,
+    _other_metadata, _other_wheel, _bad_path, _twice, _missing, _odd_compression, _link, _other_requirements,
+    _other_place, _other_scripts,
 ]  # fmt: skip
 
 
@@ -180,8 +219,12 @@ def _tar(chance: Random) -> bytes:
 
 def _pax(chance: Random) -> bytes:
     """A pax header (POSIX.1-2001) that is made to be slow, or large, or no header."""
-    key = chance.choice([b"mtime", b"size", b"uid", b"path", b"GNU.sparse.map", b"GNU.sparse.size", b"x"])
-    value = chance.choice([b"1" * chance.choice((10, 60_000, 500_000)), b"-1", b"1e999", b"1," * 5000, b"\xff", b"nan"])
+    key = chance.choice(
+        [b"mtime", b"atime", b"size", b"uid", b"hdrcharset", b"path", b"GNU.sparse.map", b"GNU.sparse.size", b"x"]
+    )
+    value = chance.choice(
+        [b"1" * chance.choice((10, 60_000, 500_000)), b"-1", b"1e999", b"1," * 5000, b"\xff", b"nan", b"1e+18", b"1."]
+    )
     body = key + b"=" + value + b"\n"
     length = str(len(body) + 8).encode()
     record = chance.choice([length + b" " + body, b"9" * 30 + b" " + body, b"0 " + body, body, (b"6 a=\n" * 20_000)])
@@ -198,10 +241,28 @@ def _members(chance: Random) -> bytes:
     return gzip.compress(block * chance.choice((1000, 20_000)), 1)
 
 
+def _unbuildable(chance: Random) -> bytes:
+    """An sdist that no installer knows how to build, or not all find the same in."""
+    build = chance.choice(
+        [b"[[[", b"# \xff\n", b"a=" + b"[" * 50_000, b"[build-system]\nrequires = 'a'\n", b"build-system = 5\n",
+         b"[build-system]\nrequires = ['!!']\n", b"[project]\nname = 5\n",
+         b"[build-system]\nrequires = []\nbackend-path = ['../../..']\n"]
+    )  # fmt: skip
+    bad = [[], [("pyproject.toml", build)], [("setup.py/x", b"")], [("setup.py", b""), ("\udcff", b"")]]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path, data in (("PKG-INFO", METADATA), *chance.choice(bad)):
+            info = tarfile.TarInfo(f"{TOP}/{path}")
+            info.size = len(data)
+            info.mtime = chance.choice([0, 0, -5])
+            archive.addfile(info, io.BytesIO(data))
+    return gzip.compress(buffer.getvalue())
+
+
 def _no_tar(chance: Random) -> bytes:
     return chance.choice(
         [b"", b"\x1f\x8b", gzip.compress(b""), gzip.compress(chance.randbytes(2000)), b"PK\x05\x06", bytes(512)]
     )
 
 
-_SDISTS: list[Callable[[Random], bytes]] = [_tar, _tar, _pax, _pax, _members, _no_tar]
+_SDISTS: list[Callable[[Random], bytes]] = [_tar, _tar, _pax, _pax, _members, _no_tar, _unbuildable, _unbuildable]

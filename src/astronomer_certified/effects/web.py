@@ -6,7 +6,9 @@ this machine, of its neighbours, or of the address at which a cloud tells its se
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import threading
 import time
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -29,6 +31,9 @@ TIMEOUT = (10, 60)
 # Who sends less than this on average, after the first seconds, holds on to a place that others wait for.
 _SLOWEST = 1024
 _PATIENCE = 60.0
+
+# Seconds for the head of an answer. A server may send it byte by byte, each in time.
+HEAD = 90.0
 
 _PIECE = 256 << 10
 _PORTS = {"http": 80, "https": 443}
@@ -127,13 +132,39 @@ def _pools(named: frozenset[str]) -> dict[str, Any]:
         def _new_conn(self) -> Any:
             return _looked_at(super()._new_conn(), self, named)
 
+        def getresponse(self) -> Any:
+            with _in_time(self):
+                return super().getresponse()
+
     class Secure(HTTPSConnection):
         def _new_conn(self) -> Any:
             return _looked_at(super()._new_conn(), self, named)
 
+        def getresponse(self) -> Any:
+            with _in_time(self):
+                return super().getresponse()
+
     plain = type("Plain", (HTTPConnectionPool,), {"ConnectionCls": Plain})
     secure = type("Secure", (HTTPSConnectionPool,), {"ConnectionCls": Secure})
     return {"http": plain, "https": secure}
+
+
+@contextlib.contextmanager
+def _in_time(connection: HTTPConnection) -> Iterator[None]:
+    """Within the block, the head of an answer is waited for: as a whole, and not from one byte to the next."""
+    timer = threading.Timer(HEAD, _hang_up, (connection.sock,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(waiting: Any) -> None:
+    if waiting is not None:
+        with contextlib.suppress(OSError):
+            waiting.shutdown(2)  # SHUT_RDWR: whoever reads there is told that it has ended
 
 
 def _looked_at(connected: Any, connection: HTTPConnection, named: frozenset[str]) -> Any:

@@ -121,10 +121,15 @@ class Piece:
         return member.tobuf(form) + self.content + bytes(-len(self.content) % 512)
 
 
-def raw_sdist(*pieces: Piece, form: int = tarfile.PAX_FORMAT, end: bytes = bytes(1024), after: bytes = b"") -> bytes:
-    """An sdist of PKG-INFO and these members."""
-    first = Piece(name="tiny-1.0/PKG-INFO", content=METADATA.encode())
-    tar = b"".join(piece.written(form) for piece in (first, *pieces)) + end
+def raw_sdist(
+    *pieces: Piece, form: int = tarfile.PAX_FORMAT, end: bytes = bytes(1024), after: bytes = b"",
+    build: tuple[str, bytes] | None = ("pyproject.toml", b""),
+) -> bytes:  # fmt: skip
+    """An sdist of PKG-INFO, what it is built from, and these members."""
+    first = [Piece(name="tiny-1.0/PKG-INFO", content=METADATA.encode())]
+    if build is not None:
+        first.append(Piece(name=f"tiny-1.0/{build[0]}", content=build[1]))
+    tar = b"".join(piece.written(form) for piece in (*first, *pieces)) + end
     return gzip.compress(tar, mtime=0) + after
 
 
@@ -133,6 +138,13 @@ def header(kind: bytes, size: int, name: str = "x") -> bytes:
     member = tarfile.TarInfo(name)
     member.type, member.size = kind, size
     return member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def below_nought(field: str) -> bytes:
+    """A member whose header says a number below nought, as GNU tar writes one."""
+    member = tarfile.TarInfo("tiny-1.0/a")
+    setattr(member, field, -5)
+    return member.tobuf(tarfile.GNU_FORMAT)
 
 
 def extension(content: bytes, kind: bytes = tarfile.XHDTYPE) -> Piece:
@@ -158,6 +170,7 @@ def many_members(count: int) -> bytes:
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as stream:
         stream.write(Piece(name="tiny-1.0/PKG-INFO", content=METADATA.encode()).written(tarfile.USTAR_FORMAT))
+        stream.write(Piece(name="tiny-1.0/setup.py").written(tarfile.USTAR_FORMAT))
         for number in range(count):
             block[9:16] = digits = b"%07d" % number
             block[148:156] = b"%06o\0 " % (total + sum(digits))

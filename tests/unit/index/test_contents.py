@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
+import hashlib
 import lzma
 import struct
 import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from raw_archives import (
     SDIST,
     Entry,
     Piece,
+    below_nought,
     entries,
     extension,
     header,
@@ -29,7 +33,7 @@ from raw_archives import (
     raw_zip,
     with_first,
 )  # fmt: skip
-from tiny_wheels import METADATA, NAME, wheel, whole
+from tiny_wheels import METADATA, NAME, RECORD, wheel, whole
 
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.contents import verification
@@ -37,6 +41,9 @@ from astronomer_certified.index.store.validation import Refused
 
 WHEEL = f"{FOLDER}/WHEEL"
 A = b"a = 1\n"
+DATA = "tiny-1.0.data"
+PYTHON = "Requires-Python: {}\n"
+DIST = "Requires-Dist: {}\n"
 LINK, PIPE, DIRECTORY = 0o120777 << 16, 0o010644 << 16, 0o040755 << 16
 
 
@@ -56,6 +63,22 @@ def with_more(*more: Entry, **members: str) -> bytes:
 
 def replaced(name: str, text: str) -> bytes:
     return raw_zip(entries(whole(content=A.decode()) | {name: text}))
+
+
+def asking(text: str) -> bytes:
+    """A sound wheel but for these lines of METADATA."""
+    return replaced(f"{FOLDER}/METADATA", METADATA + text)
+
+
+def with_scripts(content: bytes) -> bytes:
+    """A sound wheel with this entry_points.txt."""
+    name, mark = f"{FOLDER}/entry_points.txt", "in place of it"
+    digests = [hashlib.sha256(it).digest() for it in (mark.encode(), content)]
+    digest, right = (base64.urlsafe_b64encode(it).rstrip(b"=") for it in digests)
+    found = {entry.name: entry for entry in entries(whole(content=A.decode()) | {name: mark})}
+    listed = found[RECORD].content.replace(b"%s,%d\n" % (digest, len(mark)), b"%s,%d\n" % (right, len(content)))
+    found |= {name: replace(found[name], content=content), RECORD: replace(found[RECORD], content=listed)}
+    return raw_zip(found.values())
 
 
 def described(form: str, *, mark: bool = True, **local: int) -> bytes:
@@ -186,6 +209,114 @@ BAD_WHEELS = {
         "1000 characters",
     ),
     "two digests of one file": (two_digests_in_record, "says two things of 'tiny.py'"),
+    "two Requires-Python": (
+        lambda: asking(PYTHON.format(">=3.6") + PYTHON.format(">=99")),
+        "has two Requires-Python",
+    ),
+    "a Requires-Python that is none": (lambda: asking(PYTHON.format("banana")), "a Requires-Python that installers"),
+    "a Requires-Python of words": (lambda: asking(PYTHON.format(">=banana")), "a Requires-Python that installers"),
+    "a Requires-Python of no number": (
+        lambda: asking(PYTHON.format(f">={'1' * 30}")),
+        "a Requires-Python that installers",
+    ),
+    "a Requires-Dist of no number": (
+        lambda: asking(DIST.format(f"a>=1.*,<{'1' * 30}")),
+        "a Requires-Dist that installers",
+    ),
+    "a Requires-Dist of very many digits": (
+        lambda: asking(DIST.format(f"a>={'1' * 5000}")),
+        "a Requires-Dist that inst",
+    ),
+    "a Requires-Dist that ends too early": (lambda: asking(DIST.format("foo (>=1.0.*")), "a Requires-Dist that inst"),
+    "a Requires-Dist that is none": (lambda: asking(DIST.format("!!! nonsense")), "a Requires-Dist that installers"),
+    "a Requires-Dist without end": (lambda: asking(DIST.format("a" * 20_000)), "a Requires-Dist that installers"),
+    "a Requires-Dist with a marker that is none": (lambda: asking(DIST.format("a>=1.*; b")), "a Requires-Dist that in"),
+    "a Requires-Dist of very deep brackets": (
+        lambda: asking(DIST.format(f"a; {'(' * 4000}")),
+        "a Requires-Dist that installers",
+    ),
+    "a Requires-Dist of exactly a word": (lambda: asking(DIST.format("a===b")), "a Requires-Dist that installers"),
+    "another .data folder": (
+        lambda: with_more(Entry(name="other-9.9.data/scripts/pip")),
+        "'other-9.9.data/scripts/pip' is in another .data folder than tiny-1.0.data",
+    ),
+    "two .data folders": (
+        lambda: with_more(Entry(name=f"{DATA}/purelib/a.py"), Entry(name="other-9.9.data/purelib/planted.py")),
+        "in another .data folder",
+    ),
+    "a .data folder in capitals": (lambda: with_more(Entry(name="tiny-1.0.DATA/purelib/a.py")), "another .data fold"),
+    "a file that is called like a .data folder": (lambda: with_more(Entry(name="a.data")), "another .data folder"),
+    "an unknown scheme": (lambda: with_more(Entry(name=f"{DATA}/evil/a.py")), "is in none of the folders that"),
+    "a file in the .data folder itself": (lambda: with_more(Entry(name=f"{DATA}/a.py")), "is in none of the folders"),
+    "a folder of scripts": (lambda: with_more(Entry(name=f"{DATA}/scripts/a/b")), "is in a folder of scripts"),
+    "two files for one place": (
+        lambda: with_more(Entry(name=f"{DATA}/purelib/a.py"), Entry(name=f"{DATA}/platlib/a.py")),
+        "'a.py' is in it more than once",
+    ),
+    "a file over one of the wheel's own": (
+        lambda: with_more(Entry(name=f"{DATA}/purelib/tiny.py")),
+        "'tiny.py' is in it more than once",
+    ),
+    "metadata of another distribution from .data": (
+        lambda: with_more(Entry(name=f"{DATA}/purelib/pip-99.dist-info/METADATA")),
+        "would be the metadata of a distribution",
+    ),
+    "WHEEL in Latin-1": (
+        lambda: raw_zip(
+            [replace(e, content=e.content + b"Generator: \xe9\n") if e.name == WHEEL else e for e in entries()]
+        ),
+        "its WHEEL is not UTF-8",
+    ),
+    "two Root-Is-Purelib": (
+        lambda: replaced(WHEEL, "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nRoot-Is-Purelib: false\n"),
+        "Root-Is-Purelib is neither",
+    ),
+    "a script elsewhere": (
+        lambda: with_scripts(b"[console_scripts]\n../../x/PLANTED = os:getcwd\n"),
+        "has a script of the name '../../x/PLANTED'",
+    ),
+    "a script with a blank in its name": (lambda: with_scripts(b"[gui_scripts]\na b = os:getcwd\n"), "no plain file"),
+    "a script in place of Python": (
+        lambda: with_scripts(b"[console_scripts]\npython3 = os:getcwd\n"),
+        "a Python's own",
+    ),
+    "a script that calls nothing": (lambda: with_scripts(b"[console_scripts]\nfoo = os\n"), "no MODULE:FUNCTION: 'os'"),
+    "a script of two lines": (
+        lambda: with_scripts(b"[console_scripts]\nfoo = os:a\n  b = os:c\n"),
+        "begins with blanks",
+    ),
+    **{
+        f"a script that {what}": (partial(with_scripts, text.encode()), words)
+        for what, text, words in (
+            (
+                "only pip sees, after a break",
+                "[a]\nb = c\u2028[console_scripts]\u2028x = y:z\n",
+                "or a break that is none",
+            ),
+            ("only pip sees, after blanks", "[a]\nb = c\n  [console_scripts]\n  x = y:z\n", "begins with blanks"),
+            ("is no comment to pip", "[console_scripts]\n;x = y:z\n", "of the name ';x'"),
+            ("only uv sees, in all groups", "[DEFAULT]\nx = y:z\n[gui_scripts]\na = b:c\n", "the name of a group that"),
+            ("only uv sees, after a comment", "[console_scripts] # a\nx = y:z\n", "the name of a group that"),
+            ("is in a group with blanks", "[ console_scripts ]\nx = y:z\n", "the name of a group that"),
+            ("has a module that is none", "[console_scripts]\nx = y..z:a\n", "no MODULE:FUNCTION"),
+            ("has extras that are none", "[console_scripts]\nx = y:a [b c]\n", "no MODULE:FUNCTION"),
+        )
+    },
+    "entry points of one long line": (
+        lambda: with_scripts(b"[console_scripts]\na" + b" " * 500_000 + b"b\n"),
+        "has more than 1000 characters in a line",
+    ),
+    "one script twice": (
+        lambda: with_scripts(b"[console_scripts]\nfoo = a:b\nfoo = c:d\n"),
+        "entry_points.txt is none",
+    ),
+    "entry points in Latin-1": (
+        lambda: with_scripts(b"[console_scripts]\nf\xe9 = os:getcwd\n"),
+        "entry_points.txt' is not UTF-8",
+    ),
+    "entry points that are none": (lambda: with_scripts(b"garbage no section\n"), "entry_points.txt is none"),
+    "a group that is none": (lambda: with_scripts(b"[[\n"), "the name of a group that"),
+    "an entry point without a value": (lambda: with_scripts(b"[console_scripts]\nfoo\n"), "entry_points.txt is none"),
     "a RECORD without end": (lambda: long_record(200_000), "more lines than the wheel has members"),
 }
 
@@ -199,7 +330,9 @@ BAD_SDISTS = {
     "a folder of another version": (lambda: raw_sdist(Piece(name="tiny-1.1/a")), "holds one folder, this one 2"),
     "a PKG-INFO of another version": (
         lambda: gzip.compress(
-            Piece(name="tiny-1.0/PKG-INFO", content=METADATA.replace("1.0", "1.1").encode()).written(0) + bytes(1024)
+            Piece(name="tiny-1.0/PKG-INFO", content=METADATA.replace("1.0", "1.1").encode()).written(0)
+            + Piece(name="tiny-1.0/setup.py").written(0)
+            + bytes(1024)
         ),
         "metadata of another distribution",
     ),
@@ -281,6 +414,73 @@ BAD_SDISTS = {
     "a second gzip stream": (lambda: raw_sdist(after=gzip.compress(b"more")), "bytes behind its gzip stream"),
     "bytes behind the gzip stream": (lambda: raw_sdist(after=b"more"), "bytes behind its gzip stream"),
     "an absolute path": (lambda: raw_sdist(Piece(name="/tiny-1.0/a")), "outside of its folder"),
+    "nothing to build from": (lambda: raw_sdist(build=None), "neither pyproject.toml nor setup.py"),
+    "a folder to build from": (
+        lambda: raw_sdist(Piece(name="tiny-1.0/setup.py", kind=tarfile.DIRTYPE), build=None),
+        "neither pyproject.toml nor setup.py",
+    ),
+    "a link to build from": (
+        lambda: raw_sdist(Piece(name="tiny-1.0/pyproject.toml", kind=tarfile.SYMTYPE, link="PKG-INFO"), build=None),
+        "pyproject.toml' is not a file",
+    ),
+    **{
+        f"a pyproject.toml {what}": (partial(raw_sdist, build=("pyproject.toml", content)), words)
+        for what, content, words in (
+            ("that is none", b"[[[", "pyproject.toml is none"),
+            ("of very deep lists", b"a = " + b"[" * 100_000, "pyproject.toml is none"),
+            ("in Latin-1", b"# \xe9\n", "pyproject.toml is none"),
+            ("without end", b"#" * (2 << 20), "more than 1048576 bytes"),
+            ("that requires no list", b"[build-system]\nrequires = 'a'\n", "without a list of what it requires"),
+            ("that requires nothing", b"[build-system]\nbuild-backend = 'a'\n", "without a list of what it requires"),
+            ("whose build-system is none", b"build-system = 5\n", "without a list of what it requires"),
+            ("that requires nonsense", b"[build-system]\nrequires = ['!!']\n", "requires what installers do not read"),
+            (
+                "whose backend is a number",
+                b"[build-system]\nrequires = []\nbuild-backend = 5\n",
+                "backend that is none",
+            ),
+            (
+                "whose backend is elsewhere",
+                b"[build-system]\nrequires = []\nbackend-path = ['../..']\n",
+                "outside of its",
+            ),
+            ("of a project without a name", b"[project]\nversion = '1'\n", "project without a name"),
+        )
+    },
+    **{
+        f"a pax header with {key}={value}": (
+            partial(raw_sdist, extension(pax(**{key: value})), Piece(name="tiny-1.0/a")),
+            f"a pax header whose {key} is none",
+        )
+        for key, value in (
+            ("mtime", "-1"),
+            ("mtime", "1e+18"),
+            ("mtime", "nan"),
+            ("mtime", "9" * 20),
+            ("atime", "x"),
+            ("ctime", "1."),
+            ("uid", "-5"),
+            ("gid", "x"),
+            ("hdrcharset", "BINARY"),
+        )
+    },
+    "a pax path that is not UTF-8": (
+        lambda: raw_sdist(extension(b"19 path=tiny-1.0/\xff\n"), Piece(name="tiny-1.0/a")),
+        "a pax header whose path is none",
+    ),
+    "a path that is not UTF-8": (
+        lambda: raw_sdist(Piece(name="tiny-1.0/\udcff"), form=tarfile.GNU_FORMAT),
+        "is a name that is not UTF-8",
+    ),
+    "a link that is not UTF-8": (
+        lambda: raw_sdist(Piece(name="tiny-1.0/a", kind=tarfile.SYMTYPE, link="\udcff"), form=tarfile.GNU_FORMAT),
+        "link to a name that is not UTF-8",
+    ),
+    "a time before 1970": (
+        lambda: raw_sdist(Piece(raw=below_nought("mtime"))),
+        "time or an owner below nought",
+    ),
+    "an owner below nought": (lambda: raw_sdist(Piece(raw=below_nought("uid"))), "time or an owner below nought"),
 }
 
 GOOD = {
@@ -300,6 +500,24 @@ GOOD = {
     "the same sizes once more": (NAME, lambda: raw_zip(with_first(local_extra=zip64(6, 6)))),
     "modes of Unix": (NAME, lambda: raw_zip(with_first(attributes=0o100755 << 16))),
     "names beyond ASCII": (NAME, lambda: with_more(Entry(name="\u00e9.py", flags=0x800))),
+    "files of every scheme": (
+        NAME,
+        lambda: with_more(
+            *[Entry(name=f"{DATA}/{scheme}/a") for scheme in ("purelib", "headers", "scripts", "data")],
+            Entry(name=f"{DATA}/platlib/b"),
+            Entry(name=f"{DATA}/data/share/c"),
+            Entry(name=f"{DATA}/"),
+        ),
+    ),
+    "a sentence that ends in .data within": (NAME, lambda: with_more(Entry(name="tiny/a.data/b"))),
+    "scripts": (
+        NAME,
+        lambda: with_scripts(
+            b"# a\n[console_scripts]\n    a-1.0 = tiny.b:c.d [x, y]\n    A_b=tiny :c\n\n[gui_scripts]\nb = tiny:b\r\n"
+            b"[other.group]\n../x = tiny\na b = %(c)s\n"
+        ),
+    ),
+    "true in capitals": (NAME, lambda: replaced(WHEEL, "Wheel-Version: 1.0\nRoot-Is-Purelib: True\n")),
     "files that differ in case": (NAME, lambda: with_more(Entry(name="Tiny.py"))),
     "a plain sdist": (SDIST, raw_sdist),
     "in the form of GNU": (SDIST, lambda: raw_sdist(Piece(name=f"tiny-1.0/{'a' * 200}"), form=tarfile.GNU_FORMAT)),
@@ -314,6 +532,16 @@ GOOD = {
         lambda: raw_sdist(*[Piece(name="tiny-1.0/b", kind=tarfile.DIRTYPE, mode=0o2755)] * 2),
     ),
     "a set-user-ID bit, which installers drop": (SDIST, lambda: raw_sdist(Piece(name="tiny-1.0/a", mode=0o4755))),
+    "a pyproject.toml alone": (
+        SDIST,
+        lambda: raw_sdist(
+            build=("pyproject.toml", b"[build-system]\nrequires = ['a>=1']\nbackend-path = ['.', 'b']\n")
+        ),
+    ),
+    "times and owners": (
+        SDIST,
+        lambda: raw_sdist(Piece(name="tiny-1.0/a", pax={"mtime": "1.5", "atime": "0", "uid": "12345678"})),
+    ),
     "links within": (
         SDIST,
         lambda: raw_sdist(
@@ -323,7 +551,11 @@ GOOD = {
     ),
     "another spelling of name and version": (
         "tiny-1.0.0.tar.gz",
-        lambda: gzip.compress(Piece(name="Tiny-1.0/PKG-INFO", content=METADATA.encode()).written(0) + bytes(1024)),
+        lambda: gzip.compress(
+            Piece(name="Tiny-1.0/PKG-INFO", content=METADATA.encode()).written(0)
+            + Piece(name="Tiny-1.0/setup.py").written(0)
+            + bytes(1024)
+        ),
     ),
 }
 
@@ -349,6 +581,27 @@ def test_what_tools_make_is_taken(tmp_path: Path, filename: str, make: Callable[
     assert verified(tmp_path, filename, make()).metadata == METADATA.encode()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *map(DIST.format, [
+            "azure-datalake-store (>=0.0.45azure-mgmt-datalake-store>=0.5.0) ; extra == 'all'", "pytz (>dev)",
+            "elasticsearch-dsl (>=7.2.0<8.0.0)", "jupyter-core (!=~5.0,>=4.12)", "a >=1.9.*", "a[b] (>=2,!=3.0*)",
+            "a @ https://example.org/a.zip ; python_version < '3'", "a (==1.0.*)", "a ; extra == 'b'",
+        ]),
+        *map(PYTHON.format, [">=2.7.*", ">= '2.7'", ">=2.7,!=3.0*", ">=3.6,", ">=2.7, !=3.0.*, <4", "~=3.6", ""]),
+    ],
+)  # fmt: skip
+def test_what_installers_of_its_time_read_is_taken(tmp_path: Path, text: str) -> None:
+    """The first is of the wheels of Airflow 1.10 itself, which certified releases are made of."""
+    assert verified(tmp_path, NAME, asking(text)).metadata == (METADATA + text).encode()
+
+
+def test_a_version_that_uv_could_not_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="larger number than every installer can keep"):
+        verified(tmp_path, NAME.replace("1.0", "1" * 30), raw_zip(entries()))
+
+
 @pytest.mark.parametrize("project", ["nothing", "none", "tiny"])
 @pytest.mark.parametrize("text", ["Version: 1.0\n", "Name: x\nName: x\nVersion: 1.0\n"], ids=["no name", "two names"])
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
@@ -361,8 +614,9 @@ def test_a_file_that_does_not_say_what_it_is_is_refused_whatever_its_project_is_
         content = wheel(whole(metadata=metadata, folder=f"{project}-1.0.dist-info"))
     else:
         filename = f"{project}-1.0.tar.gz"
-        piece = Piece(name=f"{project}-1.0/PKG-INFO", content=metadata.encode())
-        content = gzip.compress(piece.written(0) + bytes(1024))
+        pieces = {"PKG-INFO": metadata.encode(), "setup.py": b""}
+        written = [Piece(name=f"{project}-1.0/{name}", content=text).written(0) for name, text in pieces.items()]
+        content = gzip.compress(b"".join(written) + bytes(1024))
     with pytest.raises(Refused, match="holds the metadata of another distribution"):
         verified(tmp_path, filename, content)
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from other_indexes import JSON, PAGE, proxy, speaking
+import requests
+from other_indexes import JSON, PAGE, Said, answering, proxy, speaking
 from packaging.utils import NormalizedName
 from tiny_wheels import NAME, wheel, whole
 
+from astronomer_certified.effects import web
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback, Mode
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import UpstreamSilent
 from astronomer_certified.index.api.site import Answer
-from astronomer_certified.index.copies import mirror
+from astronomer_certified.index.copies import listings, mirror
 from astronomer_certified.index.http.server import Server
 from astronomer_certified.index.store.store import Store, Upload
 
@@ -174,3 +180,119 @@ def test_nothing_comes_under_a_name_that_is_ours_unless_the_other_index_is(
     assert list(mirror.mirror(own, trusted, [TINY])) == [
         mirror.Copied(filename=NAME, new=False), mirror.Copied(filename=NEXT, new=True)
     ]  # fmt: skip
+
+
+def listing(filename: str = NAME, **more: object) -> bytes:
+    file = {"filename": filename, "url": f"../../packages/{filename}", "hashes": {"sha256": "0" * 64}} | more
+    return json.dumps(PAGE | {"files": [file], "versions": ["1.0"]}).encode()
+
+
+HTML = "text/html; charset=bogus"
+
+# A page, its type, and what is told of it.
+HOSTILE: dict[str, tuple[bytes, str, str]] = {
+    "a list": (b"[1,2]", JSON, "its page cannot be read"),
+    "nothing": (b"", JSON, "its page cannot be read"),
+    "as deep as it is long": (b"[" * 200_000, JSON, "its page cannot be read"),
+    "a number of very many digits": (b'{"meta":' + b"1" * 6000 + b"}", JSON, "its page cannot be read"),
+    "a file that is a number": (json.dumps(PAGE | {"files": [5]}).encode(), JSON, "its page cannot be read"),
+    "half of a character": (listing(yanked="\ud800"), JSON, "its page cannot be read"),
+    "half of a character in an address": (listing(url="http://\ud800/"), JSON, "its page cannot be read"),
+    "an address that is none": (listing(url="http://[::1"), JSON, "its page cannot be read"),
+    "an address of this machine": (listing(url="file:///etc/passwd"), JSON, f"{NAME}: No connection adapters"),
+    "a port that is none": (listing(url="http://a:99999999/x"), JSON, f"{NAME}: "),
+    "a host that is none": (listing(url="http://.a./x"), JSON, f"{NAME}: "),
+    "a hash that is none": (listing(hashes={"sha256": "../../x"}), JSON, f"{NAME}: "),
+    "another kind": (b"%PDF", "application/pdf", "it is 'application/pdf'"),
+    "a later version": (b"<meta name='pypi:repository-version' content='9.0'>", HTML, "its page cannot be read"),
+    "an escape sequence": (listing(hashes={"sha256": "\x1b[31m"}), JSON, f"{NAME}: "),
+    "an escape sequence in an address": (listing(url="x\x1b[31m://a"), JSON, f"{NAME}: "),
+}
+
+
+@pytest.mark.parametrize(("page", "kind", "why"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_page_is_an_error_of_its_project_and_the_others_come(
+    tmp_path: Path, page: bytes, kind: str, why: str
+) -> None:
+    here = Store.open(tmp_path / "here")
+    content = wheel(whole(folder="last-1.0.dist-info", metadata="Metadata-Version: 2.1\nName: last\nVersion: 1.0\n"))
+    good = "last-1.0-py3-none-any.whl"
+    answers = {
+        "/simple/tiny/": Said(headers={"Content-Type": kind}, pieces=[page]),
+        "/simple/last/": Said(
+            headers={"Content-Type": JSON},
+            pieces=[listing(good, hashes={"sha256": hashlib.sha256(content).hexdigest()})],
+        ),
+        f"/packages/{good}": Said(pieces=[content]),
+    }
+    came: list[object] = []
+
+    def run(url: str) -> None:
+        for copied in mirror.mirror(here, mirror.Source(url=url), [TINY, NormalizedName("last")]):
+            came.append(copied)
+
+    with answering(lambda path: answers.get(path, Said(status=404))) as root, pytest.raises(PublishError) as caught:
+        run(f"{root}simple/")
+    assert "1 of what was asked of" in str(caught.value)
+    assert why in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert came == [mirror.Copied(filename=good, new=True)]
+
+
+def test_a_page_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    here = Store.open(tmp_path / "here")
+    sent = 0
+
+    def bomb() -> Iterable[bytes]:
+        nonlocal sent
+        packing = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        for _ in range(1 << 10):  # 1 GB
+            sent += 1
+            yield packing.compress(bytes(1 << 20)) + packing.flush(zlib.Z_SYNC_FLUSH)
+
+    said = Said(headers={"Content-Type": HTML, "Content-Encoding": "gzip"}, pieces=bomb())
+    with answering(lambda path: said) as root, pytest.raises(PublishError, match="sends more than the 33554432 bytes"):
+        list(mirror.mirror(here, mirror.Source(url=f"{root}simple/"), [TINY]))
+    assert sent < 1 << 10
+
+
+def test_a_page_that_takes_too_long_to_read_is_given_up() -> None:
+    begun = time.monotonic()
+    with contextlib.closing(listings.Listings(patience=4)) as found:
+        with pytest.raises(PublishError, match="takes more time or memory"):
+            found.files(b"<a>" * (1 << 20), "text/html", "http://h/simple/tiny/")
+        assert time.monotonic() - begun < 20
+        assert [file.filename for file in found.files(listing(), JSON, "http://h/simple/tiny/")] == [NAME]
+
+
+def test_a_head_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "HEAD", 0.5)
+
+    def slowly() -> Iterator[bytes]:
+        while True:
+            yield b"x"
+            time.sleep(0.05)
+
+    # To a client that passes over a 100, as it must, what comes next is the head of the answer.
+    with answering(lambda path: Said(status=100, pieces=slowly())) as root:
+        begun = time.monotonic()
+        with web.session((web.host_of(root),)) as client, pytest.raises(requests.ConnectionError):
+            client.get(root, timeout=5)
+        assert time.monotonic() - begun < 4
+
+
+def test_a_project_whose_record_cannot_be_read_keeps_no_other_from_coming(
+    there: tuple[Store, Server], tmp_path: Path
+) -> None:
+    here = Store.open(tmp_path / "here")
+    first = NormalizedName("first")
+    here.record_file(first).mkdir()
+    came: list[object] = []
+
+    def run() -> None:
+        for copied in mirror.mirror(here, mirror.Source(url=there[1].simple_url), [first, TINY]):
+            came.append(copied)
+
+    with pytest.raises(PublishError, match=r"first: .*first\.json: a record of the index cannot be read"):
+        run()
+    assert came == [mirror.Copied(filename=NEXT, new=True)]

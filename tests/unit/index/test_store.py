@@ -116,7 +116,7 @@ def test_an_added_wheel_is_there_as_it_came_and_readable_by_a_web_server(store: 
 
 
 def test_an_added_sdist_is_there(store: Store) -> None:
-    content = sdist({"tiny-1.0/PKG-INFO": METADATA, "tiny-1.0/tiny.py": ""})
+    content = sdist({"tiny-1.0/PKG-INFO": METADATA, "tiny-1.0/setup.py": ""})
 
     assert add(store, "tiny-1.0.tar.gz", content) is True
     assert listed(store) == ["tiny-1.0.tar.gz"]
@@ -247,7 +247,7 @@ def test_the_post_release_and_the_other_tags_of_a_version_are_other_files(store:
         ),
         pytest.param(
             "tiny-1.0.tar.gz",
-            lambda: sdist({"tiny-1.0/PKG-INFO": METADATA.replace("tiny", "other")}),
+            lambda: sdist({"tiny-1.0/PKG-INFO": METADATA.replace("tiny", "other"), "tiny-1.0/setup.py": ""}),
             "metadata of another",
             id="foreign sdist",
         ),

@@ -49,7 +49,7 @@ class Descriptions:
         """The description. One that cannot be rendered, or not in time, is shown as it is."""
         text = known(said.raw.get("description"))
         kind = said.raw.get("description_content_type", "")
-        if len(text) > _RENDERED:
+        if len(text) > _RENDERED or said.cut:
             return Description(text=text[:_RENDERED], cut=True)
         if not text or kind.startswith("text/plain"):
             return Description(text=text)

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from packaging.metadata import RawMetadata, parse_email
 from packaging.version import InvalidVersion, Version
 
+from astronomer_certified.index.store.reading import regular
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
-from astronomer_certified.index.store.store import Store, regular
+from astronomer_certified.index.store.store import Store
 
 # Bytes that are read of it: that of a certified wheel, which pins thousands, has a tenth.
 _LONGEST = 1 << 20
@@ -43,6 +44,8 @@ class Said:
 
     raw: RawMetadata
     sha256: str = ""
+    cut: bool = False
+    """Whether it is longer, and only its beginning is here."""
 
     @property
     def summary(self) -> str:
@@ -86,8 +89,21 @@ def of(store: Store, files: Sequence[FileRecord]) -> Said:
             continue
         # Pages do not show what was changed on disk since.
         if hashlib.sha256(content).hexdigest() == file.metadata_sha256:
-            return Said(raw=parse_email(content[:_LONGEST])[0], sha256=file.metadata_sha256)
+            beginning = _beginning(content)
+            raw = parse_email(beginning)[0]
+            return Said(raw=raw, sha256=file.metadata_sha256, cut=len(beginning) < len(content))
     return Said(raw={})
+
+
+def _beginning(content: bytes) -> bytes:
+    """All of it, or as many whole headers and lines as are read: half of one would say something else."""
+    if len(content) <= _LONGEST:
+        return content
+    end = content.rfind(b"\n", 0, _LONGEST) + 1
+    # A header goes on in the next line where that begins with a blank (RFC 5322, 2.2.3).
+    while end and content[end : end + 1] in (b" ", b"\t"):
+        end = content.rfind(b"\n", 0, end - 1) + 1
+    return content[:end]
 
 
 def version_of(record: ProjectRecord, text: str) -> str | None:

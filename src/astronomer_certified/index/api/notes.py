@@ -69,13 +69,13 @@ def write(store: Store, notes: Iterable[Note]) -> None:
 
 
 def read(store: Store) -> dict[str, Note]:
-    """The notes by version; empty when nobody wrote any, or they are no JSON."""
+    """The notes by version; empty when nobody wrote any, or they cannot be read."""
     try:
         values: list[dict[str, Any]] = json.loads((store.records / "notes.json").read_text(encoding="utf-8"))
+        return {value["version"]: _note(value) for value in values}
     # Where the notes are damaged, pages show what the files say, as they do without any.
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-    return {value["version"]: _note(value) for value in values}
 
 
 def _note(value: dict[str, Any]) -> Note:

@@ -18,6 +18,8 @@ from packaging.utils import NormalizedName
 
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 
+from .rendering import without_controls
+
 HTML = "application/vnd.pypi.simple.v1+html"
 JSON = "application/vnd.pypi.simple.v1+json"
 LEGACY = "text/html; charset=utf-8"
@@ -81,9 +83,9 @@ def project_html(project: ProjectRecord, places: Places) -> bytes:
     """PEP 503's page of one project."""
     status = f'<meta name="pypi:project-status" content="{project.status.value}">\n'
     if project.reason:
-        status += f'<meta name="pypi:project-status-reason" content="{escape(project.reason)}">\n'
+        status += f'<meta name="pypi:project-status-reason" content="{_attribute(project.reason)}">\n'
     if places.tracks:
-        status += f'<meta name="pypi:tracks" content="{escape(places.tracks)}">\n'
+        status += f'<meta name="pypi:tracks" content="{_attribute(places.tracks)}">\n'
     links = "".join(link(file, places) for file in project.served)
     return _page(f"Links for {project.name}", status, links)
 
@@ -93,7 +95,7 @@ def link(file: FileRecord, places: Places) -> str:
     words = [f'href="{places.files}{quote(file.filename)}#sha256={file.sha256}"']
     if file.requires_python is not None:
         # PEP 503: `<` and `>` are written as entities.
-        words.append(f'data-requires-python="{escape(file.requires_python)}"')
+        words.append(f'data-requires-python="{_attribute(file.requires_python)}"')
     if file.metadata_sha256 is not None:
         # PEP 714: both, because pip 22.2 to 23.2 know the old name only.
         words.append(f'data-dist-info-metadata="sha256={file.metadata_sha256}"')
@@ -101,8 +103,13 @@ def link(file: FileRecord, places: Places) -> str:
     if file.provenance_sha256 is not None and places.provenance is not None:
         words.append(f'data-provenance="{places.provenance}{quote(file.filename)}"')
     if file.yanked is not None:
-        words.append(f'data-yanked="{escape(file.yanked)}"')
+        words.append(f'data-yanked="{_attribute(file.yanked)}"')
     return f"<a {' '.join(words)}>{escape(file.filename)}</a><br>\n"
+
+
+def _attribute(text: str) -> str:
+    """The text in one line, as an attribute has it."""
+    return escape(without_controls(" ".join(text.split())))
 
 
 def list_json(names: Iterable[NormalizedName]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
@@ -16,9 +17,20 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+# What acts on a terminal, or shows nothing: C0 but for blanks, DEL and C1. No HTML has a word for them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def without_controls(text: str) -> str:
+    """The text without control characters: whoever looks at a page's source in a terminal sees what it says."""
+    return _CONTROL.sub("", text)
+
+
 def page(template: str, **values: object) -> bytes:
     """The page; every template needs `title`, `up` (the way to the root of the index) and `static`."""
-    return environment().get_template(template).render(style=style_name(), **values).encode("utf-8", "replace")
+    text = environment().get_template(template).render(style=style_name(), **values)
+    # Of the whole, whoever said it, and also what stood in a description as `&#27;`.
+    return without_controls(text).encode("utf-8", "replace")
 
 
 @functools.cache

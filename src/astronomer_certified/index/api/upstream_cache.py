@@ -24,8 +24,8 @@ from packaging.utils import NormalizedName
 
 from astronomer_certified.effects.disk import put, temporary_beside, write_atomic
 from astronomer_certified.errors import PublishError
+from astronomer_certified.index.store.reading import whole
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
-from astronomer_certified.index.store.store import whole
 
 # Seconds for which what upstream said counts.
 _FRESH = 600.0

@@ -5,6 +5,7 @@ The files keep their yanks; their upload time is when they came here, which is w
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
@@ -23,8 +24,13 @@ from astronomer_certified.index.store.records import ProjectRecord
 from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
+from .listings import LONGEST, Listed, Listings
+
 # How the uploader of a file is called that another index gave.
 _MIRRORED = "mirrored by"
+
+# What is an error of one project or file, and no reason to ask for no other: ValueError for addresses that are none.
+_REFUSALS = (PublishError, NotPublic, TooMuch, requests.RequestException, ValueError)
 
 # Bytes of one file; the other index may send without end.
 _LARGEST = 20 << 30
@@ -77,44 +83,11 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
     PublishError at the end, when everything else is here, for what the other index does not have or give, or this one
     does not take.
     """
-    from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
-
-    silent = (
-        requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError, NotPublic
-    )  # fmt: skip
     missing: list[str] = []
-    with session((host_of(source.url), *source.hosts)) as client:
-        # Our session: its pages and redirects are as guarded as its files.
-        index = PyPISimple(source.url, session=client)
+    with session((host_of(source.url), *source.hosts)) as client, contextlib.closing(Listings()) as listings:
+        copying = _Copying(store, source, client, listings, missing)
         for project in projects:
-            if not source.may_give(store, project):
-                missing.append(f"{project}: is ours and comes from nowhere else; from an index of ours, say --ours")
-                continue
-            try:
-                page = index.get_project_page(project, timeout=TIMEOUT)
-            except NoSuchProjectError:
-                missing.append(f"{project}: is not there")
-                continue
-            except silent as err:
-                missing.append(f"{project}: {err}")
-                continue
-            for package in page.packages:
-                try:
-                    claimed = validation.parse(package.filename)
-                except Refused as err:
-                    yield PassedOver(filename=package.filename, why=str(err).partition("\n")[0])
-                    continue
-                if claimed.project != project:
-                    missing.append(
-                        f"{package.filename}: is listed on the page of {project}, but is of {claimed.project}"
-                    )
-                    continue
-                try:
-                    # The yank also of a file that was here before: it may have been yanked there since.
-                    yield _copied(store, client, claimed, package.url, package.digests.get("sha256"))
-                    _yank(store, project, package.filename, package.yanked_reason or "" if package.is_yanked else None)
-                except (PublishError, NotPublic, TooMuch, requests.RequestException) as err:
-                    missing.append(f"{package.filename}: {err}")
+            yield from copying.project(project)
     if missing:
         raise PublishError(
             f"{len(missing)} of what was asked of {shown(source.url)} did not come; everything else is here",
@@ -123,8 +96,65 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
         )
 
 
-def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, url: str, sha256: str | None) -> Copied:
-    filename = claimed.filename
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    store: Store
+    source: Source
+    client: requests.Session
+    listings: Listings
+    missing: list[str]
+    """A line for all that did not come; whatever a stranger said is in it in ASCII, escaped."""
+
+    def project(self, project: NormalizedName) -> Iterator[Copied | PassedOver]:
+        """What comes of it; the rest is noted, and no reason to ask for nothing else."""
+        try:
+            if not self.source.may_give(self.store, project):
+                self.missing.append(
+                    f"{project}: is ours and comes from nowhere else; from an index of ours, say --ours"
+                )
+                return
+            listed = self._listed(project)
+        except _REFUSALS as err:
+            self.missing.append(f"{project}: {_said(err)}")
+            return
+        if listed is None:
+            self.missing.append(f"{project}: is not there")
+            return
+        for file in listed:
+            try:
+                claimed = validation.parse(file.filename)
+            except Refused as err:
+                yield PassedOver(filename=file.filename, why=str(err).partition("\n")[0])
+                continue
+            if claimed.project != project:
+                self.missing.append(f"{file.filename}: is listed on the page of {project}, but is of {claimed.project}")
+                continue
+            try:
+                # The yank also of a file that was here before: it may have been yanked there since.
+                yield _copied(self.store, self.client, claimed, file)
+                _yank(self.store, project, file.filename, file.yanked)
+            except _REFUSALS as err:
+                self.missing.append(f"{file.filename}: {_said(err)}")
+
+    def _listed(self, project: NormalizedName) -> tuple[Listed, ...] | None:
+        """The files of its page; None when there is none."""
+        from pypi_simple import ACCEPT_JSON_PREFERRED
+
+        url = f"{self.source.url.rstrip('/')}/{project}/"
+        with self.client.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED}, stream=True, timeout=TIMEOUT) as answer:
+            if answer.status_code in (404, 410):
+                return None
+            answer.raise_for_status()
+            body = b"".join(pieces(answer, LONGEST))
+            return self.listings.files(body, answer.headers.get("Content-Type", "text/html"), answer.url)
+
+
+def _said(err: Exception) -> str:
+    return str(err) if isinstance(err, PublishError) else str(err)[:300].encode("unicode_escape").decode()
+
+
+def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, listed: Listed) -> Copied:
+    filename, url, sha256 = claimed.filename, listed.url, listed.sha256
     if sha256 is None:
         raise PublishError(f"{filename} cannot be copied: the other index shows no sha256 of it")
     record = store.project(claimed.project)

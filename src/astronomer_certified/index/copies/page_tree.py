@@ -69,8 +69,9 @@ class PageTree:
     def files_on(self, page: Path) -> None:
         """So will those on the installers' page of a project, whose record cannot be read."""
         # That page, which the last export wrote, is all that is known of it.
-        links = page.read_text(encoding="utf-8").splitlines(keepends=True)
-        self._lines += [line.replace(_FROM_PROJECT, '<a href="') for line in links if line.startswith(_FROM_PROJECT)]
+        links = page.read_text(encoding="utf-8").split("\n")
+        found = [line.removeprefix(_FROM_PROJECT) for line in links if line.startswith(_FROM_PROJECT)]
+        self._lines += [f'<a href="{line}\n' for line in found]
 
     def rest(self) -> None:
         """The pages that are of no project: the front page, the style sheet, all files."""

@@ -32,8 +32,9 @@ from astronomer_certified.index.api import pages, rendering
 from astronomer_certified.index.api.pages import Places
 from astronomer_certified.index.api.site import stamp_of
 from astronomer_certified.index.store import validation
+from astronomer_certified.index.store.reading import regular, whole
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
-from astronomer_certified.index.store.store import Store, regular, whole
+from astronomer_certified.index.store.store import Store
 from astronomer_certified.steps import code
 
 from . import nginx
@@ -133,10 +134,11 @@ class _Writing:
 
     def _projects(self, tree: Path, names: list[NormalizedName], page_tree: PageTree) -> None:
         for name in names:
-            stamp = stamp_of(self._store.record_file(name))  # first: what changes meanwhile is new to the next export
             try:
+                # The time first: what changes meanwhile is new to the next export.
+                stamp = stamp_of(self._store.record_file(name))
                 record = self._store.project(name)
-            except PublishError as err:
+            except (PublishError, OSError) as err:
                 self._withheld.append(f"{name}: shown as it was at the last export. {err}")
                 self._as_before(tree, name)
                 if (page := tree / "simple" / name / "index.html").exists():

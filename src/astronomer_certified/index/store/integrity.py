@@ -8,14 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from packaging.utils import NormalizedName
 
 from astronomer_certified.errors import PublishError
 
 from . import validation
+from .reading import is_name, whole
 from .records import FileRecord, ProjectRecord
-from .store import NAMES, Store, whole
+from .store import NAMES, Store
 from .validation import Refused
 
 _MISSING = "the file is gone from the store"
@@ -37,7 +39,7 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
     if store.read_only:
         return tuple(_seen(store, there))
     listed = _list_names(store)
-    findings: list[Finding] = []
+    findings = [_no_record(path) for path in _others(store)]
     known: set[str] = set()
     for name in listed:
         try:
@@ -58,6 +60,7 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
 def _seen(store: Store, there: set[str]) -> Iterator[Finding]:
     """What is not in order in a store that is read-only, where nothing can be done about it."""
     known: set[str] = set()
+    yield from map(_no_record, _others(store))
     for name in store.names():
         try:
             record = store.project(name)
@@ -170,5 +173,24 @@ def _list_names(store: Store) -> Iterable[NormalizedName]:
 
 
 def _recorded(store: Store) -> set[NormalizedName]:
-    names = (path.name for path in (store.records / "projects").iterdir())
-    return {NormalizedName(name.removesuffix(".json")) for name in names if name.endswith(".json")}
+    return {name for path in _projects(store).iterdir() if (name := _name_of(path)) is not None}
+
+
+def _others(store: Store) -> list[Path]:
+    """What lies among the records and is none, because no project can be called so; hidden files are nobody's."""
+    paths = sorted(path for path in _projects(store).iterdir() if _name_of(path) is None)
+    return [path for path in paths if not path.name.startswith(".")]
+
+
+def _no_record(path: Path) -> Finding:
+    return Finding(
+        filename=f"{path.name[:200]!a}", what="lies among the records, and is the record of no project", served=False
+    )
+
+
+def _name_of(path: Path) -> NormalizedName | None:
+    return is_name(path.name.removesuffix(".json")) if path.name.endswith(".json") else None
+
+
+def _projects(store: Store) -> Path:
+    return store.records / "projects"

@@ -7,19 +7,26 @@ remembers what is no longer served, so that a published name never comes back wi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self
 
 from packaging.utils import NormalizedName
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.errors import PublishError
 
 # The version of these files. A record of a later one is refused rather than misread.
 _FORMAT = 1
+
+# They become paths and lines of pages: nothing that means something else there.
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
 class Status(StrEnum):
@@ -95,25 +102,71 @@ class ProjectRecord:
         return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """The record; PublishError when it is none, so that nothing is served from a guess."""
+    def from_json(cls, content: bytes, name: NormalizedName | None = None) -> Self:
+        """The record; PublishError when it is none, so that nothing is served from a guess.
+
+        With a `name`, it is a store's own record of that project, and says what a store writes. The proxy keeps
+        records of upstream, too, which may have no size, no time, or another version than there can be here.
+        """
         try:
-            values = json.loads(content)
+            values = json.loads(content.decode("utf-8"))
             if values["format"] != _FORMAT:
                 raise ValueError(f"format {values['format']}, and this program writes {_FORMAT}")
-            return cls(
-                name=values["name"],
-                # A field that is unknown here is an error, too: it would be lost when the record is written again.
-                files=tuple(FileRecord(**file) for file in values["files"]),
+            record = cls(
+                name=_typed("name", values["name"], str),
+                # One with a field that is unknown here, too: that would be lost when the record is written again.
+                files=tuple(_checked(FileRecord(**file)) for file in values["files"]),
                 status=Status(values["status"]),
-                reason=values["reason"],
+                reason=_typed("reason", values["reason"], str, optional=True),
             )
-        except (ValueError, KeyError, TypeError) as err:
+            # JSON can say half of a character, which no page could be made of. We write none in that form.
+            if b"\\u" in content:
+                record.to_json()
+            if name is not None:
+                record._check(name)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise PublishError(
                 "a record of the index cannot be read",
-                details=[str(err)],
+                details=[f"{type(err).__name__}: {err!s:.300}".encode("ascii", "backslashreplace").decode()],
                 hint="restore it from a backup; the files themselves are untouched",
             ) from err
+        return record
+
+    def _check(self, name: NormalizedName) -> None:
+        """Raises ValueError unless it is what a store writes of the project."""
+        if self.name != name:
+            raise ValueError(f"it is of {self.name}")
+        for file in self.files:
+            if not _FILENAME.fullmatch(file.filename) or not _is_version(file.version) or file.size < 0:
+                raise ValueError(f"{file.filename} has no name, version or size that a file can have")
+            if not _TIME.fullmatch(file.uploaded):
+                raise ValueError(f"{file.uploaded} is no time as it is written here")
+            datetime.fromisoformat(file.uploaded)
+            for digest in (file.sha256, file.metadata_sha256, file.provenance_sha256):
+                if digest is not None and not _SHA256.fullmatch(digest):
+                    raise ValueError(f"{digest} is no sha256")
+
+
+def _checked(file: FileRecord) -> FileRecord:
+    for name in _FIELDS:
+        _typed(name, getattr(file, name), int if name == "size" else str, optional=name in _OPTIONAL)
+    return file
+
+
+def _typed(name: str, value: Any, kind: type, *, optional: bool = False) -> Any:
+    # `type`, since True is an int, too.
+    if type(value) is not kind and not (optional and value is None):
+        raise ValueError(f"{name} is no {kind.__name__}")
+    return value
+
+
+@lru_cache(65536)
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def timestamp(seconds: float) -> str:
@@ -131,3 +184,4 @@ def _in_order(files: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
 
 
 _FIELDS = tuple(field.name for field in fields(FileRecord))
+_OPTIONAL = frozenset(field.name for field in fields(FileRecord) if field.default is None)

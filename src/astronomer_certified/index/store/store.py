@@ -20,14 +20,12 @@ import errno
 import fcntl
 import hashlib
 import os
-import stat
 import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -37,12 +35,15 @@ from packaging.version import Version
 from astronomer_certified.effects.disk import put
 from astronomer_certified.errors import PublishError
 
-from . import incoming, validation
+from . import incoming, reading, validation
 from .contents.verification import Contents
 from .incoming import Upload
+from .reading import regular, whole
 from .records import FileRecord, ProjectRecord, timestamp
 from .validation import ClaimedFile, Refused
 from .verifier import Verifier
+
+__all__ = ["NAMES", "NameTaken", "ReadOnly", "Store", "Upload", "regular", "whole"]
 
 # Projects share this many locks, so that uploads to different ones seldom wait for each other.
 _LOCKS = 64
@@ -122,18 +123,12 @@ class Store:
 
     def project(self, name: NormalizedName) -> ProjectRecord | None:
         """The project as it is now; None when nothing was ever published under the name. PublishError for a record that
-        is none."""
-        try:
-            return ProjectRecord.from_json(self.record_file(name).read_bytes())
-        except FileNotFoundError:
-            return None
-        except PublishError as err:
-            raise PublishError(f"{self.record_file(name)}: {err.what}", details=err.details, hint=err.hint) from err
+        cannot be read, in whatever way."""
+        return reading.record(self.record_file(name), name)
 
     def names(self) -> list[NormalizedName]:
         """Every project that ever had a file here, in alphabetical order. OSError when the list cannot be read."""
-        # A name may be there twice: `integrity` may have added it just before its writer did.
-        return sorted(NormalizedName(name) for name in set(self.names_file.read_text(encoding="utf-8").split()))
+        return reading.names(self.names_file)
 
     def projects(self) -> Iterator[ProjectRecord]:
         """The record of every project. Raises `PublishError` for one that cannot be read."""
@@ -339,26 +334,6 @@ class Store:
             except (BlockingIOError, FileNotFoundError):
                 continue
         return tuple(swept)
-
-
-def regular(path: Path) -> BufferedReader:
-    """The file, open for reading. OSError for anything else: what a link leads to may change behind our back, and a
-    pipe or a device may never end. A folder of files may well be a link as a whole."""
-    # O_NONBLOCK: opening a pipe would else wait for a writer, before anybody could see that it is one.
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
-    return os.fdopen(handle, "rb")
-
-
-def whole(path: Path, sha256: str) -> bool:
-    """Whether the file at `path` has these bytes; no when it cannot be read, or is a link."""
-    try:
-        with regular(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 def _describe(

@@ -25,7 +25,7 @@ from astronomer_certified.errors import PublishError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 # What file systems take as one name, of a file or a project, with room for what is written beside it.
-_LONGEST = 240
+LONGEST = 240
 
 # Combinations of tags that a wheel may be for. No wheel on the public index has more than some dozens.
 _TAGS = 500
@@ -53,10 +53,10 @@ class ClaimedFile:
 
 def parse(filename: str) -> ClaimedFile:
     """What `filename` claims to be, by the wheel and sdist formats (PEP 427, PEP 625); Refused for anything else."""
-    if not _NAME.fullmatch(filename) or len(filename) > _LONGEST:
+    if not _NAME.fullmatch(filename) or len(filename) > LONGEST:
         raise Refused(
-            f"{filename[:_LONGEST]!a} is no distribution's name",
-            details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {_LONGEST} characters"],
+            f"{filename[:LONGEST]!a} is no distribution's name",
+            details=[f"letters, digits, . _ + ! and - alone, no dot first, no more than {LONGEST} characters"],
         )
     # Before parsing, which makes an object of each: a name of 240 characters can stand for 50,000.
     if filename.endswith(".whl") and _combinations(filename) > _TAGS:
@@ -88,7 +88,7 @@ def _valid(project: str) -> NormalizedName:
 
 def project_name(text: str) -> NormalizedName | None:
     """The normalized name (PEP 503) that `text` is a spelling of; None when it is none, or longer than any here."""
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return None
     try:
         return canonicalize_name(text, validate=True)

@@ -22,6 +22,7 @@ _DEEPEST = 128
 
 # Names are shown on terminals, which act on these; those of C1 (0x80 to 0x9f) are escape sequences in one sign.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -33,6 +34,11 @@ def refuse(member: str, why: str) -> Unsound:
     """The error for one member of an archive, by its name."""
     # `!a`: a name from a stranger goes to terminals and logs in ASCII, escaped.
     return Unsound(f"{member[:_LONGEST_NAME]!a} {why}")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name was UTF-8 in its archive: of other bytes `tarfile` makes surrogates."""
+    return name.isascii() or not _SURROGATE.search(name)
 
 
 def refuse_bomb(unpacked: int, packed: int) -> None:
@@ -86,6 +92,8 @@ def _parts(name: str) -> list[str]:
     """The names that a path is made of; Unsound unless it is a plain one, below the folder that it is unpacked in."""
     if _CONTROL.search(name):
         raise refuse(name, "has a control character in its name")
+    if not is_utf8(name):
+        raise refuse(name, "is a name that is not UTF-8")
     parts = name.removesuffix("/").split("/")
     if name.startswith("/") or "\\" in name or ".." in parts or _DRIVE.match(name):
         raise refuse(name, "is a member outside of its folder")
@@ -97,8 +105,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _too_long(parts: list[str]) -> bool:
-    # In bytes, as file systems count. tarfile gives those that are no UTF-8 as surrogates.
-    lengths = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
+    lengths = [len(part.encode()) for part in parts]  # in bytes, as file systems count
     # And one each for the slashes between them and the NUL at the end, which PATH_MAX counts.
     return max(lengths) > _LONGEST_NAME or sum(lengths) + len(parts) > _LONGEST_PATH
 

@@ -16,9 +16,13 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.index.store.validation import ClaimedFile
 
-from .members import Paths, Unsound, refuse
+from . import build_files
+from .members import Paths, Unsound, is_utf8, refuse
 from .tars import check_structure
 from .wheels import METADATA_BYTES
+
+# The files of an sdist's folder that are read here, and how many bytes they may have.
+_READ = {"PKG-INFO": METADATA_BYTES, "pyproject.toml": build_files.MOST_BYTES}
 
 
 def sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
@@ -35,8 +39,9 @@ def sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
         for seen, member in enumerate(archive, 1):  # noqa: B007
             paths.add(member.name, folder=member.isdir())
             _check_hard_link(member, members)
-            if member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
-                found[member.name] = _read(archive, member)
+            folder, _, name = member.name.partition("/")
+            if folder and name in _READ:
+                found[member.name] = _read(archive, member, _READ[name])
             members[member.name] = member
     paths.close()
     # Two parsers have read it, `tars` and tarfile. Where they count differently, so may installers.
@@ -44,19 +49,22 @@ def sdist_metadata(path: Path, claimed: ClaimedFile) -> bytes:
         raise Unsound("it has members that tarfile does not find")
     folder = _folder(members, claimed)
     _check_links(members)
-    try:
-        return found[f"{folder}/PKG-INFO"]
-    except KeyError as err:
-        raise Unsound(f"no {folder}/PKG-INFO in it") from err
+    if f"{folder}/PKG-INFO" not in found:
+        raise Unsound(f"no {folder}/PKG-INFO in it")
+    if f"{folder}/pyproject.toml" in found:
+        build_files.check_pyproject(found[f"{folder}/pyproject.toml"])
+    elif f"{folder}/setup.py" not in members or members[f"{folder}/setup.py"].isdir():
+        raise Unsound("it has neither pyproject.toml nor setup.py: nobody could build it")
+    return found[f"{folder}/PKG-INFO"]
 
 
-def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
     if not member.isfile():
         raise refuse(member.name, "is not a file")
-    if member.size > METADATA_BYTES:
-        raise refuse(member.name, f"has more than {METADATA_BYTES} bytes")
+    if member.size > most:
+        raise refuse(member.name, f"has more than {most} bytes")
     stream = archive.extractfile(member)
-    return b"" if stream is None else stream.read(METADATA_BYTES)
+    return b"" if stream is None else stream.read(most)
 
 
 def _check_hard_link(member: tarfile.TarInfo, before: Mapping[str, tarfile.TarInfo]) -> None:
@@ -107,6 +115,8 @@ def _check_links(members: Mapping[str, tarfile.TarInfo]) -> None:
 
 
 def _check_link(name: str, target: str, links: set[str]) -> None:
+    if not is_utf8(target):
+        raise refuse(name, "is a link to a name that is not UTF-8")
     # A backslash separates on Windows; a reader in C ends the name at a NUL.
     if target.startswith("/") or "\\" in target or "\0" in target or not target:
         raise refuse(name, f"is a link to {target[:255]!a}, outside of its folder")

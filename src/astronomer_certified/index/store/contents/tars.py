@@ -38,6 +38,13 @@ _KINDS = {
 _PAX_LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 _TELLING = ("path", "linkpath", "size")
 
+# What uv refuses otherwise, and tarfile passes over: seconds and owners as POSIX writes them, in 63 bits.
+_VALUES = {
+    **dict.fromkeys(("mtime", "atime", "ctime"), re.compile(rb"[0-9]{1,18}(\.[0-9]+)?")),
+    **dict.fromkeys(("uid", "gid"), re.compile(rb"[0-9]{1,18}")),
+}
+_TEXTS = ("path", "linkpath", "uname", "gname")
+
 
 # Not the standard gzip, which goes on with a second stream (RFC 1952, 2.2), where other readers stop.
 class _Gunzip:
@@ -190,8 +197,21 @@ def _pax_records(content: bytes) -> Iterator[tuple[str, bytes]]:
         if key in seen:
             raise Unsound(f"it has a pax header that says two things of {key.decode('latin-1')[:100]!a}")
         seen.add(key)
+        _check_pax_value(key.decode("latin-1"), value)
         yield key.decode("latin-1"), value
         at = end
+
+
+def _check_pax_value(key: str, value: bytes) -> None:
+    sound = _VALUES[key].fullmatch(value) is not None if key in _VALUES else True
+    if key in _TEXTS:
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError:
+            sound = False
+    # And one that says that the others are in another encoding, which not all readers know of.
+    if not sound or key == "hdrcharset":
+        raise Unsound(f"it has a pax header whose {key} is none", details=[f"{value[:100]!a}"])
 
 
 def _check_member(header: tarfile.TarInfo, following: _Next) -> None:
@@ -201,5 +221,7 @@ def _check_member(header: tarfile.TarInfo, following: _Next) -> None:
         raise Unsound(f"{name} is {kind}: an sdist has files, folders and links")
     if header.size < 0 or (header.type in _EMPTY and header.size):
         raise Unsound(f"{name} has a size that its kind has not: readers differ in what follows")
+    if min(header.mtime, header.uid, header.gid) < 0:
+        raise Unsound(f"{name} has a time or an owner below nought, which not all readers take")
     if following.size is not None and following.size != header.size:
         raise Unsound(f"{name} has one size in its header and another in the pax header before it")

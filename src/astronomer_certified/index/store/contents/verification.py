@@ -19,6 +19,7 @@ from packaging.version import Version
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
 from .members import Unsound
+from .requirements import check_requirements, fits
 from .sdists import sdist_metadata
 from .wheels import wheel_metadata
 
@@ -43,6 +44,8 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
 
     With `again`, its bytes are known to be those that were verified before: RECORD's hashes are not computed anew.
     """
+    if not fits(claimed.version):
+        raise Refused(f"{claimed.filename} has a version with a larger number than every installer can keep")
     try:
         if claimed.wheel is None:
             metadata = sdist_metadata(path, claimed)
@@ -62,9 +65,22 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
         ) from err
     # Parsed and not validated: old wheels have versions of metadata that were never standardised, like 2.0, and
     # installers take them.
-    raw, _ = parse_email(metadata)
+    raw, unread = parse_email(metadata)
     _compare(raw.get("name"), raw.get("version"), claimed)
-    return Contents(metadata=metadata, requires_python=_requires_python(raw.get("requires_python"), claimed))
+    python = raw.get("requires_python")
+    if python is not None and len(python) > _LONGEST_PYTHON:
+        raise Refused(f"{claimed.filename} has a Requires-Python of more than {_LONGEST_PYTHON} characters")
+    try:
+        # An sdist's may be other ones once it is built (PEP 643), and so installers do not ask it.
+        if claimed.wheel is not None:
+            check_requirements(raw, unread)
+    except Unsound as err:
+        raise Refused(
+            f"{claimed.filename} has metadata that installers refuse",
+            details=[err.what, *err.details],
+            hint="correct what the project says of itself, and build the file again",
+        ) from err
+    return Contents(metadata=metadata, requires_python=_requires_python(python))
 
 
 def _compare(name: str | None, version: str | None, claimed: ClaimedFile) -> None:
@@ -87,10 +103,9 @@ def _compare(name: str | None, version: str | None, claimed: ClaimedFile) -> Non
         )
 
 
-def _requires_python(text: str | None, claimed: ClaimedFile) -> str | None:
-    """None also for what no installer understands: each would pass over such a file with a warning of its own."""
-    if text is not None and len(text) > _LONGEST_PYTHON:
-        raise Refused(f"{claimed.filename} has a Requires-Python of more than {_LONGEST_PYTHON} characters")
+def _requires_python(text: str | None) -> str | None:
+    """None also for what only tools of its time understood: each installer would pass over such a file, with a warning
+    of its own."""
     try:
         return text if text is None else str(SpecifierSet(text)) and text.strip()
     except InvalidSpecifier:

@@ -16,7 +16,9 @@ from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.index.store.validation import ClaimedFile
 
+from . import entry_points
 from .members import Paths, Unsound, refuse
+from .schemes import check_schemes
 from .zips import Member, Zip
 
 # More than any distribution has: 6,000 pins are half a megabyte.
@@ -44,7 +46,11 @@ def wheel_metadata(path: Path, claimed: ClaimedFile, *, again: bool) -> bytes:
         missing = [name for name in ("METADATA", "WHEEL", "RECORD") if f"{folder}/{name}" not in members]
         if missing:
             raise Unsound("it is no whole wheel", details=[f"no {folder}/{name}" for name in missing])
+        check_schemes((name for name, member in members.items() if not member.is_folder), folder)
         _check_wheel_file(_read(archive, members[f"{folder}/WHEEL"], _WHEEL_BYTES))
+        scripts = f"{folder}/entry_points.txt"
+        if scripts in members:
+            entry_points.check_entry_points(_read(archive, members[scripts], entry_points.MOST_BYTES), scripts)
         metadata = _read(archive, members[f"{folder}/METADATA"], METADATA_BYTES)
         try:
             metadata.decode("utf-8")
@@ -96,15 +102,23 @@ def _read(archive: Zip, member: Member, most: int) -> bytes:
 
 
 def _check_wheel_file(content: bytes) -> None:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise Unsound("its WHEEL is not UTF-8, which every installer reads it as") from err
     # WHEEL is written as METADATA is, with other fields: each of those comes as a list, so one that is there twice is
     # seen.
-    _, unknown = parse_email(content)
+    _, unknown = parse_email(text)
     versions = unknown.get("wheel-version", [])
     try:
         [version] = versions
         major, minor = (int(part) for part in str(version).strip().split("."))
     except ValueError as err:
         raise Unsound("its WHEEL has no Wheel-Version, or several", details=map(ascii, versions[:3])) from err
+    # In any case: uv takes `True` for false, but some wheels have it, and most Pythons have one folder for both.
+    pure = [str(value).lower() for value in unknown.get("root-is-purelib", ["false"])]
+    if pure not in (["true"], ["false"]):
+        raise Unsound("its Root-Is-Purelib is neither true nor false", details=map(ascii, pure[:3]))
     # A higher major version must be refused by installers, a higher minor one only warned of (PEP 427).
     if major > _MAJOR:
         raise Unsound(f"its Wheel-Version {major}.{minor} is one that installers do not read: {_MAJOR}.x is")
