@@ -21,10 +21,11 @@ from tiny_wheels import NAME, wheel, whole
 from astronomer_certified.effects import web
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback, Mode
+from astronomer_certified.index.api.listings import Listings
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import UpstreamSilent
 from astronomer_certified.index.api.site import Answer
-from astronomer_certified.index.copies import listings, mirror
+from astronomer_certified.index.copies import mirror
 from astronomer_certified.index.http.server import Server
 from astronomer_certified.index.store.store import Store, Upload
 
@@ -258,11 +259,11 @@ def test_a_page_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 def test_a_page_that_takes_too_long_to_read_is_given_up() -> None:
     begun = time.monotonic()
-    with contextlib.closing(listings.Listings(patience=4)) as found:
+    with contextlib.closing(Listings(patience=4)) as found:
         with pytest.raises(PublishError, match="takes more time or memory"):
-            found.files(b"<a>" * (1 << 20), "text/html", "http://h/simple/tiny/")
+            found.read(b"<a>" * (1 << 20), "text/html", "http://h/simple/tiny/")
         assert time.monotonic() - begun < 20
-        assert [file.filename for file in found.files(listing(), JSON, "http://h/simple/tiny/")] == [NAME]
+        assert [file.filename for file in found.read(listing(), JSON, "http://h/simple/tiny/").files] == [NAME]
 
 
 def test_a_head_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

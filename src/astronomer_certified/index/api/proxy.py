@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import sys
+import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +21,24 @@ from packaging.utils import NormalizedName
 from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index.store.records import FileRecord
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status
 
+from .listings import LONGEST, Listed, Listing, Listings
 from .upstream_cache import UpstreamCache, UpstreamPage
-from .upstream_pages import LARGEST, PageRefused, UpstreamPages
 
 if TYPE_CHECKING:
     import requests
 
 # Bytes. A wheel's METADATA may have thousands of pins.
 _METADATA = 16 << 20
+
+# What upstream says becomes the name of a file here, and stands in pages: nothing that means something in either.
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+_LONGEST_NAME = 255
+
+# Seconds for a page, for which somebody waits. Ten million bytes take two of them as JSON, and ten as HTML.
+_PATIENCE = 20.0
 
 
 class UpstreamSilent(PublishError):
@@ -61,12 +71,12 @@ class Proxy:
 
         self._url = url
         self._cache = cache
-        self._pages = UpstreamPages()
+        self._listings = Listings(_PATIENCE)
         self._hosts = (host_of(url), *hosts)
 
     def close(self) -> None:
         """Nothing more is asked."""
-        self._pages.close()
+        self._listings.close()
 
     def page(self, name: NormalizedName) -> UpstreamPage | None:
         """The project as upstream lists it; None when it has none. UpstreamSilent when nobody knows."""
@@ -132,10 +142,10 @@ class Proxy:
                 if not answer.ok:
                     return None
                 kind = answer.headers.get("Content-Type", "text/html")
-                return self._pages.read(name, answer.url, kind, _read(answer, LARGEST))
+                return _page(name, self._listings.read(_read(answer, LONGEST), kind, answer.url))
         except UpstreamSilent as err:
             raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=err.details) from err
-        except PageRefused as err:
+        except PublishError as err:
             why = [err.what, *err.details]
             raise UpstreamSilent(f"upstream does not tell what it has of {name}", details=why) from err
 
@@ -192,3 +202,41 @@ def _read(answer: requests.Response, limit: int) -> bytes:
     from astronomer_certified.effects.web import pieces
 
     return b"".join(pieces(answer, limit))
+
+
+def _page(name: NormalizedName, listing: Listing) -> UpstreamPage:
+    """The page as it may be passed on. Of a status that this program does not know nothing is forbidden here: what it
+    means for an installer, the installer must know, and it is told the reason (PEP 792)."""
+    files = {file.filename: (_record(file), file.url) for file in listing.files if _is_usable(file)}
+    record = ProjectRecord(
+        name=name,
+        files=tuple(file for file, _ in files.values()),
+        status=next((known for known in Status if known.value == listing.status), Status.ACTIVE),
+        reason=listing.reason,
+    )
+    urls = {filename: url for filename, (_, url) in files.items()}
+    return UpstreamPage(record=record, urls=urls, read=time.time_ns())
+
+
+def _is_usable(file: Listed) -> bool:
+    """Whether it has a hash, which only 64 hexadecimal digits are, and a name that is one."""
+    named = _FILENAME.fullmatch(file.filename) is not None and len(file.filename) <= _LONGEST_NAME
+    return named and _is_sha256(file.sha256)
+
+
+def _is_sha256(stated: str | None) -> bool:
+    return stated is not None and _SHA256.fullmatch(stated) is not None
+
+
+def _record(file: Listed) -> FileRecord:
+    return FileRecord(
+        filename=file.filename,
+        version=file.version or "0",
+        sha256=file.sha256 or "",
+        size=file.size if file.size is not None else -1,
+        uploaded=file.uploaded or "",
+        uploader="upstream",
+        requires_python=file.requires_python,
+        metadata_sha256=file.metadata_sha256 if _is_sha256(file.metadata_sha256) else None,
+        yanked=file.yanked,
+    )

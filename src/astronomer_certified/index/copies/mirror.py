@@ -17,6 +17,7 @@ from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, host_of, pieces, session
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback
+from astronomer_certified.index.api.listings import LONGEST, Listed, Listings
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.audit import Audit, operator
 from astronomer_certified.index.store.incoming import Upload
@@ -24,13 +25,14 @@ from astronomer_certified.index.store.records import ProjectRecord
 from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
-from .listings import LONGEST, Listed, Listings
-
 # How the uploader of a file is called that another index gave.
 _MIRRORED = "mirrored by"
 
 # What is an error of one project or file, and no reason to ask for no other: ValueError for addresses that are none.
 _REFUSALS = (PublishError, NotPublic, TooMuch, requests.RequestException, ValueError)
+
+# Seconds for a page. An old index, with HTML only, takes 1 ms for each of its files.
+_PATIENCE = 120.0
 
 # Bytes of one file; the other index may send without end.
 _LARGEST = 20 << 30
@@ -84,7 +86,7 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
     does not take.
     """
     missing: list[str] = []
-    with session((host_of(source.url), *source.hosts)) as client, contextlib.closing(Listings()) as listings:
+    with session((host_of(source.url), *source.hosts)) as client, contextlib.closing(Listings(_PATIENCE)) as listings:
         copying = _Copying(store, source, client, listings, missing)
         for project in projects:
             yield from copying.project(project)
@@ -146,7 +148,7 @@ class _Copying:
                 return None
             answer.raise_for_status()
             body = b"".join(pieces(answer, LONGEST))
-            return self.listings.files(body, answer.headers.get("Content-Type", "text/html"), answer.url)
+            return self.listings.read(body, answer.headers.get("Content-Type", "text/html"), answer.url).files
 
 
 def _said(err: Exception) -> str:
