@@ -56,7 +56,7 @@ class Listings:
         question = {"body": base64.b64encode(body).decode(), "type": content_type, "url": url}
         answer = self._companion.ask(json.dumps(question).encode())
         if answer is None:
-            raise PublishError("its page takes more time or memory to read than any should")
+            raise PublishError("its page takes more time or memory than any should, or ended what reads it")
         said = json.loads(answer)
         if "error" in said:
             raise PublishError("its page cannot be read", details=[said["error"]])
@@ -103,10 +103,14 @@ def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _answer(question: dict[str, str]) -> dict[str, Any]:
+    from pypi_simple import UnsupportedRepoVersionError
+
     body = base64.b64decode(question["body"])
+    # What three parsers raise for bytes that were made to hurt. For anything else this process ends, and that is told.
+    hurt = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
     try:
         return {"files": [asdict(file) for file in parse(body, question["type"], question["url"])]}
-    except Exception as err:  # whatever three parsers raise for bytes that were made to hurt
+    except (*hurt, UnsupportedRepoVersionError) as err:
         return {"error": f"{type(err).__name__}: {str(err)[:300]!a}"}
 
 
