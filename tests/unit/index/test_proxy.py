@@ -203,7 +203,7 @@ def test_a_page_that_takes_too_much_to_read_ends_nobody_but_its_reader(tmp_path:
         here = proxy(upstream, tmp_path)
         with pytest.raises(UpstreamSilent) as caught:
             here.page(TINY)
-    assert any(sign in str(caught.value.details) for sign in ("MemoryError", "takes more time"))
+    assert "takes more time or memory" in str(caught.value.details)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
 
 
