@@ -7,13 +7,14 @@ nothing.
 
 from __future__ import annotations
 
-import base64
 import json
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from astronomer_certified.effects.companion import Companion
@@ -86,10 +87,12 @@ class Listings:
         """The page that came from `url`. PublishError for what is no page of a project, and for what takes more than
         the limits."""
         parser = self._small if len(body) <= _SMALL else self._large
-        question = {
-            "body": base64.b64encode(body).decode(), "type": content_type, "url": url, "seconds": self._patience,
-        }  # fmt: skip
-        answer = parser.ask(json.dumps(question).encode())
+        # By file: a line of JSON with all of a page would be there several times over.
+        with tempfile.NamedTemporaryFile(prefix="certified-page-") as file:
+            file.write(body)
+            file.flush()
+            question = {"path": file.name, "type": content_type, "url": url, "seconds": self._patience}
+            answer = parser.ask(json.dumps(question).encode())
         if answer is None:
             raise PublishError("its page takes more time or memory than any should, or ended what reads it")
         said = json.loads(answer)
@@ -171,7 +174,7 @@ def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
 def _answer(question: Mapping[str, Any]) -> bytes:
     from pypi_simple import UnsupportedRepoVersionError
 
-    body = base64.b64decode(question["body"])
+    body = Path(question["path"]).read_bytes()
     # What three parsers raise for bytes that were made to hurt. For anything else this process ends, and that is told.
     hurt = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
     try:
