@@ -88,8 +88,10 @@ def test_a_documented_command_works(released: Terminal, command: str) -> None:
 
 
 def held(terminal: Terminal, *names: str) -> dict[str, tuple[int, int]]:
-    """How many tests of these proofs fail on upstream and how many pass on both, when run in this order."""
-    results = json.loads(terminal.types("certified prove 2.1.0", *names, "--again", "--json").stdout)["results"]
+    """How many tests of these proofs fail on upstream and how many pass on both, when run in this order; of all, as it
+    was when the release was made, in the order of its series, when none is named."""
+    again = ["--again"] if names else []
+    results = json.loads(terminal.types("certified prove 2.1.0", *names, *again, "--json").stdout)["results"]
     return {result["name"]: (result["fails_upstream"], result["passes_both"]) for result in results}
 
 
@@ -100,7 +102,7 @@ def test_a_proof_says_the_same_after_whatever_others_and_alone(released: Termina
 
     assert held(released, *mixed) == in_order
     # Some of them: what they share is made anew each time.
-    for name in mixed[:6]:
+    for name in mixed[:4]:
         assert held(released, name) == {name: in_order[name]}
 
 
