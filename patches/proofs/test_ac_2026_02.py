@@ -82,11 +82,11 @@ WORDS = dict(
 )
 
 
-def addresses(app):
-    """A path for each rule that HEAD may be sent to, but for those that end or begin a session."""
+def addresses(app, method):
+    """A path for each rule that this method may be sent to, but for those that end or begin a session."""
     adapter = app.url_map.bind('localhost')
     for rule in app.url_map.iter_rules():
-        if 'HEAD' not in rule.methods or rule.rule.split('/')[-2:] == ['login', ''] or 'log' in rule.endpoint.split('.')[-1]:
+        if method not in rule.methods or rule.rule.split('/')[-2:] == ['login', ''] or 'log' in rule.endpoint.split('.')[-1]:
             continue
         names = ['muldelete', 'set_failed', 'clear'] if 'name' in rule.arguments else ['x']
         for name in names:
@@ -94,18 +94,19 @@ def addresses(app):
             for converter in rule._converters:
                 if type(rule._converters[converter]).__name__ == 'IntegerConverter':
                     values[converter] = 1
-            yield adapter.build(rule.endpoint, values, method='GET')
+            yield adapter.build(rule.endpoint, values, method=min(rule.methods - {'HEAD', 'OPTIONS'}))
 
 
-def test_head_changes_nothing_in_any_view(browser, monkeypatch):
+@pytest.mark.parametrize('method', ['HEAD', 'OPTIONS'])
+def test_nothing_changes_in_any_view(browser, monkeypatch, method):
     app = ui.app_of(browser.ui)
     monkeypatch.setitem(app.config, 'PROPAGATE_EXCEPTIONS', False)
-    before, asked = everything(), sorted(set(addresses(app)))
+    before, asked = everything(), sorted(set(addresses(app, method)))
 
     for address in asked:
-        browser.open(address, method='HEAD', query_string=WORDS)
+        browser.open(address, method=method, query_string=WORDS)
 
-    assert changed(before) == [], 'HEAD changes something'
+    assert changed(before) == [], '{} changes something'.format(method)
     assert len(asked) > 30
 
 
