@@ -88,7 +88,7 @@ class Listings:
         the limits."""
         parser = self._small if len(body) <= _SMALL else self._large
         # By file: a line of JSON with all of a page would be there several times over.
-        with tempfile.NamedTemporaryFile(prefix="certified-page-") as file:
+        with tempfile.NamedTemporaryFile("wb", prefix="certified-page-") as file:
             file.write(body)
             file.flush()
             question = {"path": file.name, "type": content_type, "url": url, "seconds": self._patience}
