@@ -10,6 +10,12 @@ RIGHTS = [(READ, 'LogModelView'), (MENU, 'Logs')] if ui.IS_1 else [(READ, 'Audit
 PAGES = ['/log/list/', '/log/list/?_flt_3_event=x', '/log/api/read', '/log/api']
 
 
+@pytest.fixture(autouse=True)
+def fixture_menu():
+    """Of the pages, the menu counts."""
+    ui.show_menu(ui.RBAC)
+
+
 def rights_of(role):
     with ui.app_of(ui.RBAC).app_context():
         found = security().find_role(role).permissions
