@@ -165,7 +165,7 @@ def _place(group: _Group, bench: Bench) -> Iterator[tuple[Path, Path, dict[str, 
         HOME=str(home),
         TMPDIR=str(home / "tmp"),
         PYTHONDONTWRITEBYTECODE="1",
-        # What Airflow does in the order of a set is the same in each run: upstream's masker hides one secret or another.
+        # The order of a set is the same in each run: by it, upstream's masker hides one secret or another.
         PYTHONHASHSEED="0",
         PROOF_HOME=str(home / "airflow"),
         PROOF_DATABASES=str(_databases(group.environment, bench.folder)),
