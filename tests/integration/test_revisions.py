@@ -50,6 +50,17 @@ def test_a_proof_is_run_again_only_where_something_changed(project: Project) -> 
     assert ran(project.must("prove")) == {upstream, patched}
     assert ran(project.must("prove", "--again")) == {upstream, patched}
 
+    data = project.proof.parent / "names" / "ada.tsv"
+    data.parent.mkdir()
+    data.write_text("Ada")
+    assert ran(project.must("prove")) == {upstream, patched}, "all proofs may read it"
+    (data.parent.parent / "test_names.py").write_text("")
+    assert ran(project.must("prove")) == {upstream, patched}, "it is another proof's now"
+    data.write_text("Ada and Bob")
+    assert ran(project.must("prove")) == set(), "a proof was run as the data of another one changed"
+    data.parent.rename(data.parent.with_name(PROOF.removeprefix("test_").removesuffix(".py")))
+    assert ran(project.must("prove")) == {upstream, patched}, "it belongs to this proof"
+
     # What does not hold is not remembered.
     project.edit(project.proof, "'Good bye, Ada'", "'Good bye'")
     assert project.run("prove").status == 1

@@ -59,7 +59,7 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
             **{name: done[name].fingerprint for name in wheels},
             "upstream wheel": run.manifest.core.upstream_wheel.sha256,
             "wheelhouse": done[wheelhouse.OF_PROOFS].fingerprint,
-            **run.file_digests([*_locks(run), *sorted(run.workspace.proofs.glob("*.py"))]),
+            **run.file_digests([*_locks(run), *_files(run.workspace.proofs)]),
         }
 
     def do(done: Done) -> Made:
@@ -124,6 +124,30 @@ def _locks(run: Run) -> tuple[Path, Path]:
     python = run.manifest.target.python
     folder = run.constraints_folder
     return folder / f"constraints-{python}-hashes.txt", folder / f"proof-requirements-{python}.txt"
+
+
+def _files(folder: Path) -> list[Path]:
+    """The proofs, what they share, and their data."""
+    hidden = ("__pycache__", ".")
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(hidden) for part in path.relative_to(folder).parts))
+
+
+def _read_by(name: str, folder: Path) -> list[Path]:
+    """A proof, and the files that it may read.
+
+    What proofs share counts for each of them, but the data in a folder that is named for a proof, such as x/ for
+    test_x.py, for that one alone.
+    """
+
+    def counts(path: Path) -> bool:
+        first, *below = path.relative_to(folder).parts
+        if not below:
+            return first == name or not first.startswith("test_")
+        owner = f"test_{first}.py"
+        return owner == name or not (folder / owner).is_file()
+
+    return list(filter(counts, _files(folder)))
 
 
 class _Proving:
@@ -222,12 +246,10 @@ class _Proving:
     def _digest(self, name: str, wheels: Iterable[Wheel]) -> str:
         """The digest of all that decides what a proof says of these wheels."""
         folder = self._run.workspace.proofs
-        # What proofs share counts for each of them.
-        shared = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
         return disk.digest(
             self._contents(wheels),
             code.digest_of(__name__),
-            *(f"{path.name} {disk.sha256_of(path)}" for path in (folder / name, *shared)),
+            *(f"{path.relative_to(folder).as_posix()} {disk.sha256_of(path)}" for path in _read_by(name, folder)),
         )
 
     def _have(self, wanted: Mapping[Path, Mapping[NormalizedName, Wheel]]) -> None:
