@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 from urllib.parse import urlsplit
 
 if __name__ == '__main__':
@@ -105,10 +106,14 @@ APIS = {'/api/v1/': 'REST API', '/api/experimental/': 'experimental API'}
 class Route:
     """A rule with a method, and what is sent to it: for rules of many actions, one for each of these."""
 
-    def __init__(self, app, rule, method, values, note=''):
+    def __init__(self, name, rule, method, values, note=''):
+        app = ui.app_of(name)
         self.method = method
-        self.interface = next((name for prefix, name in APIS.items() if rule.rule.startswith(prefix)), None)
-        self.is_api = self.interface is not None
+        self.ui = name
+        api = next((api for prefix, api in APIS.items() if rule.rule.startswith(prefix)), None)
+        self.is_api = api is not None
+        # In 1.10 each interface has the API.
+        self.interface = '{} of {}'.format(api, name) if api and ui.IS_1 else api or name
         self.rule = rule.rule + note
         self.address = app.url_map.bind('localhost').build(
             rule.endpoint, {name: values[name] for name in rule.arguments}, method=method
@@ -146,8 +151,7 @@ def routes_of(name):
     for rule in app.url_map.iter_rules():
         for method in sorted(rule.methods - {'HEAD', 'OPTIONS'}):
             for values, note in _variants(app, rule):
-                route = Route(app, rule, method, values, note)
-                route.interface = route.interface or name
+                route = Route(name, rule, method, values, note)
                 if route.is_reached:
                     found.append(route)
     return sorted(found, key=lambda route: route.key)
@@ -245,7 +249,7 @@ def fill():
         Variable: {'id': 1, 'key': 'kept', 'val': 'value'},
         Connection: {'id': 1, 'conn_id': 'kept', 'conn_type': 'http', 'host': 'host'},
         Pool: {'id': 50, 'pool': 'kept', 'slots': 1},
-        XCom: {'key': 'key', 'value': b'1', 'dag_id': 'own', 'task_id': 'task', 'execution_date': ui.RUN_DATE, 'timestamp': ui.RUN_DATE},
+        XCom: {'key': 'key', 'value': XCom.serialize_value(1), 'dag_id': 'own', 'task_id': 'task', 'execution_date': ui.RUN_DATE, 'timestamp': ui.RUN_DATE},
         SlaMiss: {'dag_id': 'own', 'task_id': 'task', 'execution_date': ui.RUN_DATE, 'timestamp': ui.RUN_DATE},
         Log: {'id': 1, 'dag_id': 'own', 'task_id': 'task', 'event': 'run', 'dttm': ui.RUN_DATE, 'owner': 'owner'},
     }
@@ -276,10 +280,29 @@ def _model(name):
 
 
 @contextlib.contextmanager
-def recorded(manager):
-    """The rights for which the security manager is asked, but for those that decide which buttons a page shows."""
+def pages_unseen(depth):
+    """What is asked while a template is rendered decides which buttons a page shows, and not who sees it."""
     import flask.templating
 
+    rendered = flask.templating._render
+
+    def render(*args, **kwargs):
+        depth[0] += 1
+        try:
+            return rendered(*args, **kwargs)
+        finally:
+            depth[0] -= 1
+
+    flask.templating._render = render
+    try:
+        yield
+    finally:
+        flask.templating._render = rendered
+
+
+@contextlib.contextmanager
+def recorded(manager, denied=()):
+    """The rights for which the security manager is asked. Those that are denied are taken for not there."""
     asked, depth = set(), [0]
     # The class: what guards the REST API has the security manager of the first application that was made.
     owner = type(manager)
@@ -291,6 +314,8 @@ def recorded(manager):
         def watched(self, *args, **kwargs):
             if not depth[0]:
                 asked.update(told(*args, **kwargs))
+            if name == 'has_access' and args[:2] in denied:
+                return False
             depth[0] += 1
             try:
                 return original(self, *args, **kwargs)
@@ -299,15 +324,9 @@ def recorded(manager):
 
         setattr(owner, name, watched)
 
-    def render(*args, **kwargs):
-        depth[0] += 1
-        try:
-            return rendered(*args, **kwargs)
-        finally:
-            depth[0] -= 1
-
     def plain(action, resource, *_, **__):
-        return {'{} {}'.format(action, resource)}
+        single = ui.IS_1 and action in (read, edit) and resource != ui.ALL_DAGS
+        return {'{} {}{}'.format(action, 'DAG:' if single else '', resource)}
 
     def some(actions, *_, **__):
         return {'{} some DAG'.format(action) for action in actions}
@@ -341,19 +360,73 @@ def recorded(manager):
     }
     watches = {name: told for name, told in watches.items() if hasattr(owner, name)}
     kept = {name: vars(owner)[name] for name in watches if name in vars(owner)}
-    rendered = flask.templating._render
     try:
-        flask.templating._render = render
         for name, told in watches.items():
             watch(name, told)
-        yield asked
+        with pages_unseen(depth):
+            yield asked
     finally:
-        flask.templating._render = rendered
         for name in watches:
             if name in kept:
                 setattr(owner, name, kept[name])
             elif name in vars(owner):
                 delattr(owner, name)
+
+
+@contextlib.contextmanager
+def recorded_classic(app):
+    """Which of three kinds of users the interface without roles asks for; by default, it takes everybody for all of them."""
+    from airflow.www import utils
+
+    asked, depth = set(), [0]
+    kinds = {'LoginMixin': 'login', 'SuperUserMixin': 'superuser', 'DataProfilingMixin': 'data profiling'}
+
+    def add(kind):
+        if not depth[0]:
+            asked.add(kind)
+
+    def watch(owner, kind):
+        original = owner.is_accessible
+
+        def is_accessible(self, *args, **kwargs):
+            add(kind)
+            return original(self, *args, **kwargs)
+
+        owner.is_accessible = is_accessible
+        return owner, original
+
+    class Manager(type(app.login_manager)):
+        """What asks for a login looks here whether it has to."""
+
+        @property
+        def _login_disabled(self):
+            add('login')
+            return vars(self)['_login_disabled']
+
+    class Config(type(app.config)):
+        """What guards a view looks here whether it has to."""
+
+        def get(self, key, *args):
+            if key == 'LOGIN_DISABLED':
+                add('data profiling')
+            return super().get(key, *args)
+
+        def __getitem__(self, key):
+            if key == 'LOGIN_DISABLED':
+                add('data profiling')
+            return super().__getitem__(key)
+
+    watched = [watch(getattr(utils, name), kind) for name, kind in kinds.items() if hasattr(utils, name)]
+    before, app.config.__class__ = app.config.__class__, Config
+    manager, app.login_manager.__class__ = app.login_manager.__class__, Manager
+    try:
+        with pages_unseen(depth):
+            yield asked
+    finally:
+        app.config.__class__ = before
+        app.login_manager.__class__ = manager
+        for owner, original in watched:
+            owner.is_accessible = original
 
 
 def _right(action, resource, dag_id=None):
@@ -367,11 +440,10 @@ def _right(action, resource, dag_id=None):
 
 def ask(route, headers, method=None):
     """The answer, short: the status, and where it leads."""
-    name = route.interface if route.interface in ui.UIS else ui.RBAC
     sent = dict(route.sent)
     if route.rule.endswith('varimport'):
         sent['data'] = dict(sent.get('data', {}), file=(io.BytesIO(b'{"new": "value"}'), 'variables.json'))
-    client = ui.app_of(name).test_client(use_cookies=False)
+    client = ui.app_of(route.ui).test_client(use_cookies=False)
     headers = dict(headers, Accept='application/json') if route.is_api else headers
     response = client.open(route.address, method=method or route.method, headers=headers, **sent)
     status = str(response.status_code)
@@ -401,6 +473,9 @@ def as_in_production(app):
         app.config['PROPAGATE_EXCEPTIONS'], app.logger.disabled = before
 
 
+DENIED = (('can_dag_edit', 'all_dags'), ('can_dag_edit', 'own'), ('can_dag_read', 'all_dags'))
+
+
 def walk(name):
     """By (interface, method, rule): the rights that are asked for, and what an admin and a stranger are answered."""
     app = ui.app_of(name)
@@ -411,13 +486,17 @@ def walk(name):
     with as_in_production(app):
         for route in routes_of(name):
             database.reset()
-            rights = set()
-            if name == ui.RBAC:
-                with recorded(app.appbuilder.sm) as rights:
-                    admin = ask(route, headers(route))
-            else:
+            with recorded(app.appbuilder.sm) if name == ui.RBAC else recorded_classic(app) as rights:
                 admin = ask(route, headers(route))
             database.reset()
+            if ui.IS_1 and name == ui.RBAC:
+                # Who may edit all DAGs is asked for nothing more, be it a page that reads or one that changes.
+                with recorded(app.appbuilder.sm, DENIED) as more:
+                    ask(route, headers(route))
+                database.reset()
+                rights = {right for right in rights | more if not right.endswith(' all_dags')}
+                if 'can_dag_read DAG:own' in rights:
+                    rights.discard('can_dag_edit DAG:own')
             stranger = ask(route, {})
             assert route.key not in table, route.key
             table[route.key] = '; '.join(sorted(rights)), '{} | {}'.format(admin, stranger)
@@ -469,8 +548,6 @@ def walk_all():
 
 
 if __name__ == '__main__':
-    import sys
-
     conftest.prepare('ui')
     found = walk_all()
     with open(sys.argv[1], 'w') as file:
