@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import threading
 import time
@@ -13,6 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 from index_fixtures import IndexFolder, make_wheel, post
+
+from astronomer_certified.index.auth import tokens
+from astronomer_certified.index.auth.credentials import Credentials
 
 Field = tuple[str | None, bytes] | tuple[str | None, bytes, str]
 Spawn = Callable[[IndexFolder], tuple[subprocess.Popen[str], str]]
@@ -71,34 +73,6 @@ def test_a_field_that_is_not_as_it_should_be_is_refused_and_named(
     assert index_folder.published() == set()
 
 
-def test_uploads_that_take_long_to_verify_keep_no_index_from_ending(
-    served: tuple[subprocess.Popen[str], str], index_folder: IndexFolder, tmp_path: Path
-) -> None:
-    process, url = served
-    # Half a gigabyte, unpacked and hashed three times over.
-    slow = make_wheel(tmp_path / "wheels", content="#" * (500 << 20), text="x")
-    said: list[object] = []
-
-    def upload() -> None:
-        try:
-            said.append(sent(url, index_folder, slow, timeout=60).status_code)
-        except requests.RequestException as err:
-            said.append(err)
-
-    uploading = threading.Thread(target=upload)
-    uploading.start()
-    time.sleep(1.5)
-    start = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    process.wait(40)
-
-    assert time.monotonic() - start < 21
-    uploading.join()
-    # Who was told that it is stored, is told the truth.
-    assert (200 in said) == (slow.name in index_folder.published())
-    assert index_folder.left_over() == [] or 200 not in said
-
-
 def test_uploads_of_one_login_wait_for_each_other_and_keep_no_other_login_waiting(
     index_folder: IndexFolder, tmp_path: Path
 ) -> None:
@@ -119,3 +93,20 @@ def test_uploads_of_one_login_wait_for_each_other_and_keep_no_other_login_waitin
         loop.call_soon_threadsafe(turns["certified"].release)
         uploading.join(30)
         assert answers[0].ok
+
+
+def test_a_token_has_turns_of_its_own(index_folder: IndexFolder, tmp_path: Path) -> None:
+    # All of them are sent as the same user.
+    made = [
+        tokens.issue(index_folder.root / "tokens.json", name=name, user=name, projects=["*"], expires=None)
+        for name in ("slow", "other")
+    ]
+    with index_folder.server() as server:
+        assert server._run is not None
+        assert server._run._loop is not None
+        turns = server._run._application._uploads._turns
+        assert asyncio.run_coroutine_threadsafe(turns["slow (token slow)"].acquire(), server._run._loop).result(10)
+        wheel = make_wheel(tmp_path / "wheels")
+        login = Credentials(user=tokens.USER, password=made[1])
+        assert post(server.url, login, wheel.name, wheel.read_bytes()).ok
+        assert set(turns) == {"slow (token slow)", "other (token other)"}

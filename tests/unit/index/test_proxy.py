@@ -412,6 +412,33 @@ def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to
         assert [one.result(30) for one in asked] == [200] * AT_UPSTREAM
 
 
+def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path) -> None:
+    pieces = 0
+
+    def dripping() -> Iterator[bytes]:
+        nonlocal pieces
+        for _ in range(600):
+            pieces += 1
+            yield b"x" * 100
+            time.sleep(0.05)
+
+    def answer(path: str) -> Said:
+        if path.endswith("tiny/"):
+            return Said(headers={"Content-Type": JSON}, pieces=[page(listed(f"/files/{NAME}"))])
+        return Said(pieces=dripping())
+
+    with (
+        answering(answer) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
+    ):
+        with requests.get(f"{server.url}upstream/tiny/{NAME}", stream=True, timeout=30) as answered:
+            assert answered.status_code == 200
+        time.sleep(2)
+        before = pieces
+        time.sleep(1)
+        assert pieces == before < 600
+
+
 def test_a_page_is_rendered_once_for_all_who_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered: list[object] = []
     render = pages.project_html

@@ -19,6 +19,7 @@ import pytest
 from raw_archives import SDIST, entries, long_pax_header, long_record, many_members, raw_sdist, raw_zip
 from tiny_wheels import METADATA, NAME, wheel, whole
 
+from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store import validation
 from astronomer_certified.index.store.validation import Refused
 from astronomer_certified.index.store.verifier import Limits, Verifier
@@ -170,6 +171,25 @@ def test_a_child_that_is_killed_at_its_work_costs_that_file_only(
     with pytest.raises(Refused, match=f"the process that verified it was ended by {number.name}"):
         verifier.verify(*crowded)
     assert verifier.verify(*sound).metadata == METADATA.encode()
+
+
+def test_an_index_that_ends_gives_up_what_it_verifies_and_refuses_nobodys_file(
+    verifier: Verifier, tmp_path: Path, crowd: bytes
+) -> None:
+    path, claimed = file(tmp_path, SDIST, crowd)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(verifier.verify, path, claimed)
+        while not verifier._busy:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        verifier.give_up()
+        start = time.monotonic()
+        with pytest.raises(PublishError, match="was not verified") as caught:
+            asked.result(30)
+    assert not isinstance(caught.value, Refused)
+    assert time.monotonic() - start < 1
+    with pytest.raises(PublishError, match="was not verified"):
+        verifier.verify(path, claimed)
 
 
 def test_a_child_that_is_killed_while_it_waits_is_not_missed(verifier: Verifier, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ class Application:
         found = await self._read(request)
         if isinstance(found, Streaming):
             sent.route = "upstream"
-            await found.give(send, head_only=request.method == "HEAD")
+            await found.give(send, head_only=request.method == "HEAD", gone=request.gone)
             return
         sent.route = found.route
         await give(found, send, head_only=request.method == "HEAD", gone=request.gone)

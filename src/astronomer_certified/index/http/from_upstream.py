@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from astronomer_certified.index.api.passthrough import Passthrough
@@ -56,7 +56,11 @@ class FromUpstream:
         finally:
             self._turns.release()
         if isinstance(found, Passing):
-            return self._streams.begun(found) or text(503, "Too many files are on their way; try again.", _LATER)
+            if (streaming := self._streams.begun(found)) is not None:
+                return streaming
+            # Not in the pool of the streams, which are all busy: it is a connection to upstream that stays open.
+            await loop.run_in_executor(self._asking, found.close)
+            return text(503, "Too many files are on their way; try again.", _LATER)
         return found or text(404, "There is nothing here.")
 
 
@@ -71,9 +75,8 @@ class _Streams:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def begun(self, passing: Passing) -> Streaming | None:
-        """The file, when there is a place for it; it is closed otherwise."""
+        """The file, when there is a place for it."""
         if self._open >= AT_UPSTREAM:
-            self._pool.submit(passing.close)
             return None
         self._open += 1
         return Streaming(passing, self)
@@ -100,8 +103,9 @@ class Streaming:
         self._passing = passing
         self._streams = streams
 
-    async def give(self, send: Send, *, head_only: bool) -> None:
-        """It is passed on. The first bytes are there before anything is said of it."""
+    async def give(self, send: Send, *, head_only: bool, gone: Callable[[], bool]) -> None:
+        """It is passed on, for as long as somebody reads it: who hangs up must not hold a place. The first bytes are
+        there before anything is said of it."""
         async with contextlib.aclosing(self._pieces()) as pieces:
             try:
                 # After the status line, a failure could only be told by breaking off.
@@ -118,6 +122,8 @@ class Streaming:
                 return
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for piece in pieces:
+                if gone():
+                    return
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 

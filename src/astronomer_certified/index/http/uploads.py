@@ -125,7 +125,8 @@ class Uploads:
                 whole = await self._received(body, receive)
                 if whole is not None:
                     return whole
-                async with self._turns[upload.user]:
+                # By whose login it is, not by the user that was sent: that is the same for all tokens.
+                async with self._turns[upload.login.name if isinstance(upload.login, Login) else ""]:
                     return await loop.run_in_executor(self._pool, self._store_it, upload, body)
             except OSError as err:
                 if err.errno not in FULL:
