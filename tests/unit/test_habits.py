@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from factories import ROOT
 from packaging.version import Version
@@ -52,6 +53,14 @@ def test_the_readme_names_every_release() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [line] = re.findall(r"^Releases: ([\d., and]+)\. ", readme, re.MULTILINE)
     assert re.findall(r"[\d.]+\d", line) == [str(version) for version in Workspace.at(ROOT).versions()]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_the_files_about_the_project_link_to_pages_of_its_site_only(name: str) -> None:
+    """What `make docs` refuses, told where no environment for the documentation was made."""
+    links = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    pages = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.*")]}
+    assert [link for link in links if link not in pages] == []
 
 
 def test_the_changelog_has_its_form() -> None:
