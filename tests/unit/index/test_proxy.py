@@ -394,6 +394,8 @@ def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to
     def ask(url: str) -> int:
         with requests.get(url, stream=True, timeout=30) as answered:
             begun.wait(30)
+            # A reader who hung up would make room.
+            over.wait(30)
             return answered.status_code
 
     with (
