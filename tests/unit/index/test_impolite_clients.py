@@ -80,6 +80,32 @@ def test_a_body_behind_a_refusal_is_thrown_away_up_to_a_limit(served: Server, mo
     assert time.monotonic() < start + 20
 
 
+def test_an_extension_of_a_chunk_ends_or_the_connection_does(served: Server) -> None:
+    start, sent = time.monotonic(), 0
+    with connect(served) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;")
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < start + 20:
+                wire.sendall(b"x" * 65536)
+                sent += 65536
+    # What the kernel holds for both ends comes on top.
+    assert sent < 32 << 20
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_a_body_in_small_chunks_is_a_body(served: Server, size: int) -> None:
+    chunk = b"%x\r\n%s\r\n" % (size, b"x" * size)
+    with connect(served) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            wire.sendall(chunk * (20_000 // len(chunk)))
+        wire.sendall(b"0\r\n\r\n")
+        wire.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = b"".join(iter(lambda: wire.recv(1 << 16), b""))
+    # 400 where both came in one packet.
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)] in ([401, 200], [401, 400])
+
+
 # --- files whose readers go
 
 

@@ -44,6 +44,11 @@ _HELD = 2 << 20
 # finds the answer (RFC 9112, 9.6).
 _DISCARDED = 256 << 20
 
+# Bytes of a body in chunks that may be sizes of chunks and their extensions (RFC 9112, 7.1.1), besides so many for each
+# byte of content. A chunk of one byte needs five more; an extension has no end of its own, and nobody is known to send one.
+_FRAMING = 64 << 10
+_FRAMING_PER_BYTE = 8
+
 # Two servers may read such a line in two ways; the parser takes it.
 _AMBIGUOUS = re.compile(rb"[^\r\n ]* [ \t]|[^\r\n ]*\t|[^\r\n ]* [^\r\n ]*(?: [ \t]|\t)")
 
@@ -109,6 +114,7 @@ class Connection(HttpToolsProtocol):
         self._parsed = 0
         self._count = 0
         self._body = 0
+        self._content = 0
         self._in_head = True
         self._in_body = False
         self._refusal = 400
@@ -179,6 +185,8 @@ class Connection(HttpToolsProtocol):
             self._left -= min(self._left, len(piece))
             self._begun = True
         super().data_received(piece)
+        if self._in_body and self._body > self._content * (1 + _FRAMING_PER_BYTE) + _FRAMING:
+            self.abort()
         if self._in_head and len(self._head) > HEAD_LIMIT and not self.transport.is_closing():
             self._refusal = 431
             self.send_400_response("the head of this request is too long")
@@ -215,7 +223,8 @@ class Connection(HttpToolsProtocol):
         if self._begun:
             raise ValueError("a request in the packet of another")
         self._begun = True
-        self._in_head, self._in_body, self._count, self._body, self._parsed = True, False, 0, 0, 0
+        self._in_head, self._in_body = True, False
+        self._count, self._parsed, self._body, self._content = 0, 0, 0, 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -255,6 +264,11 @@ class Connection(HttpToolsProtocol):
         }
         if self.doorkeeper.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of content came."""
+        self._content += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
