@@ -126,7 +126,7 @@ def post(url: str, login: Credentials, filename: str, content: bytes, **fields: 
         data={":action": "file_upload", **fields},
         files={"content": (filename, content)},
         auth=(login.user, login.password),
-        timeout=30,
+        timeout=120,
     )
 
 

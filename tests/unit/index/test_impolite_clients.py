@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from astronomer_certified.index.api.site import Answer
-from astronomer_certified.index.auth.credentials import ensure_credentials
+from astronomer_certified.index.auth.credentials import Credentials, ensure_credentials
 from astronomer_certified.index.http import messages
 from astronomer_certified.index.http.options import Options
 from astronomer_certified.index.http.server import Server
@@ -174,14 +174,20 @@ def test_what_one_login_reads_no_cache_gives_to_another() -> None:
     assert dict(messages.for_one_reader([]))[b"cache-control"] == b"private"
 
 
-@pytest.mark.parametrize("path", ["simple/", "packages/", "", "nothing/", "pypi/x/json", "metrics", "simple"])
-def test_every_answer_of_a_private_index_is_for_one_reader(tmp_path: Path, path: str) -> None:
-    credentials = ensure_credentials(tmp_path / "htpasswd", tmp_path / "secret")
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Credentials]]:
+    """An index that asks for a login, and one that it takes."""
+    root = tmp_path_factory.mktemp("private")
+    credentials = ensure_credentials(root / "htpasswd", root / "secret")
     options = Options(private=True)
-    with (
-        Server(tmp_path / "packages", fallback=False, credentials=tmp_path / "htpasswd", options=options) as server,
-        requests.Session() as session,
-    ):
+    with Server(root / "packages", fallback=False, credentials=root / "htpasswd", options=options) as server:
+        yield server, credentials
+
+
+@pytest.mark.parametrize("path", ["simple/", "packages/", "", "nothing/", "pypi/x/json", "metrics", "simple"])
+def test_every_answer_of_a_private_index_is_for_one_reader(private: tuple[Server, Credentials], path: str) -> None:
+    server, credentials = private
+    with requests.Session() as session:
         for auth in ((credentials.user, credentials.password), None):
             answer = session.get(f"{server.url}{path}", auth=auth, allow_redirects=False, timeout=10)
             assert answer.headers["Cache-Control"].startswith("private")

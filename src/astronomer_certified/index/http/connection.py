@@ -44,8 +44,8 @@ _HELD = 2 << 20
 # finds the answer (RFC 9112, 9.6).
 _DISCARDED = 256 << 20
 
-# Bytes of a body in chunks that may be sizes of chunks and their extensions (RFC 9112, 7.1.1), besides so many for each
-# byte of content. A chunk of one byte needs five more; an extension has no end of its own, and nobody is known to send one.
+# Bytes of a body in chunks that may be their sizes and extensions (RFC 9112, 7.1.1), besides so many for each byte of
+# content. A chunk of one byte needs five more; an extension has no end of its own, and nobody is known to send one.
 _FRAMING = 64 << 10
 _FRAMING_PER_BYTE = 8
 
