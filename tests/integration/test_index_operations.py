@@ -108,6 +108,9 @@ def test_users_and_tokens_are_made_scoped_listed_and_revoked(place: Place, tmp_p
     assert place.certified("users", "list").splitlines() == ["bob", "certified", "ci  token over: *; " + _end(place)]
     assert place.deeds().count("uploaded") == 3
     assert place.deeds().count("login refused") == 5
+    place.certified("users", "remove", "ci")  # who has tokens and no password
+    assert "ci" not in place.certified("users", "list")
+    assert "there is no user" in place.certified("users", "remove", "ci", status=1)
     assert "there is no token" in place.certified("users", "revoke", "narrow", status=1)
     assert "cannot be the name" in place.certified("users", "add", "a:b", status=1)
 
@@ -513,6 +516,9 @@ def test_an_export_under_nginx_gives_the_same_answers(place: Place, tmp_path: Pa
                 )
                 assert "X-Injected" not in answer.headers
                 assert not re.search(r"%0|[\r\n]", answer.headers.get("Location", ""))
+
+        for run in ("-" * 6000, "." * 6000 + "a", "_" * 6000, "a" + ".-_" * 2000):
+            assert requests.get(f"{static}simple/{run}!/", timeout=3, allow_redirects=False).status_code == 404
 
         place.certified("publish", make_wheel(tmp_path, version="1.2"))
         assert "3 pages and files written" not in place.certified("export", target, *words)

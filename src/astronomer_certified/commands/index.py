@@ -227,13 +227,15 @@ def _note(args: argparse.Namespace, deed: str, name: str) -> None:
 
 def _user_remove(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.index.auth import tokens
-    from astronomer_certified.index.auth.credentials import remove_user
+    from astronomer_certified.index.auth.credentials import remove_user, user_names
 
     folder = arguments.index_folder(args)
-    remove_user(folder / "htpasswd", args.name)
-    for token in tokens.read(folder / "tokens.json"):
-        if token.user == args.name:
-            tokens.revoke(folder / "tokens.json", token.name)
+    # Tokens first: whoever is not there as a user any more is not looked for again. A machine may have nothing else.
+    theirs = [token.name for token in tokens.read(folder / "tokens.json") if token.user == args.name]
+    for name in theirs:
+        tokens.revoke(folder / "tokens.json", name)
+    if not theirs or args.name in user_names(folder / "htpasswd"):
+        remove_user(folder / "htpasswd", args.name)
     _note(args, "user removed", args.name)
     print(f"{args.name} may no longer upload")
     return 0

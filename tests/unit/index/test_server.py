@@ -399,6 +399,9 @@ def test_a_private_index_is_read_with_a_login_only(tmp_path: Path) -> None:
         assert status(b"") == b"401"
         assert status(login("certified:wrong")) == b"401"
         assert status(login(f"certified:{credentials.password}")) == b"200"
+        # A trailer is no header: a proxy may pass on what stands there, and looks at nothing of it.
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+        assert status(chunked + login(f"certified:{credentials.password}")) == b"401"
         assert status(b"", b"/health") == b"200"
         assert status(b"", b"/metrics") == status(b"", b"/") == status(b"", b"/packages/x") == b"401"
 

@@ -58,7 +58,8 @@ server {
     }
     # One separator at a time; who asks for a name with three of them is redirected three times. Only what a name may
     # consist of: nginx writes these, decoded, into a header, where a line break would begin another one.
-    location ~ ^/simple/(?<index_left>[\w.-]*?)[-._]*(?:[._]|--)[-._]*(?<index_right>[^\W_][\w.-]*)/?$ {
+    # No name is longer; of one that has no end, the runs of separators could be divided in too many ways.
+    location ~ "^(?=.{1,160}$)/simple/(?<index_left>[\w.-]*?)[-._]*(?:[._]|--)[-._]*(?<index_right>[^\W_][\w.-]*)/?$" {
         return 301 /simple/$index_left-$index_right/;
     }
     location @elsewhere { ELSEWHERE }

@@ -236,7 +236,9 @@ class Connection(HttpToolsProtocol):
         """A header came, or a trailer after a body in chunks. Raises ValueError for one too many, or too long."""
         self._count += 1
         self._grow(len(name) + len(value))
-        super().on_header(name, value)
+        # A trailer would become a header for uvicorn: a login, or the address of somebody else (RFC 9110, 6.5.1).
+        if self._in_head:
+            super().on_header(name, value)
 
     def _grow(self, size: int) -> None:
         # What the parser found is counted as well: one packet may bring the end of a body and a head, or trailers.
