@@ -459,3 +459,26 @@ def test_a_page_is_rendered_once_for_all_who_read_it(tmp_path: Path, monkeypatch
         again = here.answer("/simple/tiny/", "", {"if-none-match": etag})
     assert isinstance(again, Answer)
     assert (first.status, again.status, len(rendered)) == (200, 304, 1)
+
+
+@pytest.mark.parametrize(
+    "to", ["http://[::1/x", f"http://{'a' * 70}.example/x", "http://127.0.0.1:99999999/x", "http://\xff\xfe/x"]
+)
+def test_a_redirect_to_what_is_no_address_is_upstreams_fault(tmp_path: Path, to: str) -> None:
+    with (
+        answering(lambda path: Said(status=302, headers={"Location": to})) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
+    ):
+        assert requests.get(f"{server.url}simple/tiny/", timeout=20).status_code == 502
+
+
+def test_the_login_of_upstream_and_its_words_do_not_reach_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with answering(lambda path: Said(status=500)) as upstream:
+        address = upstream.replace("http://", "http://ann:pass-of-ann@") + "simple/"
+        with Server(tmp_path / "packages", fallback=address, options=Options(mode=Mode.PROXY)) as server:
+            assert requests.get(f"{server.url}simple/tiny/", timeout=20).status_code == 502
+    said = capfd.readouterr().err
+    assert "upstream does not give" in said
+    assert "pass-of-ann" not in said

@@ -170,10 +170,15 @@ class Proxy:
                 if answer.status_code not in absent:
                     answer.raise_for_status()
                 yield answer
-        except (requests.RequestException, NotPublic, TooMuch) as err:
+        # ValueError: what cannot be an address, of a link or a redirect, in words of requests, urllib3 or codecs.
+        except (requests.RequestException, NotPublic, TooMuch, ValueError) as err:
             # The log has the whole; a client learns what it asked for, and nothing of the network in here.
-            print(f"certified: upstream does not give {shown(url)[:300]!a}: {err}", file=sys.stderr, flush=True)
-            raise UpstreamSilent("upstream does not give this", details=[str(err)[:300]]) from err
+            print(
+                f"certified: upstream does not give {shown(url)[:300]!a}: {_named(err, url)!a}",
+                file=sys.stderr,
+                flush=True,
+            )
+            raise UpstreamSilent("upstream does not give this", details=[_named(err, url)]) from err
 
     def _through(
         self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, kept: Path
@@ -196,6 +201,11 @@ class Proxy:
                 raise UpstreamSilent(f"upstream's {kept.name} is not what its page says")
             keeping.whole()
         yield held
+
+
+def _named(err: Exception, url: str) -> str:
+    """What went wrong, without the login that is part of an address."""
+    return str(err).replace(url, shown(url))[:300]
 
 
 def _read(answer: requests.Response, limit: int) -> bytes:
