@@ -15,7 +15,9 @@ from astronomer_certified.payload import environment
 
 SYSTEMD = next(iter(Path("/usr/lib").glob("**/systemd/libsystemd-shared-*.so")), None)
 
-with_systemd = pytest.mark.skipif(SYSTEMD is None, reason="no systemd on this machine")
+DASH = Path("/bin/dash")
+
+with_both = pytest.mark.skipif(SYSTEMD is None or not DASH.exists(), reason="no systemd, or no dash, on this machine")
 
 
 def by_systemd(path: Path) -> dict[str, str]:
@@ -38,7 +40,7 @@ def by_systemd(path: Path) -> dict[str, str]:
 
 def by_shell(path: Path) -> dict[str, str]:
     """What `set -a; . FILE` sets in dash."""
-    words = ["env", "-i", "/bin/dash", "-c", 'set -a; . "$0"; exec /usr/bin/env -0', path]
+    words = ["env", "-i", DASH, "-c", 'set -a; . "$0"; exec /usr/bin/env -0', path]
     done = subprocess.run(words, capture_output=True, check=True)
     assert done.stderr == b""
     variables = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
@@ -54,7 +56,7 @@ VALUE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text
 )
 
 
-@with_systemd
+@with_both
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUE, min_size=30, max_size=60))
 def test_a_value_that_was_written_is_read_as_it_was_by_all_three(tmp_path: Path, values: list[str]) -> None:
@@ -76,7 +78,7 @@ def test_a_value_that_was_written_is_read_as_it_was_by_all_three(tmp_path: Path,
 PIECE = st.sampled_from([*"AB=\n\n\n'\"\\$`#; \t:~é*!", "A=", "B=", "C= ", "export ", "\\\n", "\r\n", "{a,b}", "\x0b"])
 
 
-@with_systemd
+@with_both
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(PIECE, max_size=14))
 def test_a_file_that_is_accepted_means_the_same_to_all_three(tmp_path: Path, pieces: list[str]) -> None:
