@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from astronomer_certified.index.api import find_links, metadata, pages
 from astronomer_certified.index.api.pages import Places
 from astronomer_certified.index.api.site import Address
 from astronomer_certified.index.api.web_pages import WebPages
+from astronomer_certified.index.store.records import FileRecord
 from astronomer_certified.index.store.store import Store, Upload
+from astronomer_certified.index.store.validation import Refused
 
 TINY = NormalizedName("tiny")
 MB = 1 << 20
@@ -95,3 +98,37 @@ def test_control_characters_are_on_no_page(site: tuple[Store, WebPages], kind: s
     assert [CONTROL.findall(page.decode()) for page in found] == [[]] * 5
     assert all("[31mred" in page.decode() for page in found[:2])
     assert 'data-yanked="[31mred2J no good"' in found[3].decode()
+
+
+def spellings(word: str, count: int) -> list[str]:
+    """So many spellings of a word that are one to a mail reader."""
+    return ["".join(c.upper() if n >> at & 1 else c for at, c in enumerate(word)) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{name}: \u00e9\n" for name in spellings("classifier", 800)),
+        "".join(f"x-{number}: a\n" for number in range(5_000)),
+    ],
+    ids=["one field in many spellings", "thousands of fields"],
+)
+def test_metadata_whose_fields_would_take_long_to_tell_apart_are_refused_and_no_page_reads_them(
+    site: tuple[Store, WebPages], tmp_path: Path, text: str
+) -> None:
+    store, _ = site
+    with pytest.raises(Refused, match="is not taken"):
+        publish(store, text)
+    # Published before such were refused.
+    content = (METADATA + text).encode()
+    store.write(store.metadata(NAME), content)
+    file = FileRecord(
+        filename=NAME, version="1.0", sha256="0" * 64, size=1, uploaded="2026-01-01T00:00:00.000000Z",
+        uploader="somebody", metadata_sha256=hashlib.sha256(content).hexdigest(),
+    )  # fmt: skip
+    assert metadata.of(store, [file]) == metadata.Said(raw={})
+
+
+def test_a_field_that_an_older_tool_spelled_in_another_way_is_read(site: tuple[Store, WebPages]) -> None:
+    said = publish(site[0], "Home-page: https://x.invalid/\nhome-page: UNKNOWN\nCLASSIFIER: One\nClassifier: Two\n")
+    assert said.raw["classifiers"] == ["One", "Two"]

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from packaging.metadata import RawMetadata, parse_email
+from packaging.metadata import RawMetadata
 from packaging.version import InvalidVersion, Version
 
+from astronomer_certified.index.store.contents.fields import parsed
+from astronomer_certified.index.store.contents.members import Unsound
 from astronomer_certified.index.store.reading import regular
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store
@@ -90,7 +92,10 @@ def of(store: Store, files: Sequence[FileRecord]) -> Said:
         # Pages do not show what was changed on disk since.
         if hashlib.sha256(content).hexdigest() == file.metadata_sha256:
             beginning = _beginning(content)
-            raw = parse_email(beginning)[0]
+            try:
+                raw = parsed(beginning)[0]
+            except Unsound:  # of a file that was published before such metadata were refused
+                continue
             return Said(raw=raw, sha256=file.metadata_sha256, cut=len(beginning) < len(content))
     return Said(raw={})
 

@@ -10,7 +10,7 @@ import functools
 import gzip
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -26,6 +26,7 @@ from . import negotiation, pages
 from .fallback import Fallback, Mode
 from .page_cache import PageCache
 from .pages import HTML, JSON, Places
+from .record_cache import KnownRecord, RecordCache, State
 
 # Keep it, but ask each time whether it is still the same: one 304 without a body.
 _PAGE_POLICY = "no-cache"
@@ -36,6 +37,9 @@ _FILE_POLICY = "public, max-age=31536000, immutable"
 _COMPRESSED_FROM = 500
 
 _SOUND_KEPT = 20_000
+
+# Bytes of a record, or of the list of names, up to which it is read while others wait: some 200 files, 5 ms.
+_AT_ONCE = 64 << 10
 
 # Bytes of a file up to which it is read, and compared with its hash, before it is sent.
 SMALL = 64 << 10
@@ -97,8 +101,16 @@ class _Sent:
     stamp: int
 
 
+class TakesLong(Exception):
+    """An answer that others should not wait for. Once `prepare` was called, in whatever thread, it takes no time."""
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        super().__init__()
+        self.prepare = prepare
+
+
 class Site:
-    """The index as its clients see it. One for each thread that answers: it keeps pages without a lock."""
+    """The index as its clients see it. For one thread that answers, which others may prepare for."""
 
     def __init__(self, store: Store, fallback: Fallback, address: Address) -> None:
         self._store = store
@@ -108,13 +120,14 @@ class Site:
         self._pages = PageCache()
         public = address.public_url
         self._places = Places(provenance=f"{public}integrity/" if public else None)
-        self._records: tuple[NormalizedName, int, ProjectRecord] | None = None
+        self._records = RecordCache(store)
         self._sound: dict[Path, tuple[int, int, int]] = {}
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer | None:
         """The answer to a GET of `target`, as it stands in the request line; None when it is not for this module.
 
-        `headers` have lower-case names. The answer to a HEAD is the same, sent without its body.
+        `headers` have lower-case names. The answer to a HEAD is the same, sent without its body. Raises `TakesLong`
+        where something large is to be read first: then prepare it, and ask again.
         """
         path, _, query = target.partition("?")
         if path == self.prefix != "":
@@ -149,20 +162,15 @@ class Site:
 
     def _page(self, project: NormalizedName | None, query: str, headers: Mapping[str, str]) -> Answer | None:
         depends = self._store.names_file if project is None else self._store.record_file(project)
-        stamp = stamp_of(depends)
+        state = State.of(depends)
+        stamp = state.stamp
         if stamp == 0 and project is not None:
             return self._elsewhere(project, depends)
         media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
         if media is None:
             return not_acceptable()
         encoding = negotiation.encoding(headers.get("accept-encoding", ""), encodings())
-        kind = media == JSON
-        plain, etag = self._pages.get((project, kind, None), stamp, lambda: self._render(project, json=kind))
-        body = plain
-        if encoding is not None and len(plain) >= _COMPRESSED_FROM:
-            body, etag = self._pages.get((project, kind, encoding), stamp, functools.partial(compress, plain, encoding))
-        else:
-            encoding = None
+        body, etag, encoding = self._rendered(project, state, json=media == JSON, encoding=encoding)
         common = (
             ("ETag", etag), ("Cache-Control", _PAGE_POLICY), ("Vary", "Accept, Accept-Encoding"),
             *((("Content-Encoding", encoding),) if encoding else ()),
@@ -179,11 +187,35 @@ class Site:
             route=route,
         )
 
-    def _render(self, project: NormalizedName | None, *, json: bool) -> bytes:
+    def _rendered(
+        self, project: NormalizedName | None, state: State, *, json: bool, encoding: str | None
+    ) -> tuple[bytes, str, str | None]:
+        """The page, its entity tag, and how it is compressed: a short one is not."""
+        key = (project, json)
+        known = self._pages.known((*key, encoding), state.stamp)
+        if known is not None:
+            return *known, encoding
+        plain = self._pages.known((*key, None), state.stamp)
+        if plain is not None and (encoding is None or len(plain[0]) < _COMPRESSED_FROM):
+            return *plain, None
+
+        def make() -> tuple[bytes, str, str | None]:
+            page = self._pages.get((*key, None), state.stamp, lambda: self._render(project, state.stamp, json=json))
+            if encoding is None or len(page[0]) < _COMPRESSED_FROM:
+                return *page, None
+            smaller = functools.partial(compress, page[0], encoding)
+            return *self._pages.get((*key, encoding), state.stamp, smaller), encoding
+
+        if state.size > _AT_ONCE:
+            raise TakesLong(make)
+        return make()
+
+    def _render(self, project: NormalizedName | None, stamp: int, *, json: bool) -> bytes:
         if project is None:
             names = self._store.names()
             return pages.list_json(names) if json else pages.list_html(names)
-        record = self._store.project(project) or ProjectRecord(name=project)
+        known = self._records.read(project, stamp)
+        record = known.record if known is not None else ProjectRecord(name=project)
         return pages.project_json(record, self._places) if json else pages.project_html(record, self._places)
 
     def _elsewhere(self, project: NormalizedName, depends: Path) -> Answer | None:
@@ -206,12 +238,13 @@ class Site:
         name = unquote(rest)
         metadata = name.endswith(".metadata")
         filename = name.removesuffix(".metadata")
-        project, record, stamp = self._having(filename)
-        file = record.find(filename) if record else None
-        if project is None or record is None or file is None:
+        known = self._having(filename)
+        file = known.files.get(filename) if known is not None else None
+        if known is None or file is None:
             return _text(404, "There is no such file.", "file")
-        depends = self._store.record_file(project)
-        if file not in record.served:
+        record, stamp = known.record, known.stamp
+        depends = self._store.record_file(record.name)
+        if not record.serves(file):
             return _text(410, f"{filename} is withheld: {file.withheld or record.reason or record.status}.", "file")
         if metadata:
             if file.metadata_sha256 is None:
@@ -223,28 +256,33 @@ class Site:
         sent = _Sent(path=path, sha256=etag, size=size, file=file, route=route, depends=depends, stamp=stamp)
         return self._send(sent, headers)
 
-    def _having(self, filename: str) -> tuple[NormalizedName | None, ProjectRecord | None, int]:
-        """The project that a file of that name would be of, and its record. Looked up, not parsed: what a stranger
-        asks for may be a name that takes long to read, and only names that were read once are in a record."""
+    def _having(self, filename: str) -> KnownRecord | None:
+        """The record of the project that a file of that name would be of. Looked up, not parsed: what a stranger asks
+        for may be a name that takes long to read, and only names that were read once are in a record."""
         stem = filename.removesuffix(".tar.gz")
         name = stem.rpartition("-")[0] if stem != filename else filename.partition("-")[0]
         project = validation.project_name(name)
         if project is None:
-            return None, None, 0
-        return (project, *self._record(project))
+            return None
+        state = State.of(self._store.record_file(project))
+        if state.stamp == 0:
+            return None
+        known = self._records.known(project, state.stamp)
+        if known is None and state.size > _AT_ONCE:
+            raise TakesLong(functools.partial(self._records.read, project, state.stamp))
+        return known or self._records.read(project, state.stamp)
 
     def _provenance(self, rest: str, headers: Mapping[str, str]) -> Answer | None:
         filename = unquote(rest)
-        project, record, stamp = self._having(filename)
-        file = record.find(filename) if record else None
-        if project is None or file is None:
+        known = self._having(filename)
+        file = known.files.get(filename) if known is not None else None
+        if known is None or file is None:
             return _text(404, "There is no such file.")
         if file.provenance_sha256 is None:
             return _text(404, f"{filename} was published without provenance.")
-        depends = self._store.record_file(project)
         sent = _Sent(
             path=self._store.provenance(filename), sha256=file.provenance_sha256, size=None, file=file,
-            route="provenance", depends=depends, stamp=stamp,
+            route="provenance", depends=self._store.record_file(known.record.name), stamp=known.stamp,
         )  # fmt: skip
         return self._send(sent, headers)
 
@@ -315,23 +353,10 @@ class Site:
             self._sound[path] = state
         return there.st_size
 
-    def _record(self, project: NormalizedName) -> tuple[ProjectRecord | None, int]:
-        # The last one is kept: an installer asks for a file and its metadata one after the other.
-        stamp = stamp_of(self._store.record_file(project))
-        if self._records is not None and self._records[:2] == (project, stamp):
-            return self._records[2], stamp
-        record = self._store.project(project) if stamp else None
-        if record is not None:
-            self._records = (project, stamp, record)
-        return record, stamp
-
 
 def stamp_of(path: Path | str) -> int:
     """When the file was last changed, in nanoseconds; 0 when it is not there."""
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116  half the time of Path.stat
-    except FileNotFoundError:
-        return 0
+    return State.of(path).stamp
 
 
 @functools.cache

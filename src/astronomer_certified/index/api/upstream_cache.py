@@ -52,9 +52,9 @@ class UpstreamPage:
     """When it was read, in nanoseconds since 1970: it tells this page from others of the project."""
 
     def find(self, filename: str) -> tuple[FileRecord, str] | None:
-        """The file of that name and its address; None when upstream lists none."""
+        """The file of that name and its address; None when upstream lists none, or has it in quarantine (PEP 792)."""
         file = self.record.find(filename)
-        return (file, self.urls[filename]) if file is not None else None
+        return (file, self.urls[filename]) if file is not None and self.record.serves(file) else None
 
     def to_json(self) -> bytes:
         """As `from_json` reads it."""

@@ -25,7 +25,7 @@ from astronomer_certified.index.api.metrics import Counters
 from astronomer_certified.index.api.older_clients import OlderClients
 from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import Proxy
-from astronomer_certified.index.api.site import Address, Answer, Site
+from astronomer_certified.index.api.site import Address, Answer, Site, TakesLong
 from astronomer_certified.index.api.upstream_cache import UpstreamCache
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
@@ -38,6 +38,9 @@ from .uploads import FULL, UploadRequest, Uploads
 
 # Pages for people and older clients that are made, or wait for it, at once.
 _PAGES_AHEAD = 100
+
+# Times that a large page, or the record of a file, is made ready for one request: it may change meanwhile.
+_PREPARED = 5
 
 # Logins that may wait to be checked: 20 s of wrong passwords.
 _AT_THE_DOOR = 100
@@ -133,6 +136,7 @@ class Application:
         self._slow = ThreadPoolExecutor(4, "index page")
         self._making = 0
         self._same: dict[str, _Turn] = {}
+        self._reading = ThreadPoolExecutor(2, "index record")
         self._counting = ThreadPoolExecutor(1, "index metrics")
         self._doors = ThreadPoolExecutor(1, "index login")
         self._waiting = 0
@@ -148,7 +152,7 @@ class Application:
 
     def close(self) -> None:
         """Nothing more is asked. What is being stored is stored first, and what was counted is told."""
-        for pool in (self._slow, self._counting, self._doors):
+        for pool in (self._slow, self._reading, self._counting, self._doors):
             pool.shutdown(wait=False, cancel_futures=True)
         self._parts.pages.close()
         if self._elsewhere is not None:
@@ -255,8 +259,7 @@ class Application:
         if path == "/metrics":
             shown: Answer = await self._in(self._counting, self._metrics)
             return shown
-        # In the loop: a page that is known takes microseconds, and `Site` has no locks.
-        answer = self._parts.site.answer(request.target, request.headers)
+        answer = await self._known(path, request)
         if answer is None:
             # What upstream lists is the same whatever the query says.
             async with self._alone(path if path.startswith("/simple/") else request.target):
@@ -264,6 +267,22 @@ class Application:
                     return text(503, "Nobody waits for this.")
                 return await self._slowly(path, request)
         return answer
+
+    async def _known(self, path: str, request: Request) -> Answer | None:
+        """What the site answers."""
+        for _ in range(_PREPARED):
+            try:
+                # In the loop: a page that is known takes microseconds.
+                return self._parts.site.answer(request.target, request.headers)
+            except TakesLong as err:
+                # Of many who ask for the same, one has it prepared; the last look tells the others that it is.
+                async with self._alone(path):
+                    with contextlib.suppress(TakesLong):
+                        return self._parts.site.answer(request.target, request.headers)
+                    if request.gone():
+                        break
+                    await self._in(self._reading, err.prepare)
+        return text(503, "This page changes faster than it can be made; try again.", (("Retry-After", "1"),))
 
     @contextlib.asynccontextmanager
     async def _alone(self, path: str) -> AsyncIterator[None]:

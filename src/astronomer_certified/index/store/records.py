@@ -78,9 +78,11 @@ class ProjectRecord:
     @property
     def served(self) -> tuple[FileRecord, ...]:
         """What installers may have: nothing of a quarantined project (PEP 792), nothing damaged."""
-        if self.status is Status.QUARANTINED:
-            return ()
-        return tuple(file for file in self.files if file.withheld is None)
+        return tuple(file for file in self.files if self.serves(file))
+
+    def serves(self, file: FileRecord) -> bool:
+        """Whether installers may have this file of it."""
+        return self.status is not Status.QUARANTINED and file.withheld is None
 
     def find(self, filename: str) -> FileRecord | None:
         """The record of a file; None when it was never published."""

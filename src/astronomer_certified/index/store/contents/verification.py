@@ -11,13 +11,13 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.metadata import parse_email
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.index.store.validation import ClaimedFile, Refused
 
+from .fields import parsed
 from .members import Unsound
 from .requirements import check_requirements, fits
 from .sdists import sdist_metadata
@@ -65,7 +65,10 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
         ) from err
     # Parsed and not validated: old wheels have versions of metadata that were never standardised, like 2.0, and
     # installers take them.
-    raw, unread = parse_email(metadata)
+    try:
+        raw, unread = parsed(metadata)
+    except Unsound as err:
+        raise _refused(claimed, err) from err
     _compare(raw.get("name"), raw.get("version"), claimed)
     python = raw.get("requires_python")
     if python is not None and len(python) > _LONGEST_PYTHON:
@@ -75,12 +78,16 @@ def verify(path: Path, claimed: ClaimedFile, *, again: bool = False) -> Contents
         if claimed.wheel is not None:
             check_requirements(raw, unread)
     except Unsound as err:
-        raise Refused(
-            f"{claimed.filename} has metadata that installers refuse",
-            details=[err.what, *err.details],
-            hint="correct what the project says of itself, and build the file again",
-        ) from err
+        raise _refused(claimed, err) from err
     return Contents(metadata=metadata, requires_python=_requires_python(python))
+
+
+def _refused(claimed: ClaimedFile, err: Unsound) -> Refused:
+    return Refused(
+        f"{claimed.filename} has metadata that is not taken",
+        details=[err.what, *err.details],
+        hint="correct what the project says of itself, and build the file again",
+    )
 
 
 def _compare(name: str | None, version: str | None, claimed: ClaimedFile) -> None:

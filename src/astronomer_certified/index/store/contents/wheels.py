@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from installer.records import InvalidRecordEntry, RecordEntry, parse_record_file
-from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.index.store.validation import ClaimedFile
 
 from . import entry_points
+from .fields import parsed
 from .members import Paths, Unsound, refuse
 from .schemes import check_schemes
 from .zips import Member, Zip
@@ -103,12 +103,12 @@ def _read(archive: Zip, member: Member, most: int) -> bytes:
 
 def _check_wheel_file(content: bytes) -> None:
     try:
-        text = content.decode("utf-8")
+        content.decode("utf-8")
     except UnicodeDecodeError as err:
         raise Unsound("its WHEEL is not UTF-8, which every installer reads it as") from err
     # WHEEL is written as METADATA is, with other fields: each of those comes as a list, so one that is there twice is
     # seen.
-    _, unknown = parse_email(text)
+    _, unknown = parsed(content)
     versions = unknown.get("wheel-version", [])
     try:
         [version] = versions
