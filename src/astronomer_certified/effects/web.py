@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_auth_from_url, get_netrc_auth, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
@@ -53,15 +54,42 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 443)}"
 
 
-def session(named: Collection[str]) -> requests.Session:
+class Login(AuthBase):
+    """A user and password for one host, which no address has to hold: what is read from there names addresses, too."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._at = (urlsplit(url).scheme, host_of(url))
+        self._basic = HTTPBasicAuth(user.encode(), password.encode())
+
+    @classmethod
+    def of(cls, url: str) -> Login | None:
+        """The login that stands in an address, percent-decoded (RFC 3986, 3.2.1); None where none does."""
+        parts = urlsplit(url)
+        if parts.username is None:
+            return None
+        return cls(url, unquote(parts.username), unquote(parts.password or ""))
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request, with what its host is to be told."""
+        url = request.url or ""
+        if (urlsplit(url).scheme, host_of(url)) == self._at:
+            return self._basic(request)
+        # What requests does where nobody gives it a login.
+        given = get_auth_from_url(url) if any(get_auth_from_url(url)) else get_netrc_auth(url)
+        return HTTPBasicAuth(*given)(request) if given else request
+
+
+def session(named: Collection[str], login: Login | None = None) -> requests.Session:
     """A session that connects to public addresses, and to the hosts that were `named` here: HOST:PORT, or HOST for
-    all of its ports. Redirects are no way around that, nor is a name that resolves to something private.
+    all of its ports. Redirects are no way around that, nor is a name that resolves to something private. A `login` is
+    told to its own host; for all others a netrc file counts, as ever with requests.
 
     Its calls raise `NotPublic`. Of a machine-wide proxy it is the proxy that resolves names; then only addresses that
     stand in the URL are looked at.
     """
     made = requests.Session()
     made.headers["User-Agent"] = "astronomer-certified"
+    made.auth = login
     adapter = _Guarded(frozenset(name.lower() for name in named))
     for scheme in ("http://", "https://"):
         made.mount(scheme, adapter)

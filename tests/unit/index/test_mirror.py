@@ -199,7 +199,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "a file that is a number": (json.dumps(PAGE | {"files": [5]}).encode(), JSON, "its page cannot be read"),
     "half of a character": (listing(yanked="\ud800"), JSON, "its page cannot be read"),
     "half of a character in an address": (listing(url="http://\ud800/"), JSON, "its page cannot be read"),
-    "an address that is none": (listing(url="http://[::1"), JSON, "its page cannot be read"),
+    "an address that is none": (listing(url="http://[::1"), JSON, "its address is none"),
     "an address of this machine": (listing(url="file:///etc/passwd"), JSON, f"{NAME}: No connection adapters"),
     "a port that is none": (listing(url="http://a:99999999/x"), JSON, f"{NAME}: "),
     "a host that is none": (listing(url="http://.a./x"), JSON, f"{NAME}: "),
@@ -255,6 +255,26 @@ def test_a_page_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     with answering(lambda path: said) as root, pytest.raises(PublishError, match="sends more than the 33554432 bytes"):
         list(mirror.mirror(here, mirror.Source(url=f"{root}simple/"), [TINY]))
     assert sent < 1 << 10
+
+
+def test_of_a_file_no_more_is_taken_than_its_page_says(tmp_path: Path) -> None:
+    sent = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(1000):
+            sent += 1
+            yield bytes(1 << 20)
+
+    def answer(path: str) -> Said:
+        if path.endswith(".whl"):
+            return Said(pieces=pieces())
+        return Said(headers={"Content-Type": JSON}, pieces=[listing(size=100)])
+
+    here = Store.open(tmp_path / "here")
+    with answering(answer) as root, pytest.raises(PublishError, match="sends more than the 100 bytes"):
+        list(mirror.mirror(here, mirror.Source(url=f"{root}simple/"), [TINY]))
+    assert sent < 100
 
 
 def test_a_page_that_takes_too_long_to_read_is_given_up() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
 import hashlib
 import json
 import os
 import resource
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -30,7 +34,8 @@ from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.api.upstream_cache import UpstreamCache, UpstreamPage
 from astronomer_certified.index.copies import mirror, nginx
-from astronomer_certified.index.http.from_upstream import AT_UPSTREAM
+from astronomer_certified.index.http import from_upstream
+from astronomer_certified.index.http.from_upstream import FILES_OF_ONE
 from astronomer_certified.index.http.options import Options
 from astronomer_certified.index.http.server import Server
 from astronomer_certified.index.store.records import ProjectRecord, Status
@@ -175,7 +180,6 @@ def hostile(body: str) -> bytes:
         hostile('"project-status": [1], "files": []'),
         hostile('"project-status": {"status": "active", "reason": "\\ud800"}, "files": []'),
         hostile(f'"files": [{{"filename": "{NAME}", "url": "\\ud800", "hashes": {{"sha256": "{SHA256}"}}}}]'),
-        hostile(f'"files": [{{"filename": "{NAME}", "url": "http://[", "hashes": {{"sha256": "{SHA256}"}}}}]'),
         hostile(
             f'"files": [{{"filename": "{NAME}", "url": "x", "hashes": {{"sha256": "{SHA256}"}}, '
             '"requires-python": "\\udfff"}]'
@@ -270,6 +274,9 @@ def test_a_login_at_upstream_is_told_to_nobody(tmp_path: Path, capsys: pytest.Ca
     said = [answer.body.decode(), str(refused.value), capsys.readouterr().err]
     said += [Fallback(mode=Mode.REDIRECT, url=url).page(TINY) or ""]
     said += [nginx.configuration(tmp_path, listen="80", upstream=url, protected=[])]
+    kept = [file.read_text() for file in (tmp_path / "kept" / "pages").iterdir()]
+    assert len(kept) == 1
+    said += kept
     said += [str(caught(lambda: list(mirror.mirror(store, mirror.Source(url=url), [TINY]))))]
     assert not [words for words in said if "hunter2" in words]
     assert said[3] == f"{upstream}tiny/"
@@ -326,7 +333,7 @@ def test_what_was_used_longest_ago_goes_when_the_quota_is_used_up(tmp_path: Path
     for number in range(12):
         content = bytes([number]) * 10_000
         place = cache.place(hashlib.sha256(content).hexdigest(), f"tiny-{number}.tar.gz")
-        with cache.keeping(place) as keeping:
+        with cache.keeping(place, len(content)) as keeping:
             keeping.write(content)
             keeping.whole()
         places.append(place)
@@ -375,8 +382,17 @@ def test_a_page_that_was_kept_by_another_program_or_torn_is_asked_for_again(tmp_
 # --- many at once
 
 
-def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to_come_back(tmp_path: Path) -> None:
-    begun = threading.Barrier(AT_UPSTREAM + 1)
+def numbered(count: int, url: str) -> bytes:
+    """A page of so many files of the same bytes."""
+    names = [f"tiny-1.0-{n}-py3-none-any.whl" for n in range(count)]
+    return page(*(listed(f"{url}{name}", filename=name, size=len(wheel())) for name in names))
+
+
+def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_upstream, "_PLACE_SECONDS", 0.5)
+    begun = threading.Barrier(FILES_OF_ONE + 1)
     over = threading.Event()
 
     def dripping() -> Iterator[bytes]:
@@ -385,10 +401,11 @@ def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to
             yield wheel()[number : number + 1]
             time.sleep(0.05)
         over.wait(30)
+        yield wheel()[10:]
 
     def answer(path: str) -> Said:
         if path.endswith("tiny/"):
-            return Said(headers={"Content-Type": JSON}, pieces=[page(listed(f"/files/{NAME}"))])
+            return Said(headers={"Content-Type": JSON}, pieces=[numbered(FILES_OF_ONE + 1, "/files/")])
         return Said(pieces=dripping())
 
     def ask(url: str) -> int:
@@ -396,25 +413,108 @@ def test_files_that_come_slowly_keep_no_page_waiting_and_one_too_many_is_told_to
             begun.wait(30)
             # A reader who hung up would make room.
             over.wait(30)
+            assert answered.content == wheel()
             return answered.status_code
 
     with (
         answering(answer) as upstream,
         Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
-        ThreadPoolExecutor(AT_UPSTREAM) as readers,
+        ThreadPoolExecutor(FILES_OF_ONE) as readers,
     ):
-        file = f"{server.url}upstream/tiny/{NAME}"
-        asked = [readers.submit(ask, file) for _ in range(AT_UPSTREAM)]
+        files = [f"{server.url}upstream/tiny/tiny-1.0-{n}-py3-none-any.whl" for n in range(FILES_OF_ONE + 1)]
+        asked = [readers.submit(ask, file) for file in files[1:]]
         begun.wait(30)
         start = time.monotonic()
         assert requests.get(f"{server.url}simple/tiny/", timeout=10).ok
-        assert requests.get(file, timeout=10).status_code == 503
+        assert requests.get(files[0], timeout=10).status_code == 503
         assert time.monotonic() - start < 5
+        monkeypatch.setattr(from_upstream, "_PLACE_SECONDS", 30.0)
+        late = readers.submit(requests.get, files[0], timeout=30)
         over.set()
-        assert [one.result(30) for one in asked] == [200] * AT_UPSTREAM
+        assert [one.result(30) for one in asked] == [200] * FILES_OF_ONE
+        assert late.result(30).content == wheel()
 
 
-def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path) -> None:
+def test_who_reads_slowly_keeps_nobody_from_upstream_and_a_file_comes_once_for_all(tmp_path: Path) -> None:
+    large = os.urandom(8 << 20)
+    digest = hashlib.sha256(large).hexdigest()
+    asked: list[str] = []
+    go_on = threading.Event()
+
+    def coming() -> Iterator[bytes]:
+        yield large[: 1 << 20]
+        go_on.wait(30)
+        yield large[1 << 20 :]
+
+    def answer(path: str) -> Said:
+        if path.endswith("tiny/"):
+            file = listed("/files/large", filename="tiny-2.0.tar.gz", hashes={"sha256": digest}, size=len(large))
+            return told(page(file))
+        if path.endswith("good/"):
+            return told(page(listed("/files/good", filename="good-1.0.tar.gz"), name="good"))
+        asked.append(path)
+        return Said(pieces=coming() if path.endswith("large") else [wheel()])
+
+    with (
+        answering(answer) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
+        contextlib.ExitStack() as stack,
+        ThreadPoolExecutor(1) as reader,
+    ):
+        host, port = server.url.removeprefix("http://").rstrip("/").split(":")
+        for _ in range(40):
+            wire = stack.enter_context(socket.create_connection((host, int(port))))
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.sendall(b"GET /upstream/tiny/tiny-2.0.tar.gz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert wire.recv(12) == b"HTTP/1.1 200"
+        reading = reader.submit(requests.get, f"{server.url}upstream/tiny/tiny-2.0.tar.gz", timeout=30)
+        go_on.set()
+        assert reading.result(30).content == large
+        assert requests.get(f"{server.url}upstream/good/good-1.0.tar.gz", timeout=10).content == wheel()
+        assert asked == ["/files/large", "/files/good"]
+
+
+@pytest.mark.parametrize("stated", [10**12, None])
+def test_no_file_on_its_way_takes_more_than_the_quota(tmp_path: Path, stated: int | None) -> None:
+    most = 0
+    kept = tmp_path / "upstream"
+    content = bytes(32 << 20)
+
+    def much() -> Iterator[bytes]:
+        nonlocal most
+        for at in range(0, len(content), 1 << 20):
+            yield content[at : at + (1 << 20)]
+            most = max(most, sum(file.stat().st_blocks * 512 for file in kept.rglob("*") if file.is_file()))
+
+    def answer(path: str) -> Said:
+        more = {"hashes": {"sha256": hashlib.sha256(content).hexdigest()}} | ({"size": stated} if stated else {})
+        return told(page(listed("/files/much", **more))) if path.endswith("tiny/") else Said(pieces=much())
+
+    # What can be passed on is, as far as it may be kept as a whole.
+    options = Options(mode=Mode.PROXY, kept=kept, upstream_quota=len(content) + (1 << 20))
+    with (
+        answering(answer) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=options) as server,
+    ):
+        assert requests.get(f"{server.url}upstream/tiny/{NAME}", timeout=30).content == content
+    assert most < 4 << 20
+    assert not [file for file in kept.rglob("*") if file.suffix == ".whl"]
+
+
+def test_files_that_come_at_the_same_time_share_the_quota(tmp_path: Path) -> None:
+    cache = UpstreamCache(tmp_path, 100_000)
+    with cache.keeping(tmp_path / "one", 60_000) as one:
+        with cache.keeping(tmp_path / "two", 60_000) as two:
+            assert (one.beside is None, two.beside is None) == (False, True)
+        with cache.keeping(tmp_path / "three", 40_000) as three:
+            assert three.beside is not None
+    with cache.keeping(tmp_path / "four", 60_000) as four:
+        assert four.beside is not None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path, stated: bool) -> None:
     pieces = 0
 
     def dripping() -> Iterator[bytes]:
@@ -426,7 +526,8 @@ def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path) -> None
 
     def answer(path: str) -> Said:
         if path.endswith("tiny/"):
-            return Said(headers={"Content-Type": JSON}, pieces=[page(listed(f"/files/{NAME}"))])
+            more = {"size": 60_000} if stated else {}
+            return Said(headers={"Content-Type": JSON}, pieces=[page(listed(f"/files/{NAME}", **more))])
         return Said(pieces=dripping())
 
     with (
@@ -482,3 +583,61 @@ def test_the_login_of_upstream_and_its_words_do_not_reach_the_terminal(
     said = capfd.readouterr().err
     assert "upstream does not give" in said
     assert "pass-of-ann" not in said
+
+
+def test_a_login_is_told_to_its_own_host_and_a_netrc_file_serves_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_to: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told_to.append((self.path, self.headers.get("Authorization", "")))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    basic = {user: "Basic " + base64.b64encode(f"{user}:p@ss".encode()).decode() for user in ("ann", "bob")}
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(2):
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+            stack.callback(server.shutdown)
+            ports.append(server.server_port)
+        url = f"http://ann:p%40ss@127.0.0.1:{ports[0]}/"
+        with web.session(["127.0.0.1"], web.Login.of(url)) as client:
+            client.get(f"http://127.0.0.1:{ports[0]}/own")
+            client.get(f"http://127.0.0.1:{ports[1]}/other")
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password p@ss\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        with web.session(["127.0.0.1"], web.Login.of(url)) as client:
+            client.get(f"http://127.0.0.1:{ports[1]}/netrc")
+        with web.session(["127.0.0.1"], web.Login.of("http://127.0.0.1/")) as client:
+            client.get(f"http://127.0.0.1:{ports[0]}/alone")
+    assert told_to == [("/own", basic["ann"]), ("/other", ""), ("/netrc", basic["bob"]), ("/alone", basic["bob"])]
+
+
+def test_a_page_gives_files_of_its_own_project_and_one_that_has_a_bad_address_costs_no_other(tmp_path: Path) -> None:
+    files = [
+        listed("/files/1"),
+        listed("/files/2", filename="astronomer_certified-99.0-py3-none-any.whl"),
+        listed("/files/3", filename="tiny-2.0.tar.gz"),
+        listed("/files/4", filename="astronomer-certified-99.0.tar.gz"),
+        listed("http://[::1/x", filename="tiny-3.0.tar.gz"),
+        listed("/files/6", filename=f"tiny-4.0-{'a' * 230}-none-any.whl"),
+        listed("/files/7", filename="tiny-5.0.tar.gz", **{"requires-python": ">=3," * 300 + ">=3"}),
+    ]
+    with answering(lambda path: told(page(*files))) as upstream:
+        found = proxy(upstream, tmp_path).page(TINY)
+    assert found is not None
+    assert [file.filename for file in found.record.files] == [NAME, "tiny-2.0.tar.gz"]
+    assert (tmp_path / "kept" / "pages" / "tiny.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_a_project_that_upstream_has_in_quarantine_no_file_is_given(tmp_path: Path) -> None:
+    status = {"project-status": {"status": "quarantined"}}
+    with answering(lambda path: told(page(listed("/files/1"), **status))) as upstream:
+        assert proxy(upstream, tmp_path).file(TINY, NAME) is None

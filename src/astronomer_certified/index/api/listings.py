@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urljoin
 
 from astronomer_certified.effects.companion import Companion
 from astronomer_certified.errors import PublishError
@@ -68,6 +69,8 @@ class Listing:
     files: tuple[Listed, ...]
     status: str | None = None
     reason: str | None = None
+    unreachable: tuple[str, ...] = ()
+    """The names of files whose address is none: no reason to have nothing else of a project."""
 
 
 class Listings:
@@ -99,7 +102,9 @@ class Listings:
         if "error" in said:
             raise PublishError("its page cannot be read", details=[said["error"]])
         files = tuple(Listed(**file) for file in said["files"])
-        return Listing(files=files, status=said["status"], reason=said["reason"])
+        return Listing(
+            files=files, status=said["status"], reason=said["reason"], unreachable=tuple(said["unreachable"])
+        )
 
     def close(self) -> None:
         """Nothing more is parsed."""
@@ -114,11 +119,14 @@ def parse(body: bytes, content_type: str, url: str) -> Listing:
     """What a page says, in this process, however long it takes. Raises whatever a parser does for what is none."""
     from pypi_simple import ProjectPage
 
+    unreachable: tuple[str, ...] = ()
     kind, _, rest = content_type.partition(";")
     kind = kind.strip().lower()
     if kind == _JSON:
         values = json.loads(body)
         said: Mapping[str, object] = values.pop("project-status", None) or {}
+        unreachable = tuple(str(file["filename"]) for file in values["files"] if not _leads_somewhere(url, file["url"]))
+        values["files"] = [file for file in values["files"] if _leads_somewhere(url, file["url"])]
         packages = ProjectPage.from_json_data(values, url).packages
     elif kind in _HTML:
         charset = rest.partition("charset=")[2].strip().strip('"') or None
@@ -130,7 +138,16 @@ def parse(body: bytes, content_type: str, url: str) -> Listing:
         files=tuple(map(_listed, packages)),
         status=str(status) if status else None,
         reason=str(reason)[:_LONGEST_REASON] if reason else None,
+        unreachable=unreachable,
     )
+
+
+def _leads_somewhere(page: str, url: str) -> bool:
+    try:
+        urljoin(page, url)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_html(body: bytes, url: str, charset: str | None) -> tuple[list[DistributionPackage], Mapping[str, object]]:

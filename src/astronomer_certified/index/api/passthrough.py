@@ -47,16 +47,19 @@ class Passthrough:
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answer | Passing | None:
         """The answer to a GET; None when there is none. Raises UpstreamSilent."""
-        # Cut before it is decoded: a slash that is encoded is part of a word, and no step of a relative address.
-        words = [unquote(word) for word in path.strip("/").split("/")]
-        name = project_name(words[1]) if len(words) in (2, 3) else None
-        if name is None or not self._may_pass(name):
+        words, name = _asked(path)
+        if name is None or not self._is_upstreams(name):
             return None
         if len(words) == 2 and words[0] == "simple":
             return self._page(name, query, headers)
         if len(words) == 3 and words[0] == "upstream":
             return self._file(name, words[2])
         return None
+
+    def may_pass(self, path: str) -> bool:
+        """Whether what stands at that path is upstream's to give now."""
+        name = _asked(path)[1]
+        return name is not None and self._is_upstreams(name)
 
     def _page(self, name: NormalizedName, query: str, headers: Mapping[str, str]) -> Answer | None:
         media = negotiation.content_type(headers.get("accept", ""), negotiation.wanted(query))
@@ -91,6 +94,13 @@ class Passthrough:
         headers = (("Content-Type", "application/octet-stream"), ("Cache-Control", "public, max-age=86400"))
         return Answer(status=200, headers=headers, file=found, span=(0, found.stat().st_size), route="upstream")
 
-    def _may_pass(self, name: NormalizedName) -> bool:
+    def _is_upstreams(self, name: NormalizedName) -> bool:
         """Asked for each file too: a name may have become ours since its page was given."""
         return not self._fallback.is_protected(name) and not self._store.record_file(name).exists()
+
+
+def _asked(path: str) -> tuple[list[str], NormalizedName | None]:
+    """The words of a path, and the project that it is about."""
+    # Cut before it is decoded: a slash that is encoded is part of a word, and no step of a relative address.
+    words = [unquote(word) for word in path.strip("/").split("/")]
+    return words, project_name(words[1]) if len(words) in (2, 3) else None

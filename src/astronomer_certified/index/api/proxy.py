@@ -7,24 +7,26 @@ told from anything else. A page is asked for anew after ten minutes; while upstr
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 import sys
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from astronomer_certified.effects.addresses import shown
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status
+from astronomer_certified.index.store.validation import LONGEST as LONGEST_NAME
 
 from .listings import LONGEST, Listed, Listing, Listings
-from .upstream_cache import UpstreamCache, UpstreamPage
+from .upstream_cache import Keeping, UpstreamCache, UpstreamPage
 
 if TYPE_CHECKING:
     import requests
@@ -35,7 +37,9 @@ _METADATA = 16 << 20
 # What upstream says becomes the name of a file here, and stands in pages: nothing that means something in either.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
-_LONGEST_NAME = 255
+
+# Characters of what stands with each file: a longer Requires-Python is no installer's, and is left out with its file.
+_LONGEST_PYTHON = 1000
 
 # Seconds for a page, for which somebody waits. Ten million bytes take two of them as JSON, and ten as HTML.
 _PATIENCE = 20.0
@@ -51,7 +55,14 @@ class Passing:
 
     size: int | None
     pieces: Generator[bytes, None, None]
+    """It comes as it is asked for; what was given is on disk by then, where it is kept."""
     answer: contextlib.ExitStack
+    kept: Path | None
+    """Where it can be read while it comes; None where there is no room for it, or nobody knows whether there is."""
+    is_lost: Callable[[], bool]
+    """Whether it is kept no more, for want of room."""
+    hang_up: Callable[[], None]
+    """Upstream is not waited for any more, whoever does. From any thread."""
 
     def close(self) -> None:
         """Nothing more is asked of upstream, and what is not whole is not kept."""
@@ -67,9 +78,10 @@ class Proxy:
     """
 
     def __init__(self, url: str, cache: UpstreamCache, hosts: Collection[str] = ()) -> None:
-        from astronomer_certified.effects.web import host_of  # here: with requests, a fifth of a second
+        from astronomer_certified.effects.web import Login, host_of  # here: with requests, a fifth of a second
 
-        self._url = url
+        # Apart from each other: what a page names is taken from its address, and kept.
+        self._url, self._login = shown(url), Login.of(url)
         self._cache = cache
         self._listings = Listings(_PATIENCE)
         self._hosts = (host_of(url), *hosts)
@@ -126,9 +138,20 @@ class Proxy:
             answer = stack.enter_context(self._asking(url, {"Accept-Encoding": "identity"}))
             length = answer.headers.get("Content-Length", "")
             size = int(length) if length.isdecimal() and not answer.headers.get("Content-Encoding") else None
+            expected = size if size is not None else file.size
+            keeping = stack.enter_context(self._cache.keeping(kept, expected))
             # `pop_all`: the answer stays open until its pieces are read.
             held = stack.pop_all()
-            return Passing(size=size, pieces=self._through(held, answer, file, kept), answer=held)
+            pieces = self._through(held, answer, file, keeping)
+            return Passing(
+                size=size,
+                pieces=pieces,
+                answer=held,
+                # Whose size nobody states may find no room in the end, and others would have read of it.
+                kept=keeping.beside if expected >= 0 else None,
+                is_lost=lambda: keeping.lost,
+                hang_up=functools.partial(_hang_up, answer),
+            )
 
     def _find(self, name: NormalizedName, filename: str) -> tuple[FileRecord, str] | None:
         page = self.page(name)
@@ -164,7 +187,7 @@ class Proxy:
 
         try:
             with (
-                session(self._hosts) as client,
+                session(self._hosts, self._login) as client,
                 client.get(url, headers=dict(headers), timeout=TIMEOUT, stream=True) as answer,
             ):
                 if answer.status_code not in absent:
@@ -181,7 +204,7 @@ class Proxy:
             raise UpstreamSilent("upstream does not give this", details=[_named(err, url)]) from err
 
     def _through(
-        self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, kept: Path
+        self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, keeping: Keeping
     ) -> Generator[bytes, None, None]:
         """The bytes as they come, and kept at the end. The last ones are held back until the whole is known to be
         right, so that a client never gets all of a wrong file."""
@@ -190,7 +213,7 @@ class Proxy:
         # A page need not state a size (PEP 700); then as much is taken as could be kept.
         limit = file.size if file.size >= 0 else self._cache.quota
         digest, held = hashlib.sha256(), b""
-        with stack, self._cache.keeping(kept) as keeping:
+        with stack:
             for piece in pieces(answer, limit):
                 digest.update(piece)
                 keeping.write(piece)
@@ -198,9 +221,15 @@ class Proxy:
                     yield held
                 held = piece
             if digest.hexdigest() != file.sha256:
-                raise UpstreamSilent(f"upstream's {kept.name} is not what its page says")
+                raise UpstreamSilent(f"upstream's {file.filename} is not what its page says")
             keeping.whole()
         yield held
+
+
+def _hang_up(answer: requests.Response) -> None:
+    """Who reads there is told that it has ended."""
+    with contextlib.suppress(Exception):  # it has ended by itself, or of a kind that cannot be told
+        answer.raw.shutdown()
 
 
 def _named(err: Exception, url: str) -> str:
@@ -217,7 +246,7 @@ def _read(answer: requests.Response, limit: int) -> bytes:
 def _page(name: NormalizedName, listing: Listing) -> UpstreamPage:
     """The page as it may be passed on. Of a status that this program does not know nothing is forbidden here: what it
     means for an installer, the installer must know, and it is told the reason (PEP 792)."""
-    files = {file.filename: (_record(file), file.url) for file in listing.files if _is_usable(file)}
+    files = {file.filename: (_record(file), file.url) for file in listing.files if _is_usable(name, file)}
     record = ProjectRecord(
         name=name,
         files=tuple(file for file, _ in files.values()),
@@ -228,10 +257,20 @@ def _page(name: NormalizedName, listing: Listing) -> UpstreamPage:
     return UpstreamPage(record=record, urls=urls, read=time.time_ns())
 
 
-def _is_usable(file: Listed) -> bool:
-    """Whether it has a hash, which only 64 hexadecimal digits are, and a name that is one."""
-    named = _FILENAME.fullmatch(file.filename) is not None and len(file.filename) <= _LONGEST_NAME
-    return named and _is_sha256(file.sha256)
+def _is_usable(name: NormalizedName, file: Listed) -> bool:
+    """Whether it has a hash, which only 64 hexadecimal digits are, a name that is one, of this project, and says no
+    more of itself than installers read."""
+    named = _FILENAME.fullmatch(file.filename) is not None and len(file.filename) <= LONGEST_NAME
+    python = file.requires_python or ""
+    return named and _is_of(name, file.filename) and _is_sha256(file.sha256) and len(python) <= _LONGEST_PYTHON
+
+
+def _is_of(name: NormalizedName, filename: str) -> bool:
+    """Whether a file may be of the project: an address below its name must give nothing of another."""
+    if filename.endswith(".whl"):
+        return canonicalize_name(filename.partition("-")[0]) == name
+    # Where the name of an sdist of old ends, and its version begins, only its project tells.
+    return canonicalize_name(filename).startswith(f"{name}-")
 
 
 def _is_sha256(stated: str | None) -> bool:

@@ -10,6 +10,7 @@ think of more of them than a disk has room for.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
@@ -17,8 +18,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
@@ -30,13 +32,16 @@ from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 # Seconds for which what upstream said counts.
 _FRESH = 600.0
 
-# Names that upstream does not have, and files of pages that are kept ready to look into: some 50 MB.
+# Names that upstream does not have; bytes of pages, as they are kept, that are ready to look into: some 100 MB.
 _ABSENT = 10_000
-_FILES_READY = 50_000
+_READY = 32 << 20
 
 # When more than this share of the quota has been written since, the folder is looked over; then this much may stay.
 _SHARE = 0.05
 _STAYS = 0.9
+
+# What part of the quota a file may take whose size nobody states.
+_UNSTATED = 16
 
 # Seconds in which nothing is removed after its last use: somebody may be about to send it.
 _IN_USE = 60.0
@@ -76,41 +81,57 @@ class _Kept(NamedTuple):
 
 
 class Keeping:
-    """A file that is being kept. Without room for it nothing is kept, which is no reason to give a client nothing."""
+    """A file that is being kept, of at most `most` bytes. Without room for it nothing is kept, which is no reason to
+    give a client nothing."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, expected: int, most: int) -> None:
         self.size = 0
+        self.beside: Path | None = None
+        """Where it is written; None without room for it, and when all is over."""
+        self.lost = False
+        """Whether there was no room for the rest of it."""
         self._place = place
-        self._beside: Path | None = None
-        self._stream: BinaryIO | None = None
-        with contextlib.suppress(OSError):
-            self._beside = temporary_beside(place)
-            self._stream = self._beside.open("wb")
+        self._most = most
+        self._stream: FileIO | None = None
+        if expected > most:
+            return
+        try:
+            self.beside = temporary_beside(place)
+            self._stream = FileIO(self.beside, "w")
+            if expected > 0:
+                # Now, and not in the middle of what others read of it already.
+                os.posix_fallocate(self._stream.fileno(), 0, expected)
+        except OSError:
+            self.close()
 
     def write(self, piece: bytes) -> None:
         """More of the file."""
         self.size += len(piece)
         if self._stream is not None:
             try:
-                self._stream.write(piece)
+                if self.size > self._most:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+                left = memoryview(piece)
+                while left:
+                    left = left[self._stream.write(left) :]
             except OSError:
+                self.lost = True
                 self.close()
 
     def whole(self) -> None:
         """That was all of it, and it is right."""
-        if self._stream is not None and self._beside is not None:
+        if self._stream is not None and self.beside is not None:
             with contextlib.suppress(OSError):
-                self._stream.flush()
-                put(self._beside, self._place)
+                put(self.beside, self._place)
 
     def close(self) -> None:
         """Nothing is left of what was not whole."""
         if self._stream is not None:
             with contextlib.suppress(OSError):  # the last bytes may find no room either
                 self._stream.close()
-        if self._beside is not None:
-            self._beside.unlink(missing_ok=True)
-        self._stream = self._beside = None
+        if self.beside is not None:
+            self.beside.unlink(missing_ok=True)
+        self._stream = self.beside = None
 
 
 class UpstreamCache:
@@ -121,7 +142,8 @@ class UpstreamCache:
         self._quota = quota
         self._written = quota  # so that the first thing that is written looks over what others left
         self._absent: OrderedDict[NormalizedName, float] = OrderedDict()
-        self._ready: OrderedDict[NormalizedName, tuple[int, UpstreamPage]] = OrderedDict()
+        self._ready: OrderedDict[NormalizedName, tuple[int, UpstreamPage, int]] = OrderedDict()
+        self._coming = 0
         self._sound: dict[tuple[Path, str], tuple[int, int, int]] = {}
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -159,10 +181,11 @@ class UpstreamCache:
                 self._ready.move_to_end(name)
                 return known[1]
         try:
-            page = UpstreamPage.from_json(path.read_bytes())
+            content = path.read_bytes()
+            page = UpstreamPage.from_json(content)
         except (OSError, ValueError, KeyError, AttributeError, TypeError, PublishError):
             return None  # thrown away meanwhile, or of another version of this program
-        self._be_ready(name, stamp, page)
+        self._be_ready(name, stamp, page, len(content))
         return page
 
     def keep_page(self, name: NormalizedName, page: UpstreamPage) -> None:
@@ -170,18 +193,19 @@ class UpstreamCache:
         content = page.to_json()
         path = self._page_file(name)
         with contextlib.suppress(OSError):
-            write_atomic(path, content)
-            self._be_ready(name, path.stat().st_mtime_ns, page)
+            # The addresses of files may be good for whoever knows them.
+            write_atomic(path, content, mode=0o600)
+            self._be_ready(name, path.stat().st_mtime_ns, page, len(content))
         self.wrote(len(content))
 
-    def _be_ready(self, name: NormalizedName, stamp: int, page: UpstreamPage) -> None:
+    def _be_ready(self, name: NormalizedName, stamp: int, page: UpstreamPage, size: int) -> None:
         with self._lock:
             self._absent.pop(name, None)
-            self._ready[name] = (stamp, page)
+            self._ready[name] = (stamp, page, size)
             self._ready.move_to_end(name)
-            files = sum(len(page.record.files) for _, page in self._ready.values())
-            while files > _FILES_READY and len(self._ready) > 1:
-                files -= len(self._ready.popitem(last=False)[1][1].record.files)
+            total = sum(size for _, _, size in self._ready.values())
+            while total > _READY and len(self._ready) > 1:
+                total -= self._ready.popitem(last=False)[1][2]
 
     def _page_file(self, name: NormalizedName) -> Path:
         return self._folder / "pages" / f"{name}.json"
@@ -215,14 +239,22 @@ class UpstreamCache:
         return self._quota
 
     @contextlib.contextmanager
-    def keeping(self, place: Path) -> Iterator[Keeping]:
-        """A file that is there at the end if it was said to be whole, and if there was room for it."""
-        keeping = Keeping(place)
+    def keeping(self, place: Path, expected: int = -1) -> Iterator[Keeping]:
+        """A file that is there at the end if it was said to be whole, and if there was room for it. `expected` is its
+        size, -1 where nobody knows. What comes at the same time shares one quota."""
+        with self._lock:
+            room = self._quota - self._coming
+            wanted = expected if expected >= 0 else min(room, self._quota // _UNSTATED)
+            held = wanted if wanted <= room else 0
+            self._coming += held
+        keeping = Keeping(place, wanted, held)
+        self.wrote(held)  # now that it is among what lies here: others go for it
         try:
             yield keeping
         finally:
             keeping.close()
-            self.wrote(keeping.size)
+            with self._lock:
+                self._coming -= held
 
     def wrote(self, size: int) -> None:
         """So many bytes are new; what was used longest ago goes where they are too many."""

@@ -14,7 +14,7 @@ import requests
 from packaging.utils import NormalizedName
 
 from astronomer_certified.effects.addresses import shown
-from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, host_of, pieces, session
+from astronomer_certified.effects.web import TIMEOUT, Login, NotPublic, TooMuch, host_of, pieces, session
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.fallback import Fallback
 from astronomer_certified.index.api.listings import LONGEST, Listed, Listings
@@ -86,7 +86,8 @@ def mirror(store: Store, source: Source, projects: Iterable[NormalizedName]) -> 
     does not take.
     """
     missing: list[str] = []
-    with session((host_of(source.url), *source.hosts)) as client, contextlib.closing(Listings(_PATIENCE)) as listings:
+    hosts = (host_of(source.url), *source.hosts)
+    with session(hosts, Login.of(source.url)) as client, contextlib.closing(Listings(_PATIENCE)) as listings:
         copying = _Copying(store, source, client, listings, missing)
         for project in projects:
             yield from copying.project(project)
@@ -139,16 +140,19 @@ class _Copying:
                 self.missing.append(f"{file.filename}: {_said(err)}")
 
     def _listed(self, project: NormalizedName) -> tuple[Listed, ...] | None:
-        """The files of its page; None when there is none."""
+        """The files of its page; None when there is none. What has no address is noted."""
         from pypi_simple import ACCEPT_JSON_PREFERRED
 
-        url = f"{self.source.url.rstrip('/')}/{project}/"
+        # Without the login, which would become part of all addresses that the page names.
+        url = f"{shown(self.source.url).rstrip('/')}/{project}/"
         with self.client.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED}, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code in (404, 410):
                 return None
             answer.raise_for_status()
             body = b"".join(pieces(answer, LONGEST))
-            return self.listings.read(body, answer.headers.get("Content-Type", "text/html"), answer.url).files
+            listing = self.listings.read(body, answer.headers.get("Content-Type", "text/html"), answer.url)
+            self.missing.extend(f"{name[:300]!a}: its address is none" for name in listing.unreachable)
+            return listing.files
 
 
 def _said(err: Exception) -> str:
@@ -167,7 +171,7 @@ def _copied(store: Store, client: requests.Session, claimed: ClaimedFile, listed
     with client.get(url, stream=True, timeout=TIMEOUT) as answer:
         answer.raise_for_status()
         upload = Upload(filename=filename, sha256=sha256, uploader=f"{_MIRRORED} {operator()}")
-        new = store.add(upload, cast(BinaryIO, _Body(answer)))
+        new = store.add(upload, cast(BinaryIO, _Body(answer, listed.size)))
     Audit(store).note("mirrored", user=operator(), file=filename, source=shown(url.partition("#")[0]))
     return Copied(filename=filename, new=new)
 
@@ -190,8 +194,8 @@ def _yank(store: Store, project: NormalizedName, filename: str, reason: str | No
 class _Body:
     """A response as a stream; a connection that breaks is an error, not an end."""
 
-    def __init__(self, answer: requests.Response) -> None:
-        self._pieces = pieces(answer, _LARGEST)
+    def __init__(self, answer: requests.Response, size: int | None) -> None:
+        self._pieces = pieces(answer, _LARGEST if size is None else min(size, _LARGEST))
 
     def read(self, size: int = -1) -> bytes:
         # Pieces of any size will do for `incoming.copy`, which reads to the end.

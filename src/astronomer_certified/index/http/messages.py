@@ -23,8 +23,8 @@ REASON = "certified.reason"
 # (ASGI 2.4), or takes what nobody reads.
 GONE = "certified.gone"
 
-# Bytes of a file that are read at once.
-_PIECE = 256 << 10
+# Bytes of a file that are read at once: what a connection holds for who does not read is some of them.
+PIECE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[]
 
     Raises ConnectionAbortedError when the file ends before it should: half an answer must not look like a whole one.
     """
-    if head_only or (answer.file is None and len(answer.body) <= _PIECE):
+    if head_only or (answer.file is None and len(answer.body) <= PIECE):
         await say(send, answer, head_only=head_only)
         return
     if answer.file is None:
@@ -108,7 +108,7 @@ async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[]
         file.seek(answer.span[0])
         left = answer.length
         while left and not gone():
-            piece = file.read(min(_PIECE, left))
+            piece = file.read(min(PIECE, left))
             if not piece:
                 raise ConnectionAbortedError(f"{answer.file.name} is shorter than it was a moment ago")
             left -= len(piece)
@@ -122,10 +122,10 @@ async def give(answer: Answer, send: Send, *, head_only: bool, gone: Callable[[]
 async def _give_body(body: bytes, send: Send, gone: Callable[[], bool]) -> None:
     # In pieces: what waits for a slow reader is copied by some servers, and there may be many of those.
     whole = memoryview(body)
-    for start in range(0, len(body), _PIECE):
+    for start in range(0, len(body), PIECE):
         if gone():
             return
-        piece, more = bytes(whole[start : start + _PIECE]), start + _PIECE < len(body)
+        piece, more = bytes(whole[start : start + PIECE]), start + PIECE < len(body)
         await send({"type": "http.response.body", "body": piece, "more_body": more})
         await asyncio.sleep(0)
 
