@@ -80,9 +80,9 @@ def test_uploads_of_one_login_wait_for_each_other_and_keep_no_other_login_waitin
     with index_folder.server() as server:
         assert server._run is not None
         assert server._run._loop is not None
-        loop, turns = server._run._loop, server._run._application._uploads._turns
+        loop, coming = server._run._loop, server._run._application._uploads._coming
         for name in ("somebody else", "certified"):
-            assert asyncio.run_coroutine_threadsafe(turns[name].acquire(), loop).result(10)
+            assert asyncio.run_coroutine_threadsafe(coming[name].turn.acquire(), loop).result(10)
         wheel = make_wheel(tmp_path / "wheels")
         answers: list[requests.Response] = []
         words = (server.url, index_folder.credentials, wheel.name, wheel.read_bytes())
@@ -90,7 +90,7 @@ def test_uploads_of_one_login_wait_for_each_other_and_keep_no_other_login_waitin
         uploading.start()
         uploading.join(1)
         assert answers == []
-        loop.call_soon_threadsafe(turns["certified"].release)
+        loop.call_soon_threadsafe(coming["certified"].turn.release)
         uploading.join(30)
         assert answers[0].ok
 
@@ -104,9 +104,10 @@ def test_a_token_has_turns_of_its_own(index_folder: IndexFolder, tmp_path: Path)
     with index_folder.server() as server:
         assert server._run is not None
         assert server._run._loop is not None
-        turns = server._run._application._uploads._turns
-        assert asyncio.run_coroutine_threadsafe(turns["slow (token slow)"].acquire(), server._run._loop).result(10)
+        coming = server._run._application._uploads._coming
+        turn = coming["slow (token slow)"].turn
+        assert asyncio.run_coroutine_threadsafe(turn.acquire(), server._run._loop).result(10)
         wheel = make_wheel(tmp_path / "wheels")
         login = Credentials(user=tokens.USER, password=made[1])
         assert post(server.url, login, wheel.name, wheel.read_bytes()).ok
-        assert set(turns) == {"slow (token slow)", "other (token other)"}
+        assert set(coming) == {"slow (token slow)", "other (token other)"}

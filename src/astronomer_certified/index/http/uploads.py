@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -43,17 +43,24 @@ _MULTIPART = "multipart/form-data"
 _PLAIN_FORM = "application/x-www-form-urlencoded"
 _LONGEST_REASON = 1000
 
-# Bytes of a form around its file, bytes of a body that are kept in memory, bytes that are written at once.
+# Uploads of one login whose bodies come at once, how many times the largest they may have together, and seconds that
+# one more waits. Its body is not read meanwhile, and costs nothing.
+BODIES_OF_ONE = 4
+_SIZE_OF_ONE = 2
+_PATIENCE = 60.0
+
+# Bytes of a form around its file; of a body, and of a part, that are kept in memory; that are written at once.
 _FORM = 32 << 20
-_IN_MEMORY = 1 << 20
-_PIECE = 1 << 20
+_IN_MEMORY = 64 << 10
+_PART_IN_MEMORY = 1 << 20
+_PIECE = 256 << 10
 
 _BOUNDARY = 200
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 _FILENAME = 1000
 
 # twine sends one part for each requirement, and certified wheels have thousands.
-_PARTS = 100_000
+_PARTS = 20_000
 _PART_HEAD = 16 << 10
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
 
@@ -69,6 +76,38 @@ class UploadRequest:
     asked: bool
 
 
+class _Coming:
+    """The uploads of one login that are on their way: how many, and their bytes so far. Stored one at a time."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(BODIES_OF_ONE)
+        self.turn = asyncio.Lock()
+        self.size = 0
+
+    @contextlib.contextmanager
+    def body(self, file: Any) -> Iterator[_Body]:
+        """A body that is to be written to that file, and counts until it is stored or refused."""
+        body = _Body(coming=self, file=file)
+        try:
+            yield body
+        finally:
+            self.size -= body.size
+
+
+@dataclass(slots=True, kw_only=True)
+class _Body:
+    """What came of a body so far, in bytes, and where it is."""
+
+    coming: _Coming
+    file: Any
+    size: int = 0
+
+    def grow(self, size: int) -> None:
+        """So many bytes more."""
+        self.size += size
+        self.coming.size += size
+
+
 class Uploads:
     """Takes uploads into a store. `refused` and `take` belong to the thread of the event loop."""
 
@@ -78,8 +117,8 @@ class Uploads:
         self._pool = ThreadPoolExecutor(_AT_ONCE, "index upload")
         # What takes long to verify must not keep bodies from coming.
         self._disk = ThreadPoolExecutor(_WRITES, "index body")
-        # One of each login at a time: there are as many as people who may upload.
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # As many as people who may upload.
+        self._coming: defaultdict[str, _Coming] = defaultdict(_Coming)
         self._engine: Any = None
         self._building = threading.Lock()
 
@@ -119,24 +158,31 @@ class Uploads:
 
     async def take(self, upload: UploadRequest, receive: Receive) -> Answer:
         """What became of an upload, once its body has come and its file is stored or refused."""
-        loop = asyncio.get_running_loop()
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
-            try:
-                whole = await self._received(body, receive)
-                if whole is not None:
-                    return whole
-                # By whose login it is, not by the user that was sent: that is the same for all tokens.
-                async with self._turns[upload.login.name if isinstance(upload.login, Login) else ""]:
-                    return await loop.run_in_executor(self._pool, self._store_it, upload, body)
-            except OSError as err:
-                if err.errno not in FULL:
-                    raise
-                return _say(HTTPStatus.INSUFFICIENT_STORAGE, "The index has no space left for this upload.")
+        # By whose login it is, not by the user that was sent: that is the same for all tokens.
+        coming = self._coming[upload.login.name if isinstance(upload.login, Login) else ""]
+        try:
+            await asyncio.wait_for(coming.places.acquire(), _PATIENCE)
+        except TimeoutError:
+            return _too_many("Too many uploads of this login are on their way; try again.")
+        try:
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file, coming.body(file) as body:
+                refused = await self._received(body, receive)
+                if refused is not None:
+                    return refused
+                async with coming.turn:
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(self._pool, self._store_it, upload, file)
+        except OSError as err:
+            if err.errno not in FULL:
+                raise
+            return _say(HTTPStatus.INSUFFICIENT_STORAGE, "The index has no space left for this upload.")
+        finally:
+            coming.places.release()
 
-    async def _received(self, body: Any, receive: Receive) -> Answer | None:
+    async def _received(self, body: _Body, receive: Receive) -> Answer | None:
         """None when the whole body is on disk; else what to say instead."""
         loop = asyncio.get_running_loop()
-        size, waiting = 0, bytearray()
+        waiting = bytearray()
         more = True
         while more:
             message = await receive()
@@ -144,16 +190,18 @@ class Uploads:
                 # It went away, or closed its half of the connection: then it still hears this.
                 return _say(HTTPStatus.BAD_REQUEST, "This upload was cut short.", (("Connection", "close"),))
             piece = message.get("body", b"")
-            size += len(piece)
-            if size > self._limit + _FORM:
+            body.grow(len(piece))
+            if body.size > self._limit + _FORM:
                 return self._too_large()
+            if body.coming.size > (self._limit + _FORM) * _SIZE_OF_ONE:
+                return _too_many("Uploads of this login that are on their way are too large together; try again.")
             waiting += piece
             more = bool(message.get("more_body"))
             if len(waiting) >= _PIECE or not more:
                 # Not in the loop: a slow disk must not keep readers waiting.
-                await loop.run_in_executor(self._disk, body.write, bytes(waiting))
+                await loop.run_in_executor(self._disk, body.file.write, bytes(waiting))
                 waiting.clear()
-        body.seek(0)
+        body.file.seek(0)
         return None
 
     # --- in a thread
@@ -181,6 +229,11 @@ def _say(status: int, words: str, headers: tuple[tuple[str, str], ...] = ()) -> 
     return replace(text(status, words, headers, route="upload"), reason=" ".join(words.split()))
 
 
+def _too_many(words: str) -> Answer:
+    # Closed, since what is still to come of the body would have to be read to its end.
+    return _say(HTTPStatus.SERVICE_UNAVAILABLE, words, (("Retry-After", "10"), ("Connection", "close")))
+
+
 class _BadForm(PublishError):
     """A form that cannot be read, or says too much."""
 
@@ -199,7 +252,7 @@ def _parts(upload: UploadRequest, body: BinaryIO, stack: contextlib.ExitStack) -
         # Latin-1, which loses nothing: Bottle has bytes in that form, and decodes them when it is asked for text.
         parser = MultipartParser(
             body, boundary, charset="latin-1", strict=True, headersize_limit=_PART_HEAD, part_limit=_PARTS,
-            spool_limit=_IN_MEMORY, memory_limit=_FORM,
+            spool_limit=_PART_IN_MEMORY, memory_limit=_FORM,
         )  # fmt: skip
         parts = []
         for part in parser:
