@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -72,11 +72,15 @@ class Login(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """The request, with what its host is to be told."""
         url = request.url or ""
+        login: Callable[[requests.PreparedRequest], Any] | None = None
         if (urlsplit(url).scheme, host_of(url)) == self._at:
-            return self._basic(request)
+            login = self._basic
         # What requests does where nobody gives it a login.
-        given = get_auth_from_url(url) if any(get_auth_from_url(url)) else get_netrc_auth(url)
-        return HTTPBasicAuth(*given)(request) if given else request
+        elif given := (get_auth_from_url(url) if any(get_auth_from_url(url)) else get_netrc_auth(url)):
+            login = HTTPBasicAuth(*given)
+        if login is not None:
+            login(request)
+        return request
 
 
 def session(named: Collection[str], login: Login | None = None) -> requests.Session:
@@ -125,7 +129,7 @@ def is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if found in _TRANSLATED:
+        if any(found in network for network in _CARRYING):
             inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inside is not None:
             return is_public(str(inside))
@@ -133,8 +137,9 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-# NAT64: the last 32 bits are an IPv4 address (RFC 6052).
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+# The last 32 bits are an IPv4 address: NAT64 (RFC 6052), that of a network of one's own (RFC 8215), and what RFC 4291
+# calls compatible.
+_CARRYING = tuple(ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 
 
 class _Guarded(HTTPAdapter):

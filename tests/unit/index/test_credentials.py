@@ -8,10 +8,12 @@ import os
 import stat
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from passlib.context import CryptContext  # type: ignore[import-untyped]
 
 from astronomer_certified.commands import main
 from astronomer_certified.errors import PublishError
@@ -157,7 +159,7 @@ def test_a_long_password_counts_where_its_scheme_takes_it(tmp_path: Path) -> Non
     assert not check("ann", password[:72])
     assert check("bob", password[:72])
     assert not check("bob", password)  # what bcrypt would not look at
-    assert check._schemes_in_use == {"argon2", "bcrypt"}
+    assert [kind.split("$")[1][:2] for kind in check._kinds] == ["ar", "2b"]
     for scheme, bad in (("bcrypt", password), ("argon2", "a\0b"), ("argon2", "x" * 1001)):
         with pytest.raises(PublishError):
             set_password(htpasswd, "eve", bad, scheme)
@@ -265,3 +267,22 @@ def test_a_token_that_is_revoked_within_one_tick_of_the_clock_is_out(tmp_path: P
     assert logins.known("__token__", first, "192.0.2.1") is None
     path.unlink()
     assert logins.known("__token__", first, "192.0.2.1") is None
+
+
+def test_who_is_no_user_waits_as_long_as_one_whatever_passwords_cost_here(tmp_path: Path) -> None:
+    htpasswd = tmp_path / "htpasswd"
+    cheap = CryptContext(["bcrypt"], bcrypt__rounds=5).hash("right")
+    htpasswd.write_text(f"ann:{cheap}\n")
+    check = Htpasswd(htpasswd)
+
+    def seconds(user: str) -> float:
+        begun = time.perf_counter()
+        assert not check(user, "wrong")
+        return time.perf_counter() - begun
+
+    seconds("ann")
+    # A comparison at the cost that we give takes 100 times as long.
+    assert min(seconds("nobody") for _ in range(5)) < 10 * max(seconds("ann") for _ in range(5))
+    set_password(htpasswd, "bob", "right", "bcrypt")
+    assert not check("nobody", "wrong")
+    assert len(check._kinds) == 2

@@ -21,7 +21,7 @@ from astronomer_certified.index.api import notes
 from astronomer_certified.index.api.notes import Fix
 from astronomer_certified.index.api.site import Address
 from astronomer_certified.index.api.web_pages import WebPages
-from astronomer_certified.index.store.records import Status
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status
 from astronomer_certified.index.store.store import Store, Upload
 
 TINY = NormalizedName("tiny")
@@ -251,3 +251,17 @@ def test_templates_and_the_style_sheet_ship_in_the_wheel() -> None:
 
     assert len(paths) >= 7
     assert [path for path in paths if not any(path.match(pattern) for pattern in patterns)] == []
+
+
+def test_the_page_of_a_version_names_the_newest_ones_and_that_of_the_project_all(index: Index) -> None:
+    file = FileRecord(
+        filename="", version="", sha256="0" * 64, size=1, uploaded="2026-01-01T00:00:00.000000Z", uploader="x"
+    )
+    files = [replace(file, filename=f"tiny-1.{n}-py3-none-any.whl", version=f"1.{n}") for n in range(200)]
+    record = ProjectRecord(name=NormalizedName("tiny"), files=tuple(files))
+    index.store.write(index.store.record_file(record.name), record.to_json())
+    own, one = index.shown("/project/tiny/"), index.shown("/project/tiny/1.0/")
+    assert [f"project/tiny/1.{n}/" in own for n in range(200)] == [True] * 200
+    assert [n for n in range(200) if f"project/tiny/1.{n}/" in one] == list(range(180, 200))
+    assert '<a href="../../../project/tiny/#versions">180 older ones</a>' in one
+    assert "older ones</a>" not in own

@@ -67,7 +67,8 @@ def told(body: bytes) -> Said:
     [
         "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "255.255.255.255", "224.0.0.1", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
-        "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:db8::1",
+        "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:db8::1", "::127.0.0.1",
+        "::10.0.0.1", "64:ff9b:1::7f00:1",
     ],
 )  # fmt: skip
 def test_no_private_address_is_public_however_it_is_dressed(address: str) -> None:
@@ -641,3 +642,14 @@ def test_of_a_project_that_upstream_has_in_quarantine_no_file_is_given(tmp_path:
     status = {"project-status": {"status": "quarantined"}}
     with answering(lambda path: told(page(listed("/files/1"), **status))) as upstream:
         assert proxy(upstream, tmp_path).file(TINY, NAME) is None
+
+
+def test_an_index_whose_upstream_it_is_itself_says_so_and_asks_no_further(tmp_path: Path) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    fallback = f"http://127.0.0.1:{listening.getsockname()[1]}/simple/"
+    options = Options(mode=Mode.PROXY)
+    begun = time.monotonic()
+    with Server(tmp_path / "packages", fallback=fallback, options=options, listening=listening) as server:
+        answer = requests.get(f"{server.url}simple/tiny/", timeout=20)
+    assert answer.status_code == 502
+    assert time.monotonic() - begun < 15

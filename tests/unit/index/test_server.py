@@ -22,6 +22,7 @@ from packaging.utils import NormalizedName
 from tiny_wheels import NAME, wheel, whole
 
 from astronomer_certified.errors import PublishError
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth import logins
 from astronomer_certified.index.auth.credentials import ensure_credentials
 from astronomer_certified.index.auth.logins import Logins, Refusal
@@ -424,3 +425,26 @@ def test_the_application_runs_under_another_server_by_its_name(tmp_path: Path) -
     made.close()
     assert sent[0]["status"] == 200
     assert b"<h1>" in sent[1]["body"] or b"<body" in sent[1]["body"]
+
+
+def test_who_searches_keeps_no_page_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.open(tmp_path / "packages")
+    store.add(Upload(filename=NAME), io.BytesIO(wheel()))
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def searching(self: WebPages, words: str) -> bytes:
+        begun.release()
+        over.wait(30)
+        return b"found"
+
+    monkeypatch.setattr(WebPages, "search", searching)
+    with Server(store.root, fallback=False) as server, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(connect(server)) for _ in range(10)]
+        for number, wire in enumerate(wires):
+            wire.sendall(f"GET /search?q={number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert begun.acquire(timeout=10)
+        for path in ("project/tiny/", "", "?q=1", "packages/"):
+            with urllib.request.urlopen(f"{server.url}{path}", timeout=10) as answer:
+                assert answer.status == 200
+        over.set()
+        assert {wire.recv(12) for wire in wires} == {b"HTTP/1.1 200"}

@@ -26,11 +26,11 @@ from packaging.utils import NormalizedName
 from tiny_wheels import METADATA, NAME, RECORD, record, wheel, whole
 
 from astronomer_certified.errors import PublishError
-from astronomer_certified.index.store import integrity
+from astronomer_certified.index.store import integrity, validation
 from astronomer_certified.index.store.audit import Audit
 from astronomer_certified.index.store.incoming import Upload
 from astronomer_certified.index.store.integrity import Finding
-from astronomer_certified.index.store.records import ProjectRecord, Status
+from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status, timestamp
 from astronomer_certified.index.store.store import NameTaken, Store
 from astronomer_certified.index.store.validation import Refused
 
@@ -541,3 +541,69 @@ def test_what_others_do_while_the_store_is_looked_over_is_no_finding(tmp_path: P
     record = other.project(NormalizedName("tiny"))
     assert record is not None
     assert [file.filename for file in record.served] == ([NAME] if moment == "repairing" else [NAME, second])
+
+
+def test_what_lies_among_the_partial_files_and_is_none_keeps_no_index_from_starting(store: Store) -> None:
+    (store.incoming / "folder").mkdir()
+    os.mkfifo(store.incoming / "pipe")
+    (store.incoming / "link").symlink_to("nowhere")
+    (store.incoming / "left.part").write_bytes(b"half")
+    assert Store.open(store.root).sweep() == ()
+    assert sorted(path.name for path in store.incoming.iterdir()) == ["folder", "link", "pipe"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-46_388_678_400.0, "1970-01-01T00:00:00.000000Z"),
+        (0.0, "1970-01-01T00:00:00.000000Z"),
+        (253_402_300_800.0 + 86400 * 400, "9999-12-31T23:59:59.000000Z"),
+    ],
+)
+def test_a_time_that_no_clock_can_have_had_becomes_one_that_can_be_read(seconds: float, text: str) -> None:
+    assert timestamp(seconds) == text
+    file = FileRecord(filename=NAME, version="1.0", sha256="0" * 64, size=1, uploaded=text, uploader="somebody")
+    record = ProjectRecord(name=NormalizedName("tiny"), files=(file,))
+    assert ProjectRecord.from_json(record.to_json(), record.name) == record
+
+
+def test_pages_that_were_made_without_damaged_metadata_are_made_anew_when_it_is_there_again(store: Store) -> None:
+    add(store, NAME, wheel())
+    before = store.record_file(NormalizedName("tiny")).stat().st_mtime_ns
+    store.metadata(NAME).write_bytes(b"x")
+    assert [finding.what for finding in integrity.verify(store)] == ["its metadata was damaged and is made anew"]
+    assert store.record_file(NormalizedName("tiny")).stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("step", ["_append_name", "_write_record"])
+def test_a_file_whose_record_was_written_stays_whatever_goes_wrong_afterwards(tmp_path: Path, step: str) -> None:
+    class Failing(Store):
+        def _append_name(self, name: NormalizedName) -> None:
+            raise OSError(errno.EIO, "no list can be written")
+
+        def _write_record(self, record: ProjectRecord) -> None:
+            if step == "_append_name":
+                super()._write_record(record)
+            raise OSError(errno.EIO, "nor can this")
+
+    store = Failing.open(tmp_path / "failing")
+    with pytest.raises(OSError, match=r"written|this"):
+        add(store, NAME, wheel())
+    written = step == "_append_name"
+    assert store.file(NAME).exists() == written
+    again = Store.open(store.root)
+    assert [finding.filename for finding in integrity.reconcile(again)] == []
+    assert again.names() == (["tiny"] if written else [])
+
+
+def test_names_are_compared_without_making_their_tags(store: Store) -> None:
+    many = ".".join(f"cp3{n}" for n in range(20))
+    one, other = f"tiny-1.0-01a-{many}-none-any.whl", f"Tiny-1.0-1a-{many.upper()}-NONE-any.whl"
+    assert validation.identity(one) == validation.identity(other)
+    for another in (
+        f"tiny-1.0-2a-{many}-none-any.whl",
+        f"tiny-1.0-{many}-none-any.whl",
+        "tiny-1.0-1a-cp30-none-any.whl",
+    ):
+        assert validation.identity(another) != validation.identity(one)
+    assert validation.identity("tiny-1.0.tar.gz") == validation.identity("Tiny-1.0.tar.gz")

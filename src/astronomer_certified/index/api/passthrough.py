@@ -39,6 +39,7 @@ class Passthrough:
         self._fallback = fallback
         self._proxy = proxy
         self._kept = ResponseCache(_KEPT)
+        self.name = proxy.name
         self._rendering = threading.Lock()
 
     def close(self) -> None:

@@ -83,6 +83,8 @@ class Proxy:
         # Apart from each other: what a page names is taken from its address, and kept.
         self._url, self._login = shown(url), Login.of(url)
         self._cache = cache
+        self.name = cache.name
+        """Under which it is one of those who pass a request on (RFC 9110, 7.6.3)."""
         self._listings = Listings(_PATIENCE)
         self._hosts = (host_of(url), *hosts)
 
@@ -188,7 +190,7 @@ class Proxy:
         try:
             with (
                 session(self._hosts, self._login) as client,
-                client.get(url, headers=dict(headers), timeout=TIMEOUT, stream=True) as answer,
+                client.get(url, headers={"Via": f"1.1 {self.name}", **headers}, timeout=TIMEOUT, stream=True) as answer,
             ):
                 if answer.status_code not in absent:
                     answer.raise_for_status()

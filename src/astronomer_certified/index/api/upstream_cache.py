@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
-from astronomer_certified.effects.disk import put, temporary_beside, write_atomic
+from astronomer_certified.effects.disk import digest, put, temporary_beside, write_atomic
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.reading import whole
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord
@@ -140,6 +140,8 @@ class UpstreamCache:
     def __init__(self, folder: Path, quota: int) -> None:
         self._folder = folder
         self._quota = quota
+        self.name = f"certified-{digest(os.fspath(folder.absolute()))[:16]}"
+        """The same in all processes that share it, and nobody else's on this machine."""
         self._written = quota  # so that the first thing that is written looks over what others left
         self._absent: OrderedDict[NormalizedName, float] = OrderedDict()
         self._ready: OrderedDict[NormalizedName, tuple[int, UpstreamPage, int]] = OrderedDict()

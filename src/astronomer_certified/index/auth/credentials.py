@@ -93,7 +93,7 @@ class Htpasswd:
         self._stamp: Stamp | None = None
         self._accepted: set[bytes] = set()
         self._users: Any = None
-        self._schemes_in_use: frozenset[str | None] = frozenset()
+        self._kinds: dict[str, str] = {}
         if stamp_of(self._path) is None:
             raise PublishError(
                 f"{path} cannot be read, so nobody could upload",
@@ -141,20 +141,21 @@ class Htpasswd:
                 hint="remove the line that is none, or restore the file",
             ) from err
         hashes = [self._users.get_hash(user) for user in self._users.users()] if self._users is not None else []
-        self._schemes_in_use = frozenset(map(_schemes().identify, hashes)) - {None}
+        known = [_as_text(word) for word in hashes]
+        self._kinds = {_kind(word): word for word in known if _schemes().identify(word)}
         self._stamp = stamp
 
     def _check(self, user: str, password: str) -> bool:
         if self._users is None or len(password) > _LONGEST:
             return False
         try:
-            known = self._users.get_hash(user)
+            known = _as_text(self._users.get_hash(user) or b"")
             scheme = _schemes().identify(known) if known else None
             if scheme == "bcrypt" and len(password.encode()) > _BCRYPT_BYTES:
                 scheme = None
             # As slow whoever it is, or names, and whose hash is of which kind, could be guessed with a clock.
-            for other in self._schemes_in_use - {scheme}:
-                _schemes().verify("", _dummy_hash(other))
+            for other in self._kinds.keys() - ({_kind(known)} if scheme else set()):
+                _schemes().verify("", self._kinds[other])
             return scheme is not None and bool(self._users.check_password(user, password))
         except ValueError:  # A colon in the user, a NUL in the password: not a login that can exist.
             return False
@@ -179,9 +180,14 @@ def _schemes() -> Any:
     return CryptContext(["bcrypt", "argon2"])
 
 
-@functools.cache
-def _dummy_hash(scheme: str) -> str:
-    return _hash(secrets.token_urlsafe(16), scheme)
+def _as_text(known: bytes | str) -> str:
+    return known.decode("latin-1") if isinstance(known, bytes) else known
+
+
+def _kind(known: str) -> str:
+    """What says how long it takes to compare a password with the hash: its scheme, and its costs."""
+    words = known.split("$")
+    return "$".join(words[: 3 if words[1].startswith("2") else 4])
 
 
 def _alone(htpasswd: Path) -> contextlib.AbstractContextManager[None]:

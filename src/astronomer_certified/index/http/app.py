@@ -49,6 +49,7 @@ _AT_THE_DOOR = 100
 _UPLOADS_AT = ("/", "", "/legacy/", "/legacy")
 # Seconds between two times that what was counted and logged is written, where the server says when it starts.
 _TICK = 1.0
+_SEARCH = "/search"
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
 
 
@@ -124,6 +125,14 @@ class _Turn:
     asking: int = 0
 
 
+@dataclass(slots=True, kw_only=True)
+class _Queue:
+    """Who makes pages, and how many are asked for."""
+
+    pool: ThreadPoolExecutor
+    waiting: int = 0
+
+
 class Application:
     """The index. Call it from one event loop; what may take long is done in threads."""
 
@@ -133,8 +142,8 @@ class Application:
         self._uploads = Uploads(parts.setup, parts.store)
         # A pool for each thing that others can make slow, so that guessers, a silent upstream and hard pages hold up
         # nobody but those who asked for the same.
-        self._slow = ThreadPoolExecutor(4, "index page")
-        self._making = 0
+        self._pages = _Queue(pool=ThreadPoolExecutor(4, "index page"))
+        self._searches = _Queue(pool=ThreadPoolExecutor(1, "index search"))
         self._same: dict[str, _Turn] = {}
         self._reading = ThreadPoolExecutor(2, "index record")
         self._counting = ThreadPoolExecutor(1, "index metrics")
@@ -152,7 +161,7 @@ class Application:
 
     def close(self) -> None:
         """Nothing more is asked. What is being stored is stored first, and what was counted is told."""
-        for pool in (self._slow, self._reading, self._counting, self._doors):
+        for pool in (self._pages.pool, self._searches.pool, self._reading, self._counting, self._doors):
             pool.shutdown(wait=False, cancel_futures=True)
         self._parts.pages.close()
         if self._elsewhere is not None:
@@ -260,9 +269,11 @@ class Application:
             shown: Answer = await self._in(self._counting, self._metrics)
             return shown
         answer = await self._known(path, request)
+        if answer is None and self._elsewhere is not None and self._elsewhere.is_asked_by_itself(request):
+            return text(502, "Upstream of this index is this index itself: name another with --upstream.")
         if answer is None:
-            # What upstream lists is the same whatever the query says.
-            async with self._alone(path if path.startswith("/simple/") else request.target):
+            # No other page is another one for what its query says.
+            async with self._alone(request.target if path == _SEARCH else path):
                 if request.gone():
                     return text(503, "Nobody waits for this.")
                 return await self._slowly(path, request)
@@ -299,13 +310,15 @@ class Application:
 
     async def _slowly(self, path: str, request: Request) -> Answer | Streaming:
         """The answer of those who take their time."""
-        if self._making >= _PAGES_AHEAD:
+        # Any word is a search, and none is kept: they have a thread of their own.
+        queue = self._searches if path == _SEARCH else self._pages
+        if queue.waiting >= _PAGES_AHEAD:
             return text(503, "Too many pages are being made; try again.", (("Retry-After", "1"),))
-        self._making += 1
+        queue.waiting += 1
         try:
-            answer: Answer | None = await self._in(self._slow, self._made, path, request)
+            answer: Answer | None = await self._in(queue.pool, self._made, path, request)
         finally:
-            self._making -= 1
+            queue.waiting -= 1
         if answer is None and self._elsewhere is not None:
             return await self._elsewhere.answer(path, request)
         return answer or text(404, "There is nothing here.")
@@ -375,7 +388,7 @@ class Application:
             user=given[0] if given else "", login=login, peer=request.peer, headers=request.headers,
             asked=given is not None,
         )  # fmt: skip
-        answer = self._uploads.refused(upload) or await self._uploads.take(upload, receive)
+        answer = await self._uploads.refused(upload) or await self._uploads.take(upload, receive)
         if answer.reason and (say_why := request.extensions.get(REASON)) is not None:
             say_why(answer.reason)
         await say(send, answer)

@@ -56,6 +56,10 @@ class FromUpstream:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._upstream.close()
 
+    def is_asked_by_itself(self, request: Request) -> bool:
+        """Whether upstream of this index is the index itself: each of its questions would make it ask another."""
+        return self._upstream.name in request.headers.get("via", "")
+
     async def answer(self, path: str, request: Request) -> Answer | Streaming:
         """The answer to a GET, or a file on its way, which has its place until all of it has come."""
         found = await self._found(path, request)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import re
 import sys
 import tempfile
@@ -128,7 +129,7 @@ class Uploads:
         self._disk.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def refused(self, upload: UploadRequest) -> Answer | None:
+    async def refused(self, upload: UploadRequest) -> Answer | None:
         """Why nothing of the body is read: no right login, or a body that cannot be taken. None when it is."""
         if self._store.read_only:
             return _say(HTTPStatus.FORBIDDEN, "This index is read-only: it takes no uploads.")
@@ -138,13 +139,13 @@ class Uploads:
         login = upload.login
         if isinstance(login, Refusal):
             if login.status == HTTPStatus.FORBIDDEN:
-                self._note("login refused", user=upload.user[:100], peer=upload.peer, why=login.what)
+                await self._note("login refused", user=upload.user[:100], peer=upload.peer, why=login.what)
             return _say(login.status, str(login), tuple(login.headers.items()))
         if isinstance(login, CertifiedError):
             raise login
         if not isinstance(login, Login):
             if upload.asked:
-                self._note("login refused", user=upload.user[:100], peer=upload.peer)
+                await self._note("login refused", user=upload.user[:100], peer=upload.peer)
                 return _say(HTTPStatus.FORBIDDEN, "This login is not right.")
             return _say(HTTPStatus.UNAUTHORIZED, "Uploading needs a login.", _LOGIN)
         if not upload.headers.get("content-type", "").lower().startswith((_MULTIPART, _PLAIN_FORM)):
@@ -220,8 +221,10 @@ class Uploads:
                 return _say(HTTPStatus.BAD_REQUEST, str(err))
             return _called(self._engine, environ)
 
-    def _note(self, what: str, **more: str) -> None:
-        Audit(self._store).note(what, **more)
+    async def _note(self, what: str, **more: str) -> None:
+        # Not in the loop: the line is on disk before it goes on.
+        note = functools.partial(Audit(self._store).note, what, **more)
+        await asyncio.get_running_loop().run_in_executor(self._disk, note)
 
 
 def _say(status: int, words: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

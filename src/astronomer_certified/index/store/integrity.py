@@ -128,6 +128,7 @@ def _compare(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[F
         yield Finding(filename=file.filename, what="its record said other things than it and is corrected", served=True)
     if digest is not None and not whole(store.metadata(file.filename), digest):
         store.write(store.metadata(file.filename), contents.metadata)
+        store.touch(name)  # pages were made without it
         yield Finding(filename=file.filename, what="its metadata was damaged and is made anew", served=True)
 
 

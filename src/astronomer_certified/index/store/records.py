@@ -29,6 +29,9 @@ _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
+# Seconds since 1970, of the times that can be written so and read everywhere: from 1970 to 9999.
+_EARLIEST, _LATEST = 0.0, 253402300799.0
+
 
 class Status(StrEnum):
     """What becomes of a project, by PEP 792."""
@@ -179,7 +182,9 @@ def _is_version(text: str) -> bool:
 
 
 def timestamp(seconds: float) -> str:
-    """As PEP 700 writes a time: UTC, microseconds, Z."""
+    """As PEP 700 writes a time: UTC, microseconds, Z. A time that no clock can have had, of a file from a broken
+    archive, becomes the next that one can."""
+    seconds = min(max(seconds, _EARLIEST), _LATEST)
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

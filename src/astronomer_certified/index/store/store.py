@@ -200,6 +200,12 @@ class Store:
                 self._write_record(changed)
             return changed
 
+    def touch(self, name: NormalizedName) -> None:
+        """What was made of the project's record is made anew: something beside it has changed."""
+        with self._locked(name):
+            if (record := self.project(name)) is not None:
+                self._write_record(record)
+
     def _publish(self, upload: Upload, claimed: ClaimedFile, contents: Contents, path: Path, received: str) -> bool:
         """The verified file at `path` gets its name and its record; the project's lock is held."""
         record = self.project(claimed.project) or ProjectRecord(name=claimed.project)
@@ -226,7 +232,7 @@ class Store:
         try:
             self._keep(record, fresh, contents, upload)
         except OSError:
-            if known is None:
+            if known is None and not self._is_listed(claimed):
                 # Or the next start would find it without a record, and publish what was refused.
                 self.file(claimed.filename).unlink(missing_ok=True)
             raise
@@ -274,6 +280,14 @@ class Store:
         if known is not None and known.sha256 != received:
             raise _taken(claimed.filename, known.sha256, received)
         return known is not None and self._has(known)
+
+    def _is_listed(self, claimed: ClaimedFile) -> bool:
+        """Whether the record speaks of it already: then it is published, whatever went wrong afterwards."""
+        try:
+            record = self.project(claimed.project)
+        except (OSError, PublishError):
+            return True  # nobody knows, and nothing that may be published is removed
+        return record is not None and record.find(claimed.filename) is not None
 
     def _has(self, known: FileRecord) -> bool:
         """Whether a file is served, and is what its record says: it may have been damaged since."""
@@ -326,13 +340,17 @@ class Store:
         swept = []
         for path in sorted(self.incoming.iterdir()):
             try:
-                with path.open("rb") as file:
+                # No pipe, whose opening would wait for a writer, and no folder.
+                with regular(path) as file:
                     # Its writer holds this lock while it lives; the kernel drops it even after kill -9.
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink(missing_ok=True)
                     swept.append(path.name)
             except (BlockingIOError, FileNotFoundError):
                 continue
+            except OSError as err:
+                if err.errno not in (errno.EINVAL, errno.ELOOP, errno.EISDIR):
+                    raise
         return tuple(swept)
 
 
@@ -364,11 +382,12 @@ def _taken(filename: str, published: str, received: str) -> NameTaken:
 
 
 def _refuse_other_spelling(record: ProjectRecord, claimed: ClaimedFile) -> None:
+    identity = validation.identity(claimed.filename)
     for known in record.files:
-        # The version first: parsing the names of all files, with their tags, would take long.
+        # The version first: it is cheaper to compare, and seldom the same.
         if Version(known.version) != claimed.version or known.filename == claimed.filename:
             continue
-        if validation.parse(known.filename).identity == claimed.identity:
+        if validation.identity(known.filename) == identity:
             raise NameTaken(
                 f"{claimed.filename} is published already as {known.filename}",
                 hint="pip could not tell the two apart: keep the published spelling",

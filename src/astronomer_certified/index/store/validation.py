@@ -37,7 +37,7 @@ class Refused(PublishError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedFile:
-    """What a filename claims. Two of one `identity` are one file to pip, however they are spelled."""
+    """What a filename claims."""
 
     filename: str
     project: NormalizedName
@@ -45,10 +45,17 @@ class ClaimedFile:
     wheel: tuple[BuildTag, frozenset[Tag]] | None
     """Build tag and compatibility tags; None for an sdist."""
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What two spellings of one file have in common."""
-        return self.project, self.version, self.wheel
+
+def identity(filename: str) -> tuple[object, ...]:
+    """What two spellings of one file have in common, of a name that was parsed once. No tag is made of it: the tags of
+    one name are each of three sets with each, and two names have the same if those sets are the same."""
+    if not filename.endswith(".whl"):
+        return parse_sdist_filename(filename)
+    name, version, *build, python, abi, platform = filename.removesuffix(".whl").split("-")
+    tags = [frozenset(words.lower().split(".")) for words in (python, abi, platform)]
+    number = re.match(r"\d+", build[0]) if build else None
+    numbered = (int(number[0]), build[0][number.end() :]) if number else ()
+    return canonicalize_name(name), Version(version), numbered, *tags
 
 
 def parse(filename: str) -> ClaimedFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -18,6 +18,10 @@ from .releases import ReleaseNotes, ReleaseRow, Vulnerabilities
 
 # Characters of a licence that is a name; a longer one is its text.
 _NAME = 100
+
+
+# Versions on the page of one of them.
+_VERSIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,9 @@ class ProjectPage:
     hashes: str
     dependencies: tuple[str, ...]
     versions: tuple[VersionRow, ...]
+    """Newest first."""
+    more_versions: int
+    """Older ones, which the project's own page has."""
     about: tuple[tuple[str, str], ...]
     licence_text: str
     links: tuple[Link, ...]
@@ -93,11 +100,12 @@ def view(asked: Asked) -> ProjectPage:
     best = shown_version(record)
     version = asked.version or best
     files = files_of(record, version)
-    served = [file for file in files if file in record.served]
+    served = [file for file in files if record.serves(file)]
     wanted = requirement(record.name, version, asked.known) if asked.version is None else f"{record.name}=={version}"
     # Whoever asks for a version gets the line for it; the project's own page recommends what is final and not yanked.
     recommended_here = asked.version is not None or recommended(record) is not None
-    there = [asked.known[row.version] for row in _versions(record) if row.version in asked.known]
+    versions = list(dict.fromkeys(file.version for file in reversed(record.files)))
+    there = [asked.known[version] for version in versions if version in asked.known]
     own = asked.known.get(version)
     licence = said.licence
     return ProjectPage(
@@ -117,7 +125,9 @@ def view(asked: Asked) -> ProjectPage:
         files=tuple(_file(record, file) for file in files),
         hashes=_hashes(f"{record.name}=={version}", served),
         dependencies=tuple(said.raw.get("requires_dist", ())),
-        versions=_versions(record),
+        # All of them on one page: on that of each, they would be as many as their square.
+        versions=_versions(record, versions if asked.version is None else versions[:_VERSIONS]),
+        more_versions=max(0, len(versions) - _VERSIONS) if asked.version is not None else 0,
         about=_about(files, said),
         licence_text=licence if _is_text(licence) else "",
         links=said.links,
@@ -156,19 +166,18 @@ def _hashes(requirement: str, files: list[FileRecord]) -> str:
     return " \\\n".join(lines) if files else ""
 
 
-def _versions(record: ProjectRecord) -> tuple[VersionRow, ...]:
-    """Newest first."""
-    by_version: dict[str, list[FileRecord]] = {}
-    # A record has its files in the order of versions: backwards, the newest is first.
-    for file in reversed(record.files):
-        by_version.setdefault(file.version, []).append(file)
-    served = frozenset(file.filename for file in record.served)
+def _versions(record: ProjectRecord, wanted: Sequence[str]) -> tuple[VersionRow, ...]:
+    """A row for each of these."""
+    by_version: dict[str, list[FileRecord]] = {version: [] for version in wanted}
+    for file in record.files:
+        if file.version in by_version:
+            by_version[file.version].append(file)
     return tuple(
         VersionRow(
             version=version,
             uploaded=min(file.uploaded for file in files),
             files=len(files),
-            withheld=sum(file.filename not in served for file in files),
+            withheld=sum(not record.serves(file) for file in files),
             yanked=next((file.yanked for file in files if file.yanked is not None), None),
             prerelease=Version(version).is_prerelease,
         )
