@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -489,3 +490,16 @@ def test_a_question_that_is_longer_than_a_pipe_holds_is_asked_whole() -> None:
     respondent = processes.Respondent([sys.executable, "-c", echo], env=os.environ)
     assert respondent.ask(b"?" * 300_000, timeout=20, longest=300_000) == b"?" * 300_000
     respondent.end()
+
+
+def test_folders_that_killed_processes_left_are_taken_away_and_those_in_use_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, others = tmp_path / "made-left", tmp_path / "made-others"
+    for folder in (left, others):
+        folder.mkdir()
+    (left / "in-use").touch()
+    with disk.folder_in_use("made-") as one, disk.folder_in_use("made-") as other:
+        assert sorted(tmp_path.iterdir()) == sorted([one, other, others])
+    assert list(tmp_path.iterdir()) == [others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import math
 import os
 import re
@@ -107,8 +108,43 @@ def address(text: str) -> str:
 
 
 def size(text: str) -> int:
-    """A number of bytes, of text like 500M, in powers of 1024. Raises argparse.ArgumentTypeError for what is none."""
-    match = re.fullmatch(r"(\d+)([KMGkmg]?)", text)
-    if match is None:
+    """A number of bytes above zero, of text like 500M, in powers of 1024. Raises argparse.ArgumentTypeError for what is
+    none."""
+    match = re.fullmatch(r"(\d{1,9})([KMGkmg]?)", text)
+    if match is None or not int(match.group(1)):
         raise argparse.ArgumentTypeError(f"not a size: {text!r}; say 500M or 2G")
     return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2).upper()]
+
+
+def prefix(text: str) -> str:
+    """The beginning of a path below the root. Raises argparse.ArgumentTypeError for what is none."""
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise argparse.ArgumentTypeError(f"no path from the root: {text!r}; say /files/")
+    return text
+
+
+def client(text: str) -> str:
+    """The IP address of one machine, or `*` for any. Raises argparse.ArgumentTypeError for what is neither."""
+    if text == "*":
+        return text
+    try:
+        ipaddress.ip_address(text)
+    except ValueError as err:
+        what = f"not the address of a machine: {text!r}; say 10.0.0.7, or * where nobody else can connect"
+        raise argparse.ArgumentTypeError(what) from err
+    return text
+
+
+def host(text: str) -> str:
+    """A host, or HOST:PORT. Raises argparse.ArgumentTypeError for what is neither."""
+    if not re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", text, re.ASCII) and not _is_ip(text):
+        raise argparse.ArgumentTypeError(f"no host: {text!r}; say files.internal or files.internal:8081")
+    return text
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

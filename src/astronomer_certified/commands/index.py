@@ -73,7 +73,7 @@ def add_to(verbs: Any) -> None:
     text = "it is an index of ours: protected names, too, and those with files of this index's own"
     mirror.add_argument("--ours", action="store_true", help=text)
     text = "a private machine that its pages may name; HOST or HOST:PORT"
-    mirror.add_argument("--upstream-host", metavar="HOST", action="append", default=[], help=text)
+    mirror.add_argument("--upstream-host", type=arguments.host, metavar="HOST", action="append", default=[], help=text)
 
 
 def _verb(verbs: Any, name: str, act: Act, text: str) -> argparse.ArgumentParser:

@@ -43,15 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-fallback", dest="fallback", action="store_const", const="none", help="the same as --fallback none")
     add("--upstream", type=arguments.address, metavar="URL", help="where they come from (default: pip's index)")
     text = "a private machine that upstream's pages may name, with --fallback proxy; HOST or HOST:PORT"
-    add("--upstream-host", metavar="HOST", action="append", default=[], help=text)
+    add("--upstream-host", type=arguments.host, metavar="HOST", action="append", default=[], help=text)
     text = "what may be kept of upstream, with --fallback proxy (default: 20G)"
     add("--upstream-quota", type=arguments.size, default=20 << 30, metavar="SIZE", help=text)
     add("--protect", metavar="NAME", action="append", default=[], help="never from upstream; like 'acme-*', too")
     text = "the index as clients see it; its path is the sub-path behind a proxy"
     add("--public-url", type=arguments.address, metavar="URL", help=text)
     add("--private", action="store_true", help="reading needs a login as well")
-    add("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
-    add("--accel", metavar="PREFIX", help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name")
+    add("--trusted-proxy", type=arguments.client, metavar="ADDRESS", help="whose X-Forwarded-For is believed")
+    add(
+        "--accel",
+        type=arguments.prefix,
+        metavar="PREFIX",
+        help="let nginx send the files: X-Accel-Redirect to PREFIX and the file name",
+    )
     add("--max-upload", type=arguments.size, default=2 << 30, metavar="SIZE", help="like 500M (default: 2G)")
     add("--access-log", type=Path, metavar="FILE", help="one line of JSON for each request")
 

@@ -33,6 +33,7 @@ HINTS = {
     errno.ENOTDIR: "a file stands where a folder should be: move it away",
 }
 _TMP_MARK = ".tmp-"
+_IN_USE = "in-use"
 
 
 def sha256_of(path: Path) -> str:
@@ -168,6 +169,21 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
         if parent.parent == _MEMORY:
             with contextlib.suppress(OSError):  # it is not empty: somebody else works in it
                 parent.rmdir()
+
+
+@contextlib.contextmanager
+def folder_in_use(prefix: str) -> Iterator[Path]:
+    """A folder of that prefix where the system has such things, gone at the end; those that killed processes of this
+    user left there are gone, too."""
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with contextlib.suppress(OSError), (left / _IN_USE).open("rb") as held:
+            if _own(left.lstat()):
+                # Its maker holds this lock while it lives; the kernel drops it even after kill -9.
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, Path(folder, _IN_USE).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)
 
 
 def _made_below(parent: Path, prefix: str) -> Path:

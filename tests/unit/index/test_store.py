@@ -607,3 +607,18 @@ def test_names_are_compared_without_making_their_tags(store: Store) -> None:
     ):
         assert validation.identity(another) != validation.identity(one)
     assert validation.identity("tiny-1.0.tar.gz") == validation.identity("Tiny-1.0.tar.gz")
+
+
+def test_an_index_starts_on_a_full_disk_from_which_a_file_is_gone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, NAME, wheel())
+    store.file(NAME).unlink()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store, "write", full)
+    [finding] = integrity.reconcile(store)
+    assert (finding.filename, finding.served) == (NAME, False)
+    assert "cannot be noted: No space left" in finding.what

@@ -19,8 +19,9 @@ from astronomer_certified.index.store.records import ProjectRecord
 from astronomer_certified.index.store.store import Store
 
 from . import negotiation
+from .compression import compress, encodings
 from .pages import Places, link
-from .site import Address, Answer, compress, encodings, stamp_of
+from .site import Address, Answer, stamp_of
 
 # Seconds within which two changes can have one time: file systems have a coarse clock.
 _COARSE = 1.0

@@ -7,7 +7,6 @@ and so several processes serve one store without telling each other anything.
 from __future__ import annotations
 
 import functools
-import gzip
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from astronomer_certified.index.store.records import FileRecord, ProjectRecord
 from astronomer_certified.index.store.store import Store, whole
 
 from . import negotiation, pages
+from .compression import compress, encodings
 from .fallback import Fallback, Mode
 from .page_cache import PageCache
 from .pages import HTML, JSON, Places
@@ -357,28 +357,6 @@ class Site:
 def stamp_of(path: Path | str) -> int:
     """When the file was last changed, in nanoseconds; 0 when it is not there."""
     return State.of(path).stamp
-
-
-@functools.cache
-def encodings() -> tuple[str, ...]:
-    """What pages are compressed with, the best first."""
-    try:
-        import zstandard  # noqa: F401
-    except ImportError:
-        return ("gzip",)
-    return ("zstd", "gzip")
-
-
-def compress(body: bytes, encoding: str) -> bytes:
-    """The body in that coding: `zstd` or `gzip` (RFC 9110, 8.4.1)."""
-    # Pages are compressed once for each state and sent often; a list of 20,000 names changes with each new one.
-    large = len(body) > 200_000
-    if encoding == "zstd":
-        import zstandard
-
-        return zstandard.ZstdCompressor(level=3 if large else 12).compress(body)
-    # No time in it: the tag of a page is made of these bytes, and all workers must have the same.
-    return gzip.compress(body, 2 if large else 9, mtime=0)
 
 
 def not_acceptable() -> Answer:

@@ -19,11 +19,12 @@ from astronomer_certified.index.store.store import Store
 from astronomer_certified.index.store.validation import project_name
 
 from . import metadata, negotiation, notes, rendering
+from .compression import compress, encodings
 from .descriptions import Descriptions
 from .install_lines import shown_version
 from .notes import Note
 from .response_cache import ResponseCache
-from .site import Address, Answer, compress, encodings, stamp_of
+from .site import Address, Answer, stamp_of
 
 CERTIFIED = canonicalize_name("astronomer-certified")
 

@@ -98,7 +98,7 @@ server {
 HEADERS
         try_files $uri $uri/index.html =404;
     }
-    location ~ /(state\.json|gone/) { return 404; }
+    location ~ ^/(state\.json|gone/) { return 404; }
 }
 """
 

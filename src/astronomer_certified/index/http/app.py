@@ -19,22 +19,15 @@ from typing import Any
 
 from astronomer_certified.errors import CertifiedError
 from astronomer_certified.index.api import metrics
-from astronomer_certified.index.api.access import Log
-from astronomer_certified.index.api.fallback import Fallback, Mode
-from astronomer_certified.index.api.metrics import Counters
-from astronomer_certified.index.api.older_clients import OlderClients
-from astronomer_certified.index.api.passthrough import Passthrough
-from astronomer_certified.index.api.proxy import Proxy
-from astronomer_certified.index.api.site import Address, Answer, Site, TakesLong
-from astronomer_certified.index.api.upstream_cache import UpstreamCache
-from astronomer_certified.index.api.web_pages import WebPages
-from astronomer_certified.index.auth.logins import Login, Logins, Refusal, basic
-from astronomer_certified.index.store.store import Store
+from astronomer_certified.index.api.site import Answer, TakesLong
+from astronomer_certified.index.auth.logins import Login, Refusal, basic
+from astronomer_certified.index.store.integrity import FULL
 
 from .from_upstream import FromUpstream, Streaming
 from .messages import REASON, Receive, Request, Scope, Send, for_one_reader, give, request_of, say, text
 from .options import Setup
-from .uploads import FULL, UploadRequest, Uploads
+from .parts import Parts
+from .uploads import UploadRequest, Uploads
 
 # Pages for people and older clients that are made, or wait for it, at once.
 _PAGES_AHEAD = 100
@@ -53,21 +46,6 @@ _SEARCH = "/search"
 _LOGIN = (("WWW-Authenticate", 'Basic realm="index", charset="UTF-8"'),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the application is made of."""
-
-    setup: Setup
-    store: Store
-    site: Site
-    logins: Logins
-    pages: WebPages
-    older: OlderClients
-    upstream: Passthrough | None
-    counters: Counters
-    log: Log
-
-
 @dataclass(slots=True)
 class _Sent:
     """What was answered, for the counters and the log: `size` in bytes of body."""
@@ -80,41 +58,7 @@ class _Sent:
 
 def build(setup: Setup) -> Application:
     """The application of an index. Opens its store; raises `PublishError` when that, or its logins, cannot be had."""
-    options = setup.options
-    store = Store.open(setup.store, reading=True)
-    url = _fallback_url(setup.fallback)
-    mode = options.mode if url else Mode.NONE
-    fallback = Fallback(mode=mode, url=url, protected=setup.protected)
-    address = Address(public_url=options.public_url, accel=options.accel)
-    return Application(
-        Parts(
-            setup=setup,
-            store=store,
-            site=Site(store, fallback, address),
-            logins=Logins(setup.credentials),
-            pages=WebPages(store, address),
-            older=OlderClients(store, address),
-            upstream=Passthrough(store, fallback, _proxy(setup, url)) if mode is Mode.PROXY and url else None,
-            counters=Counters(options.metrics_folder),
-            log=Log.to(options.access_log),
-        )
-    )
-
-
-def _proxy(setup: Setup, url: str) -> Proxy:
-    options = setup.options
-    folder = options.kept or setup.store.with_name("upstream")
-    return Proxy(url, UpstreamCache(folder, options.upstream_quota), options.upstream_hosts)
-
-
-def _fallback_url(stated: bool | str) -> str | None:
-    if isinstance(stated, str):
-        return stated.rstrip("/") + "/"
-    if not stated:
-        return None
-    from .engine import FALLBACK  # here: it takes a third of a second to import
-
-    return FALLBACK
+    return Application(Parts.of(setup))
 
 
 @dataclass(slots=True)

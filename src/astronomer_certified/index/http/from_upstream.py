@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
+import traceback
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from astronomer_certified.index.api.passthrough import Passthrough
@@ -194,7 +196,7 @@ class _Coming:
         self._readers = 0
         # Opened once: it may be renamed, or make room for others, while it is read.
         self._file = os.open(passing.kept, os.O_RDONLY | os.O_CLOEXEC)
-        pool.submit(self._fetch)
+        pool.submit(self._fetch).add_done_callback(_noted)
 
     @property
     def may_be_joined(self) -> bool:
@@ -209,20 +211,21 @@ class _Coming:
     # --- in a thread
 
     def _fetch(self) -> None:
-        there, failure = 0, None
+        there = 0
+        failure: UpstreamSilent | None = UpstreamSilent("this file did not come")
         try:
             for piece in self._passing.pieces:
                 there += len(piece)
                 if self._passing.is_lost():  # others have read of it what is there no more
                     raise UpstreamSilent("the index has no space left for this file")
                 self._tell(there)
+            failure = None
         except UpstreamSilent as err:
             failure = err
-        except Exception as err:  # whatever it is, nobody may wait for more of it for ever
-            failure = UpstreamSilent("this file did not come", details=[repr(err)])
         finally:
+            # In any case: nobody may wait for more of it for ever.
             self._passing.close()
-        self._tell(there, ended=True, failure=failure)
+            self._tell(there, ended=True, failure=failure)
 
     def _tell(self, there: int, *, ended: bool = False, failure: UpstreamSilent | None = None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody reads any more
@@ -318,6 +321,12 @@ def _closed(passing: Passing, pool: ThreadPoolExecutor) -> None:
         pool.submit(passing.close)
     except RuntimeError:  # the pool has ended
         passing.close()
+
+
+def _noted(fetched: Future[None]) -> None:
+    """A fault of ours is told in the log; its readers know that the file did not come."""
+    if not fetched.cancelled() and (fault := fetched.exception()) is not None:
+        print(f"certified: {''.join(traceback.format_exception(fault))}", file=sys.stderr, flush=True)
 
 
 def _nothing() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import re
 import sys
@@ -27,13 +26,11 @@ from astronomer_certified.errors import CertifiedError, PublishError
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.auth.logins import Login, Refusal
 from astronomer_certified.index.store.audit import Audit
+from astronomer_certified.index.store.integrity import FULL
 from astronomer_certified.index.store.store import Store
 
 from .messages import Receive, text
 from .options import Setup
-
-# What the system says when nothing more can be written.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 # Uploads that are stored, and pieces of bodies that are written, at once.
 _AT_ONCE = 8

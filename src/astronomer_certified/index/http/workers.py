@@ -14,13 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from astronomer_certified.effects.disk import folder_in_use
 from astronomer_certified.errors import CertifiedError, PublishError
 from astronomer_certified.index.store import integrity
 from astronomer_certified.index.store.integrity import Finding
@@ -37,6 +37,7 @@ _START = 60.0
 _LOOK = 0.05
 
 _READY = "ready"
+_SHARED = "certified-index-"
 _ENDS = {signal.SIGTERM, signal.SIGINT}
 _SIGNALS = {*_ENDS, signal.SIGHUP, signal.SIGCHLD}
 
@@ -63,9 +64,9 @@ def supervise(setup: Setup, place: Place, *, workers: int, ready: Callable[[str,
     # Before the first worker: no signal is lost while they start, and they inherit the mask.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with place.listen() as listening, tempfile.TemporaryDirectory(prefix="certified-index-") as shared:
+        with place.listen() as listening, folder_in_use(_SHARED) as shared:
             here = setup.at(url_of(listening))
-            options = replace(here.options, reconciled=True, metrics_folder=Path(shared))
+            options = replace(here.options, reconciled=True, metrics_folder=shared)
             watch = _Watch(replace(here, options=options), listening, workers)
             try:
                 # Python takes as long to start as the store to be looked over: both at the same time.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ from .reading import is_name, whole
 from .records import FileRecord, ProjectRecord
 from .store import NAMES, Store
 from .validation import Refused
+
+# What the system says when nothing more can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 _MISSING = "the file is gone from the store"
 _DAMAGED = "the file no longer has the bytes that were published"
@@ -51,10 +55,21 @@ def reconcile(store: Store) -> tuple[Finding, ...]:
             known.add(file.filename)
             # A withheld file that lies there is read again: somebody may have put the right one back.
             if (file.filename in there) != (file.withheld is None):
-                findings += _judge(store, name, file)
+                findings += _judged(store, name, file)
     for filename in sorted(there - known):
         findings += _adopted(store, filename)
     return tuple(findings)
+
+
+def _judged(store: Store, name: NormalizedName, file: FileRecord) -> Iterator[Finding]:
+    """As `_judge`; on a disk without room nothing is noted, and what is there is served all the same."""
+    try:
+        yield from _judge(store, name, file)
+    except OSError as err:
+        if err.errno not in FULL:
+            raise
+        what = f"is not as its record says, which cannot be noted: {err.strerror}"
+        yield Finding(filename=file.filename, what=what, served=False)
 
 
 def _seen(store: Store, there: set[str]) -> Iterator[Finding]:
