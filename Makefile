@@ -23,7 +23,7 @@ figures := build/coverage
 docs := .venv-docs
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
-	test-all regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index system-packages lock clean
+	test-all regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ $(docs)/ready: requirements/docs.txt
 docs: $(docs)/ready ## the documentation as a site, in site/; links that lead nowhere are errors
 	@NO_MKDOCS_2_WARNING=1 $(docs)/bin/mkdocs build --strict
 	@echo site/index.html
+
+image: $(ready) ## the image of VERSION, and its onbuild variant, with docker, podman or buildah
+	@$(certified) image build $(VERSION)
 
 certify: $(ready) regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
 	@$(bin)/pytest -q tests/certification

@@ -86,7 +86,8 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         relative = path.relative_to(PACKAGE)
-        if relative.parts[0] != "payload" and path != PROOF_SERVER:
+        programs = relative.parts[0] == "payload" or relative.parts[:2] == ("image", "files")
+        if not programs and path != PROOF_SERVER:
             found[".".join(relative.with_suffix("").parts).removesuffix(".__init__")] = path
     return found
 

@@ -16,7 +16,7 @@ from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import CertifiedError, UsageError
 from astronomer_certified.steps.progress import watcher
 
-from . import audit, index, patch, questions, release, streams
+from . import audit, image, index, patch, questions, release, streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_to(verbs)
     patch.add_to(verbs)
     index.add_to(verbs)
+    image.add_to(verbs)
     return top
 
 

@@ -1,0 +1,1 @@
+"""The wheels of a release -> an OCI image."""

@@ -1,0 +1,105 @@
+"""A context -> an image in the store of docker, podman or buildah, whichever is here. Starts them.
+
+Each is found by asking it: a docker without its daemon is a program that can do nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astronomer_certified.effects.processes import clean_environment, run
+from astronomer_certified.errors import EnvironmentMissing, UsageError
+
+# In this order: the first that answers is taken.
+NAMES = ("docker", "podman", "buildah")
+
+# Where the machine's owner says how these programs are to work.
+_SETTINGS = (
+    "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_BUILDKIT", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF",
+    "CONTAINERS_REGISTRIES_CONF", "REGISTRY_AUTH_FILE", "BUILDAH_ISOLATION", "XDG_RUNTIME_DIR", "STORAGE_DRIVER",
+)  # fmt: skip
+
+_ANSWERS = {"docker": ["info"], "podman": ["info"], "buildah": ["info"]}
+_PATIENCE = 30.0
+
+# Seconds for one image.
+_TIMEOUT = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """A program that makes images."""
+
+    name: str
+    program: Path
+
+    def build(self, context: Path, containerfile: str, tags: Sequence[str], epoch: int, log: Path) -> None:
+        """The image has these names. CommandFailed when it was not made; the log has all that was said."""
+        names = [word for tag in tags for word in ("--tag", tag)]
+        words: list[str | Path] = [
+            self.program,
+            "build",
+            *self._options(epoch),
+            *names,
+            "--file",
+            context / containerfile,
+            context,
+        ]
+        run(words, env=_environment(self.name), log=log, timeout=_TIMEOUT)
+
+    def _options(self, epoch: int) -> list[str]:
+        if self.name == "docker":
+            return []
+        # In the format of Docker: that of OCI has no ONBUILD. Layers are kept, so that the same system is not set up
+        # again for another patch.
+        return ["--format", "docker", "--timestamp", str(epoch), "--layers"]
+
+    def push(self, image: str, destination: str, log: Path, *, verify: bool) -> None:
+        """The image is in a registry under that name. CommandFailed otherwise. Without `verify`, plain HTTP will do."""
+        if self.name == "docker":
+            run([self.program, "tag", image, destination], env=_environment(self.name))
+            run([self.program, "push", destination], env=_environment(self.name), log=log, timeout=_TIMEOUT)
+            return
+        words: list[str | Path] = [
+            self.program,
+            "push",
+            f"--tls-verify={str(verify).lower()}",
+            image,
+            f"docker://{destination}",
+        ]
+        run(words, env=_environment(self.name), log=log, timeout=_TIMEOUT)
+
+
+def find(wanted: str | None = None) -> Builder:
+    """The builder of that name, or the first that works here. EnvironmentMissing says what was tried and how to get
+    one, UsageError that there is none of that name."""
+    if wanted is not None and wanted not in NAMES:
+        raise UsageError(f"{wanted!r} makes no images", hint=f"one of {', '.join(NAMES)}")
+    tried = []
+    for name in [wanted] if wanted is not None else NAMES:
+        program = shutil.which(name)
+        if program is None:
+            tried.append(f"{name}: is not on PATH")
+            continue
+        asked = run([program, *_ANSWERS[name]], env=_environment(name), timeout=_PATIENCE, check=False)
+        if asked.returncode == 0:
+            return Builder(name=name, program=Path(program))
+        said = (asked.stderr or asked.stdout).strip().splitlines()
+        tried.append(f"{name}: does not work here: {said[-1] if said else f'status {asked.returncode}'}")
+    raise EnvironmentMissing(
+        "nothing here makes images",
+        details=tried,
+        hint="start docker, or install podman or buildah: on Debian, apt-get install --no-install-recommends buildah",
+    )
+
+
+def _environment(name: str) -> Mapping[str, str]:
+    given = {key: os.environ[key] for key in _SETTINGS if key in os.environ}
+    if name == "buildah":
+        # It works in containers and without a runtime, as in most CI; whoever has a better one says so.
+        given.setdefault("BUILDAH_ISOLATION", "chroot")
+    return clean_environment(**given)

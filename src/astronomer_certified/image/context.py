@@ -1,0 +1,199 @@
+"""Wheels and what is said of an image -> the folder that any builder makes it from. Writes that folder.
+
+    Containerfile, Containerfile.onbuild
+    base.tar, python.tar           where the base is one of ours, and its Python not the suite's
+    packages.txt                   system packages
+    constraints.txt                every pin of the release, which pip heeds in the image
+    wheels/                        what is installed, with requirements.txt, hashed
+    files/                         entrypoint and scripts, as they are in the image
+
+The same arguments make the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from astronomer_certified.artifacts import Python, Release, Wheel
+from astronomer_certified.effects.disk import link_or_copy
+from astronomer_certified.errors import UsageError
+
+from .suites import Suite
+
+_FILES = ("entrypoint", "entrypoint.py", "install-packages", "install-wheels", "prepare", "requirements_guard.py")
+
+# What a user's name may be for useradd(8), and what a home may be for a line of a Containerfile.
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+_ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(\S*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnBase:
+    """A base that was made here: its files, and those of a CPython where the suite's own is of another version."""
+
+    system: Path
+    python: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What an image is of. `base` is the name of an image in a registry, or one that was made here.
+
+    `epoch` is the time of all that is made, in seconds since 1970; `environment` are the defaults of the payload.
+    """
+
+    release: Release
+    suite: Suite
+    python: Python
+    base: str | OwnBase
+    epoch: int
+    environment: Mapping[str, str]
+    user: str = "astro"
+    uid: int = 5000
+
+    def __post_init__(self) -> None:
+        if not _USER.fullmatch(self.user) or self.user == "root":
+            raise UsageError(f"{self.user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
+        if not 0 < self.uid < 65535:
+            raise UsageError(f"{self.uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
+
+    @property
+    def home(self) -> str:
+        """AIRFLOW_HOME."""
+        return self.environment["AIRFLOW_HOME"]
+
+    def tag(self, *, onbuild: bool = False) -> str:
+        """As the document writes it: 2.1.0-4-buster-onbuild."""
+        return f"{self.release.tag}-{self.suite.name}{'-onbuild' if onbuild else ''}"
+
+    def floating_tag(self, *, onbuild: bool = False) -> str:
+        """The one that the next revision takes over: 2.1.0-buster."""
+        return f"{self.release.upstream}-{self.suite.name}{'-onbuild' if onbuild else ''}"
+
+
+def defaults(shipped: str) -> dict[str, str]:
+    """What the payload's environment file sets; what is commented out there has no default."""
+    found = (_ASSIGNMENT.fullmatch(line.strip()) for line in shipped.splitlines())
+    return {match[1]: match[2] for match in found if match is not None}
+
+
+def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str) -> None:
+    """The folder, which is empty, has all that the image is made of. `constraints` are the pins of the release's
+    Python, as a requirements file."""
+    (folder / "wheels").mkdir(parents=True)
+    (folder / "files").mkdir()
+    for wheel in wheels:
+        link_or_copy(wheel.path, folder / "wheels" / wheel.filename)
+    lines = sorted(f"{_requirement(wheel)} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+    (folder / "wheels" / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+    (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
+    (folder / "packages.txt").write_text("".join(f"{name}\n" for name in packages(image)), encoding="utf-8")
+    for name in _FILES:
+        content = _file(name)
+        target = folder / "files" / name
+        target.write_bytes(content)
+        target.chmod(0o755)
+    if isinstance(image.base, OwnBase):
+        link_or_copy(image.base.system, folder / "base.tar")
+        if image.base.python is not None:
+            link_or_copy(image.base.python, folder / "python.tar")
+    (folder / "Containerfile").write_text(containerfile(image), encoding="utf-8")
+    (folder / "Containerfile.onbuild").write_text(onbuild(image), encoding="utf-8")
+
+
+def packages(image: Image) -> tuple[str, ...]:
+    """The system packages that the image has beside those of its base, by name."""
+    own = isinstance(image.base, OwnBase)
+    more = image.suite.python if own else ()
+    return tuple(sorted({*image.suite.packages, *more, *(("ca-certificates",) if own else ())}))
+
+
+def containerfile(image: Image) -> str:
+    """The text of the Containerfile."""
+    return _filled(_file("Containerfile").decode(), image)
+
+
+def onbuild(image: Image) -> str:
+    """The text of the one that makes the onbuild variant."""
+    return _filled(_file("Containerfile.onbuild").decode(), image)
+
+
+def labels(image: Image) -> dict[str, str]:
+    """What the image says of itself: the names of the OCI image specification, and those of Astronomer's images."""
+    title = f"Astronomer Certified of Apache Airflow {image.release.upstream}"
+    base = image.base if isinstance(image.base, str) else f"debian:{image.suite.name}"
+    return {
+        "org.opencontainers.image.title": title,
+        "org.opencontainers.image.version": image.tag(),
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.base.name": base,
+        "io.astronomer.docker": "true",
+        "io.astronomer.docker.module": "airflow",
+        "io.astronomer.docker.component": "airflow",
+        "io.astronomer.docker.uid": str(image.uid),
+        "io.astronomer.docker.airflow.version": str(image.release.patched),
+        "io.astronomer.docker.ac.version": str(image.release.certified),
+    }
+
+
+def _filled(template: str, image: Image) -> str:
+    values = {
+        "tag": image.release.tag,
+        "suite": image.suite.name,
+        "python": str(image.python),
+        "base": _base(image),
+        "user": image.user,
+        "uid": str(image.uid),
+        "home": image.home,
+        "epoch": str(image.epoch),
+        "image": f"ap-airflow:{image.tag()}",
+        "labels": _lines("LABEL", labels(image)),
+        "environment": _lines("ENV", _environment(image)),
+    }
+    # At once: what takes the place of one word may hold another.
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template)
+
+
+def _base(image: Image) -> str:
+    if isinstance(image.base, str):
+        return f"FROM {image.base} AS system"
+    python = "\nADD python.tar /usr/local/" if image.base.python is not None else ""
+    return f"FROM scratch AS system\nADD base.tar /{python}"
+
+
+def _environment(image: Image) -> dict[str, str]:
+    own = {
+        "ASTRONOMER_USER": image.user,
+        "ASTRONOMER_UID": str(image.uid),
+        "PYTHON_MAJOR_MINOR_VERSION": str(image.python),
+    }
+    return {**image.environment, **own}
+
+
+def _lines(instruction: str, values: Mapping[str, str]) -> str:
+    # JSON's quoting is that of a Containerfile, but for the dollar, which would begin a variable.
+    words = [f"{name}={json.dumps(value).replace('$', chr(92) + '$')}" for name, value in values.items()]
+    return f"{instruction} " + " \\\n    ".join(words)
+
+
+def _requirement(wheel: Wheel) -> str:
+    name, version, _, _ = parse_wheel_filename(wheel.filename)
+    return f"{name}=={version}"
+
+
+def _file(name: str) -> bytes:
+    return resources.files(__package__).joinpath("files", name).read_bytes()
+
+
+def clear(folder: Path) -> None:
+    """The folder of a context is there, and empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

@@ -1,0 +1,142 @@
+"""A release that is built -> its image: which wheels, on which base, under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from astronomer_certified.artifacts import Manifest, PinnedFile, Python, Target, Wheel
+from astronomer_certified.build import certified_wheel
+from astronomer_certified.closure import constraints
+from astronomer_certified.closure.constraints import Committed
+from astronomer_certified.effects import disk
+from astronomer_certified.errors import EnvironmentMissing, UsageError
+from astronomer_certified.formats.wheel_files import wheel_at
+from astronomer_certified.image import builders, context, debian, suites
+from astronomer_certified.image.context import Image, OwnBase
+from astronomer_certified.pythons import interpreters
+from astronomer_certified.pythons.pinned_environment import Shelf
+from astronomer_certified.source import fetch
+from astronomer_certified.workspace import Workspace
+
+DEFAULT_SUITE = "bookworm"
+REPOSITORY = "ap-airflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What image somebody wants. `base` is that of a registry; without one, it is made here. `python` is by default the
+    newest of the release."""
+
+    suite: str = DEFAULT_SUITE
+    base: str | None = None
+    python: Python | None = None
+    user: str = "astro"
+    uid: int = 5000
+    builder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An image that is in the store of its builder, under these names."""
+
+    image: Image
+    builder: str
+    names: tuple[str, ...]
+    onbuild: tuple[str, ...]
+
+
+def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
+    """The folder `build/X.Y.Z/image` has all that the image is made of."""
+    suite = suites.find(wanted.suite)
+    python = wanted.python or stated.pythons[-1]
+    if python not in stated.pythons:
+        known = ", ".join(map(str, stated.pythons))
+        raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
+    wheels = _wheels(workspace, stated, python, progress)
+    folder = workspace.release_build(stated.release) / "image"
+    epoch = stated.core.epoch
+    made: str | OwnBase
+    if wanted.base is not None:
+        made = wanted.base
+    else:
+        progress(f"base: Debian {suite.name}, kept for the next time")
+        names = sorted({*suite.packages, *suite.python, "ca-certificates"})
+        log = workspace.logs(stated.release) / "image-base.log"
+        made = OwnBase(
+            system=debian.system(suite, names, workspace.cache, log, epoch),
+            python=debian.python(python, suite, workspace.cache, epoch),
+        )
+    [shipped] = [path for path in certified_wheel.payload_files() if path.name == "astronomer-certified"]
+    image = Image(
+        release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,
+        environment=context.defaults(shipped.read_text(encoding="utf-8")),
+    )  # fmt: skip
+    pins = (workspace.constraints(stated.release.upstream) / f"constraints-{python}.txt").read_text(encoding="utf-8")
+    ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"
+    with disk.atomic_folder(folder) as beside:
+        context.write(beside, image, wheels, pins + ours)
+    return image
+
+
+def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
+    """The image and its onbuild variant are made. CommandFailed when one is not."""
+    builder = builders.find(wanted.builder)
+    image = write_context(workspace, stated, wanted, progress)
+    folder = workspace.release_build(stated.release) / "image"
+    logs = workspace.logs(stated.release)
+    names = tuple(f"{REPOSITORY}:{tag}" for tag in (image.tag(), image.floating_tag()))
+    progress(f"{builder.name}: {names[0]}")
+    builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
+    onbuild = tuple(f"{REPOSITORY}:{tag}" for tag in (image.tag(onbuild=True), image.floating_tag(onbuild=True)))
+    progress(f"{builder.name}: {onbuild[0]}")
+    builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
+    return Built(image=image, builder=builder.name, names=names, onbuild=onbuild)
+
+
+def _wheels(
+    workspace: Workspace, stated: Manifest, python: Python, progress: Callable[[str], None]
+) -> tuple[Wheel, ...]:
+    """What the image installs: the certified wheel with the extra `default`, and all that it pins, each checked."""
+    dist = workspace.release_dist(stated.release)
+    own = [wheel_at(path) for path in sorted(dist.glob("*.whl"))]
+    made = _of_this_revision(stated, own)
+    interpreter = interpreters.require(python, f"an image with Python {python}")
+    shelf = Shelf(
+        wheels=(*own, *(wheel_at(path) for path in sorted(workspace.wheelhouse(stated.release).glob("*.whl"))))
+    )
+    committed = Committed(workspace.constraints(stated.release.upstream), stated.pythons)
+    pinned = committed.of(python)
+    files: dict[str, PinnedFile] = {
+        str(item.source.project): item.source
+        for item in constraints.load_files(committed.folder)
+        if python in item.pythons and not item.build
+    }
+    names = sorted(pinned.wanted_by(stated, Target(python=python, extras=("default",))))
+    found = list(made)
+    for number, name in enumerate(names, 1):
+        pin = pinned.pins[name]
+        if (wheel := shelf.pick(pin, interpreter)) is None:
+            if name not in files:
+                raise EnvironmentMissing(
+                    f"{name} {pin.version} has no wheel for Python {python}",
+                    hint=f"certified release {stated.release.upstream} makes it, or says what is missing for that",
+                )
+            progress(f"wheels: {number}/{len(names)} {files[name].filename}")
+            wheel = wheel_at(fetch.fetch(files[name], workspace).path)
+        found.append(wheel)
+    return tuple(found)
+
+
+def _of_this_revision(stated: Manifest, own: list[Wheel]) -> tuple[Wheel, ...]:
+    """The core and the certified wheel. EnvironmentMissing when they are not built, or are of another revision."""
+    release = stated.release
+    wanted = ((str(stated.core.name), str(release.patched)), ("astronomer-certified", str(release.certified)))
+    found = []
+    for name, version in wanted:
+        start = f"{name.replace('-', '_')}-{version}-"
+        wheel = next((wheel for wheel in own if wheel.filename.startswith(start)), None)
+        if wheel is None:
+            raise EnvironmentMissing(f"{name} {version} is not built", hint=f"certified release {release.upstream}")
+        found.append(wheel)
+    return tuple(found)

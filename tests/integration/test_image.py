@@ -1,0 +1,126 @@
+"""An image is made of a release's wheels, by whichever builder is there: here by one that keeps what it is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from fake_project import PYTHON, VERSION, Project
+from test_documented_commands import terminal_in
+
+from documented import Terminal
+
+# In place of docker: every call is written down, and the context of a build is kept as it is then.
+BUILDER = """#!/bin/sh
+here=$(dirname "$0")
+echo "$*" >> "$here/said"
+case "$1" in
+    build) for context; do :; done; rm -rf "$here/context"; cp -R "$context" "$here/context" ;;
+    push) echo pushed ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A terminal in a project that is released, where that builder is docker."""
+    root = tmp_path_factory.mktemp("image")
+    terminal = terminal_in(template.copy(root / "project"))
+    terminal.types("certified release 2.1.0")
+    (root / "bin").mkdir()
+    (root / "bin" / "docker").write_text(BUILDER)
+    (root / "bin" / "docker").chmod(0o755)
+    # In place of a Debian, which takes a minute and the network: its last word is the file to write.
+    (root / "bin" / "mmdebstrap").write_text('#!/bin/sh\nfor target; do :; done\necho "$*" > "$target"\n')
+    (root / "bin" / "mmdebstrap").chmod(0o755)
+    path = f"{root / 'bin'}:{terminal.env['PATH']}"
+    return Terminal(folder=terminal.folder, env={**terminal.env, "PATH": path}, instead=terminal.instead)
+
+
+def said(shop: Terminal) -> list[str]:
+    """What the builder was told, since this was asked last."""
+    path = Path(shop.env["PATH"].partition(":")[0]) / "said"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return [line for line in lines if line != "info"]
+
+
+def kept(shop: Terminal) -> Path:
+    return Path(shop.env["PATH"].partition(":")[0]) / "context"
+
+
+BASE = f"--base python:{PYTHON}-slim-bookworm"
+
+
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_an_image_and_its_onbuild_variant_are_made_with_both_tags(shop: Terminal, more: str) -> None:
+    printed = shop.types("certified image build 2.1.0", BASE, more).stdout
+    tags = [f"ap-airflow:{VERSION}{ending}" for ending in ("-1-bookworm", "-bookworm")]
+    expected = [*tags, *(f"{tag}-onbuild" for tag in tags)]
+    if more == "--json":
+        found = json.loads(printed)
+        assert [*found["names"], *found["onbuild"]] == expected
+    else:
+        assert printed.split() == expected
+    build, onbuild = said(shop)
+    assert f"--tag {tags[0]} --tag {tags[1]}" in build
+    assert "Containerfile.onbuild" in onbuild
+
+
+def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal, tmp_path: Path) -> None:
+    folder = Path(shop.types("certified image context 2.1.0", BASE).stdout.strip())
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    words = [environment / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    words += ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "--find-links", "."]
+    subprocess.run([*words, "-r", "requirements.txt"], check=True, cwd=folder / "wheels")
+    version = subprocess.run([environment / "bin" / "airflow", "version"], capture_output=True, text=True, check=True)
+    assert version.stdout.strip() == f"{VERSION}+astro.1"
+    constraints = (folder / "constraints.txt").read_text().split()
+    assert f"apache-airflow=={VERSION}+astro.1" in constraints
+    assert f"FROM python:{PYTHON}-slim-bookworm AS system" in (folder / "Containerfile").read_text()
+
+
+def test_what_is_not_built_is_told_and_the_context_of_before_stays(shop: Terminal) -> None:
+    folder = Path(shop.types("certified image context 2.1.0", BASE).stdout.strip())
+    [core] = (shop.folder / "dist" / VERSION).glob("apache_airflow-*.whl")
+    aside = core.rename(core.with_suffix(".aside"))
+    try:
+        refused = shop.types("certified image context 2.1.0", BASE, statuses=(1,)).stderr
+    finally:
+        aside.rename(core)
+    assert f"apache-airflow {VERSION}+astro.1 is not built" in refused
+    assert f"hint: certified release {VERSION}" in refused
+    assert (folder / "Containerfile").exists()
+
+
+def test_an_image_is_pushed_with_its_onbuild_variant_and_the_floating_tags(shop: Terminal) -> None:
+    said(shop)
+    pushed = shop.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http").stdout.split()
+    assert pushed == [
+        f"127.0.0.1:5000/astronomer/ap-airflow:{VERSION}{ending}"
+        for ending in ("-1-bookworm", "-bookworm", "-1-bookworm-onbuild", "-bookworm-onbuild")
+    ]
+    assert [line.split()[-1] for line in said(shop) if line.startswith("push")] == pushed
+    other = Terminal(folder=shop.folder, env=shop.env, instead={**shop.instead, "127.0.0.1:5000": "http://127.0.0.1"})
+    refused = other.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http", statuses=(2,)).stderr
+    assert "without a scheme" in refused
+
+
+def test_make_makes_it_too_on_a_base_of_its_own(shop: Terminal) -> None:
+    said(shop)
+    made = shop.types("make image VERSION=2.1.0", statuses=(0, 2))
+    if "needs glibc" in made.stderr:
+        pytest.skip("the C library of this machine is newer than that of bookworm")
+    assert f"ap-airflow:{VERSION}-1-bookworm-onbuild" in made.stdout
+    assert len(said(shop)) == 2
+    text = (kept(shop) / "Containerfile").read_text()
+    assert "FROM scratch AS system\nADD base.tar /\nADD python.tar /usr/local/\n" in text
+    with tarfile.open(kept(shop) / "python.tar") as archive:
+        names = archive.getnames()
+    assert {f"bin/python{PYTHON}", f"lib/python{PYTHON}/os.py", "bin/python3"} <= set(names)
+    assert not [name for name in names if "site-packages" in name or name.endswith(".pyc")]
