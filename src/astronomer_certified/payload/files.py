@@ -6,8 +6,8 @@ import tempfile
 
 
 def write_new(path, text, mode=0o600):
-    """The file is there with that text, readable as `mode` says from its first byte. Raises FileExistsError for one that
-    is there already, and OSError."""
+    """The file is there with that text, readable as `mode` says from its first byte. Raises FileExistsError for one
+    that is there already, and OSError."""
     beside = _beside(path, text, mode)
     try:
         # Unlike a rename, a link never replaces anything, whoever else writes at this moment.
@@ -35,7 +35,7 @@ def replace(path, text, mode=0o600):
 
 
 def _keep(path, content):
-    """The content as the next free one of PATH.before-1, PATH.before-2 and so on, for the owner only: it may have keys."""
+    """The content as the next free one of PATH.before-1, PATH.before-2 …, for its owner only: it may have keys."""
     number = 1
     while True:
         kept = "{}.before-{}".format(path, number)

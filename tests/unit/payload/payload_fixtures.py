@@ -1,0 +1,84 @@
+"""The payload as users have it: a certified wheel, unpacked into an environment of the oldest Python and of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from factories import constraints, manifest
+
+from astronomer_certified.build import certified_wheel
+from documented import Terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """An environment with the certified wheel, and an `airflow` that says what it was called with."""
+
+    folder: Path
+    site: Path
+
+    @property
+    def airflow(self) -> Path:
+        return self.folder / "bin" / "airflow"
+
+    def terminal(self, home: Path, **env: str) -> Terminal:
+        """A terminal of a user whose home folder that is, with nothing set but this."""
+        return Terminal(folder=home, env={**bare(home), **env}, programs=self.folder / "bin")
+
+    def run(self, *words: str | Path, home: Path, status: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        """What came of `astronomer-certified WORDS`, typed by a user with that home folder."""
+        program = [self.folder / "bin" / "astronomer-certified", *words]
+        done = subprocess.run(
+            program, cwd=home, env={**bare(home), **env}, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+
+def bare(home: Path) -> Mapping[str, str]:
+    return {"HOME": str(home), "PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+
+
+def installed_in(folder: Path, python: Path) -> Installed:
+    """A virtual environment there with what pip would put into it."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    [site] = (folder / "lib").glob("python*/site-packages")
+    closures = (
+        constraints("3.8", {"flask": "1.1.4"}, celery={"celery": "4.4.7"}, cncf_kubernetes={"kubernetes": "11.0.0"}),
+    )
+    files = {f"constraints-{version}.txt": b"flask==1.1.4\n" for version in ("3.6", "3.11")}
+    wheel = certified_wheel.build(manifest(), closures, files, folder)
+    with zipfile.ZipFile(wheel.path) as archive:
+        archive.extractall(site)
+    program = f"#!{folder}/bin/python\nimport sys\nfrom astronomer_certified.command import main\nsys.exit(main())\n"
+    executable(folder / "bin" / "astronomer-certified", program)
+    executable(folder / "bin" / "airflow", '#!/bin/sh\necho "airflow $*"\nenv\n')
+    distribution(site, "apache-airflow", "2.1.0+astro.4", {"airflow/__init__.py": "version = '2.1.0+astro.4'\n"})
+    distribution(site, "flask", "1.1.4", {"flask.py": ""})
+    return Installed(folder=folder, site=site)
+
+
+def distribution(site: Path, name: str, version: str, files: Mapping[str, str]) -> None:
+    """An installed distribution with these files and a RECORD of them."""
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
+    whole = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
+    rows = []
+    for path, text in whole.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_text(text)
+        digest = urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+        rows.append(f"{path},sha256={digest},{len(text)}\n")
+    (site / info / "RECORD").write_text("".join([*rows, f"{info}/RECORD,,\n"]))
+
+
+def executable(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
