@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -34,13 +35,48 @@ This wheel requires `apache-airflow=={patched}` and pins every package of the cl
 """
 
 
-def build(manifest: Manifest, constraints: Sequence[Constraints], files: Mapping[str, bytes], folder: Path) -> Wheel:
-    """The certified wheel in `folder`. `files` are the constraints files to carry as data, by name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedPatch:
+    """What users are told of a patch. `change` is where upstream speaks of it, `notice` what it asks of operators."""
+
+    distribution: str
+    name: str
+    subject: str
+    fixes: tuple[str, ...]
+    change: str
+    proofs: tuple[str, ...]
+    notice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownVulnerability:
+    """What the release says of a vulnerability: its status in the words of advisories, and why."""
+
+    id: str
+    aliases: tuple[str, ...]
+    summary: str
+    severity: float | None
+    status: str
+    reason: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What the wheel carries beside the payload: constraints files by name, and what is told of the release."""
+
+    files: Mapping[str, bytes]
+    patches: tuple[CarriedPatch, ...]
+    vulnerabilities: tuple[KnownVulnerability, ...]
+
+
+def build(manifest: Manifest, constraints: Sequence[Constraints], carried: Carried, folder: Path) -> Wheel:
+    """The certified wheel in `folder`. The same arguments make the same bytes."""
     release = manifest.release
     info = f"{_PACKAGE}-{release.certified}.dist-info"
     members = {f"{_PACKAGE}/{name}": Member(content=content) for name, content in _payload().items()}
-    members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in files.items()}
-    members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest))
+    members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in carried.files.items()}
+    members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest, carried))
     members[f"{info}/METADATA"] = Member(content=metadata(manifest, constraints).encode())
     members[f"{info}/WHEEL"] = Member(
         content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
@@ -62,13 +98,19 @@ def _payload() -> dict[str, bytes]:
     return {path.relative_to(_PAYLOAD).as_posix(): path.read_bytes() for path in payload_files()}
 
 
-def _release_record(manifest: Manifest) -> bytes:
+def _release_record(manifest: Manifest, carried: Carried) -> bytes:
     release = manifest.release
     record = {
+        # Who reads another number takes the first four keys, which stay, and no more.
+        "format": 2,
         "tag": release.tag,
         "version": str(release.certified),
         "apache-airflow": str(release.patched),
         "pythons": [str(python) for python in manifest.pythons],
+        # Its name only: it is made of this wheel, and holds its sha256.
+        "certificate": f"certificate-{release.tag}.json",
+        "patches": [asdict(item) for item in carried.patches],
+        "vulnerabilities": [asdict(item) for item in carried.vulnerabilities],
     }
     return (json.dumps(record, indent=1) + "\n").encode()
 

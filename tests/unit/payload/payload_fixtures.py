@@ -16,6 +16,22 @@ from factories import constraints, manifest
 from astronomer_certified.build import certified_wheel
 from documented import Terminal
 
+PATCH = certified_wheel.CarriedPatch(
+    distribution="apache-airflow", name="fix-it", subject="Fix <it>", fixes=("CVE-2026-0001",), change="demo#1",
+    proofs=("test_demo.py",), notice="Look at it.",
+)  # fmt: skip
+KNOWN = tuple(
+    certified_wheel.KnownVulnerability(
+        id=id, aliases=(), summary=f"{id} is bad.", severity=9.8, status=status, reason=reason, evidence=evidence
+    )
+    for id, status, reason, evidence in (
+        ("CVE-2026-0001", "fixed", "fix-it", ("test_demo.py",)),
+        ("CVE-2026-0002", "affected", "no patch yet", ()),
+        ("CVE-2026-0003", "affected", "nobody uses it", ()),
+        ("CVE-2026-0004", "in upstream", "since 2.0.2", ()),
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
@@ -55,7 +71,8 @@ def installed_in(folder: Path, python: Path) -> Installed:
         constraints("3.8", {"flask": "1.1.4"}, celery={"celery": "4.4.7"}, cncf_kubernetes={"kubernetes": "11.0.0"}),
     )
     files = {f"constraints-{version}.txt": b"flask==1.1.4\n" for version in ("3.6", "3.11")}
-    wheel = certified_wheel.build(manifest(), closures, files, folder)
+    carried = certified_wheel.Carried(files=files, patches=(PATCH,), vulnerabilities=KNOWN)
+    wheel = certified_wheel.build(manifest(), closures, carried, folder)
     with zipfile.ZipFile(wheel.path) as archive:
         archive.extractall(site)
     program = f"#!{folder}/bin/python\nimport sys\nfrom astronomer_certified.command import main\nsys.exit(main())\n"
