@@ -74,15 +74,25 @@ def changed_files(distribution):
     return found
 
 
-def added_modules(distribution, package):
-    """Python files below the package of that name that the RECORD does not list: code that nobody reviewed."""
+def listed_files(found):
+    """Every path that the RECORD of one of these distributions has, from its folder of packages on."""
+    listed = set()
+    for one in found:
+        try:
+            with open(os.path.join(one.folder, "RECORD"), encoding="utf-8", newline="") as stream:
+                listed.update(os.path.normpath(row[0]) for row in csv.reader(stream) if row)
+        except OSError:
+            # Installed in another way; the others say what is theirs.
+            continue
+    return listed
+
+
+def modules(distribution, package):
+    """The files with code below a package, from the folder that holds the distribution on."""
     root = os.path.dirname(distribution.folder)
-    with open(os.path.join(distribution.folder, "RECORD"), encoding="utf-8", newline="") as stream:
-        listed = {os.path.normpath(row[0]) for row in csv.reader(stream) if row}
-    found = []
-    for folder, _, names in os.walk(os.path.join(root, package)):
-        for name in names:
-            path = os.path.relpath(os.path.join(folder, name), root)
-            if name.endswith((".py", ".so")) and path not in listed:
-                found.append(path)
-    return sorted(found)
+    return sorted(
+        os.path.relpath(os.path.join(folder, name), root)
+        for folder, _, names in os.walk(os.path.join(root, package))
+        for name in names
+        if name.endswith((".py", ".so"))
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -13,9 +14,12 @@ from pathlib import Path
 
 from factories import constraints, manifest
 
+from astronomer_certified.artifacts import Python
 from astronomer_certified.build import certified_wheel
 from documented import Terminal
 
+# Those that the release is for, and the one that runs the tests.
+PYTHONS = (Python(3, 6), Python(3, 7), Python(3, 8), Python(*sys.version_info[:2]))
 PATCH = certified_wheel.CarriedPatch(
     distribution="apache-airflow", name="fix-it", subject="Fix <it>", fixes=("CVE-2026-0001",), change="demo#1",
     proofs=("test_demo.py",), notice="Look at it.",
@@ -31,6 +35,58 @@ KNOWN = tuple(
         ("CVE-2026-0004", "in upstream", "since 2.0.2", ()),
     )
 )
+
+
+# An Airflow, an alembic and a kombu as far as `doctor` uses them. Variables say what they find.
+AIRFLOW = {
+    "airflow/__init__.py": "",
+    "airflow/migrations/env.py": "",
+    "airflow/settings.py": """
+import os, time
+class dialect:
+    name = os.environ["AIRFLOW__CORE__SQL_ALCHEMY_CONN"].split(":")[0]
+class Engine:
+    dialect = dialect
+    def connect(self):
+        if "down" in os.environ["AIRFLOW__CORE__SQL_ALCHEMY_CONN"]:
+            raise OSError("no route to postgresql://user:hidden@down/airflow")
+        return self
+    def __enter__(self): return self
+    def __exit__(self, *problem): pass
+    def execute(self, words): return self
+    def scalar(self): return time.time() + float(os.environ.get("THEIR_CLOCK", "0"))
+engine = Engine()
+""",
+}
+ALEMBIC = {
+    "alembic/__init__.py": "",
+    "alembic/config.py": "class Config:\n    def set_main_option(self, name, value): pass\n",
+    "alembic/runtime/__init__.py": "",
+    "alembic/runtime/migration.py": """
+import os
+class MigrationContext:
+    @classmethod
+    def configure(cls, connection): return cls()
+    def get_current_heads(self): return tuple(os.environ.get("THEIR_HEADS", "abc").split())
+""",
+    "alembic/script.py": """
+class ScriptDirectory:
+    @classmethod
+    def from_config(cls, config): return cls()
+    def get_heads(self): return ["abc"]
+""",
+}
+KOMBU = """
+class Connection:
+    def __init__(self, url, connect_timeout): self.url = url
+    def __enter__(self): return self
+    def __exit__(self, *problem): pass
+    def ensure_connection(self, max_retries, interval_start):
+        if "down" in self.url:
+            raise OSError("no route to " + self.url)
+        if "library" in self.url:
+            raise ImportError("Missing redis library (pip install redis)")
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +126,17 @@ def installed_in(folder: Path, python: Path) -> Installed:
     closures = (
         constraints("3.8", {"flask": "1.1.4"}, celery={"celery": "4.4.7"}, cncf_kubernetes={"kubernetes": "11.0.0"}),
     )
-    files = {f"constraints-{version}.txt": b"flask==1.1.4\n" for version in ("3.6", "3.11")}
+    files = {f"constraints-{python}.txt": b"flask==1.1.4\n" for python in PYTHONS}
     carried = certified_wheel.Carried(files=files, patches=(PATCH,), vulnerabilities=KNOWN)
-    wheel = certified_wheel.build(manifest(), closures, carried, folder)
+    wheel = certified_wheel.build(manifest(pythons=PYTHONS), closures, carried, folder)
     with zipfile.ZipFile(wheel.path) as archive:
         archive.extractall(site)
     program = f"#!{folder}/bin/python\nimport sys\nfrom astronomer_certified.command import main\nsys.exit(main())\n"
     executable(folder / "bin" / "astronomer-certified", program)
     executable(folder / "bin" / "airflow", '#!/bin/sh\necho "airflow $*"\nenv\n')
-    distribution(site, "apache-airflow", "2.1.0+astro.4", {"airflow/__init__.py": "version = '2.1.0+astro.4'\n"})
+    distribution(site, "apache-airflow", "2.1.0+astro.4", AIRFLOW)
+    distribution(site, "alembic", "1.0", ALEMBIC)
+    distribution(site, "kombu", "1.0", {"kombu.py": KOMBU})
     distribution(site, "flask", "1.1.4", {"flask.py": ""})
     return Installed(folder=folder, site=site)
 

@@ -28,6 +28,8 @@ def test_an_installation_is_set_up_with_the_documented_commands(terminal: Termin
 
     terminal.types("astronomer-certified units /etc/systemd/system")
     assert len(list((tmp_path / "units").iterdir())) == 5
+    doctor = terminal.types("astronomer-certified doctor", statuses=(0, 1)).stdout
+    assert "failed   folders" in doctor
     assert "1 fixed" in terminal.types("astronomer-certified info").stdout
     assert "no patch yet" in terminal.types("astronomer-certified info --status affected").stdout
     assert terminal.types("astronomer-certified run webserver", "--port 8081").stdout.startswith(

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from payload_fixtures import Installed
+from payload_fixtures import PYTHONS, Installed
 
 
 def test_info_says_what_the_release_has_and_what_is_known_of_it(installed: Installed, tmp_path: Path) -> None:
     lines = installed.run("info", home=tmp_path).stdout.splitlines()
-    assert lines[0] == "Astronomer Certified 2.1.0-4 (apache-airflow 2.1.0+astro.4), for Python 3.6, 3.7, 3.8"
+    assert lines[0] == "Astronomer Certified 2.1.0-4 (apache-airflow 2.1.0+astro.4), for Python " + ", ".join(
+        map(str, PYTHONS)
+    )
     assert "certificate-2.1.0-4.json" in lines[1]
     assert "1 patches:" in lines
     assert "  Fix <it>  CVE-2026-0001" in lines
@@ -31,7 +33,7 @@ def test_info_of_one_status_says_why(installed: Installed, tmp_path: Path) -> No
 
 def test_info_for_machines_has_everything(installed: Installed, tmp_path: Path) -> None:
     found = json.loads(installed.run("info", "--json", home=tmp_path).stdout)
-    assert (found["tag"], found["airflow"], found["pythons"]) == ("2.1.0-4", "2.1.0+astro.4", ["3.6", "3.7", "3.8"])
+    assert (found["tag"], found["airflow"], found["pythons"]) == ("2.1.0-4", "2.1.0+astro.4", [*map(str, PYTHONS)])
     assert found["patches"][0]["proofs"] == ["test_demo.py"]
     assert found["vulnerabilities"][0]["evidence"] == ["test_demo.py"]
 
