@@ -82,7 +82,10 @@ def build(manifest: Manifest, constraints: Sequence[Constraints], carried: Carri
         content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
         b"Root-Is-Purelib: true\nTag: py3-none-any\n"
     )
-    entry_points = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
+    entry_points = (
+        f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
+        f"[airflow.plugins]\n{_PACKAGE} = {_PACKAGE}.mark:Mark\n"
+    )
     members[f"{info}/entry_points.txt"] = Member(content=entry_points.encode())
     target = folder / f"{_PACKAGE}-{release.certified}-py3-none-any.whl"
     return wheel_files.write(target, members, manifest.core.epoch)

@@ -14,7 +14,9 @@ from documented import Terminal
 @pytest.fixture
 def terminal(installed: Installed, tmp_path: Path) -> Terminal:
     """A terminal of somebody whose environment file is in the home folder."""
-    here = installed.terminal(tmp_path, ASTRONOMER_CERTIFIED_FILE=str(tmp_path / "file"))
+    here = installed.terminal(
+        tmp_path, ASTRONOMER_CERTIFIED_FILE=str(tmp_path / "file"), AIRFLOW_HOME=str(tmp_path / "airflow")
+    )
     return replace(here, instead={"/etc/systemd/system": str(tmp_path / "units")})
 
 
