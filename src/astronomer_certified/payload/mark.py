@@ -5,6 +5,7 @@ website needs is imported when there is one, as every `airflow` command of 1.10 
 """
 
 import logging
+import re
 import sys
 
 from airflow.plugins_manager import AirflowPlugin
@@ -17,7 +18,13 @@ from .refusals import Refused
 NAME = "Astronomer Certified"
 _PERMISSION = "can_read"
 _URL = "/astronomer-certified"
-_MARK = '<div id="astronomer-certified" class="container text-muted">{}</div>'
+_MARK = '<span id="astronomer-certified">{}</span>'
+# Behind what it goes, the first that a page has. The footer of 2.x has two lines and no room for a third, so the mark
+# is the beginning of its first one; elsewhere it is a row of its own at the end of the page.
+_PLACES = (
+    (re.compile(rb'<footer class="footer">\s*<div class="container">\s*<div>'), "{} &middot; "),
+    (re.compile(rb"(?=</body>)"), '<div class="container text-muted">{}</div>'),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -110,18 +117,21 @@ def _marking(mark, link):
             if address is None:
                 return response
             said = '<a href="{}">{}</a>'.format(escape(address), escape(mark)) if address else escape(mark)
-            content, end = response.get_data(), b"</footer>"
-            at = content.rfind(end)
-            if at < 0:
-                at = content.rfind(b"</body>")
-            # A page without an end is part of one.
-            if at >= 0:
-                response.set_data(content[:at] + _MARK.format(said).encode("utf-8") + content[at:])
+            response.set_data(_marked(response.get_data(), _MARK.format(said)))
         except Exception:
             _log.exception("%s is not shown on a page", NAME)
         return response
 
     return marked
+
+
+def _marked(content, mark):
+    """The bytes of a page with the mark in its place. One that has no end, as a part of a page, stays as it is."""
+    for place, row in _PLACES:
+        ends = [found.end() for found in place.finditer(content)]
+        if ends:
+            return content[: ends[-1]] + row.format(mark).encode("utf-8") + content[ends[-1] :]
+    return content
 
 
 def _is_page(response):
