@@ -41,6 +41,15 @@ KNOWN = tuple(
 AIRFLOW = {
     "airflow/__init__.py": "",
     "airflow/migrations/env.py": "",
+    "airflow/plugins_manager.py": "class AirflowPlugin: pass\n",
+    "airflow/www/__init__.py": "",
+    "airflow/www/utils.py": """
+import os
+class LoginMixin:
+    def is_accessible(self): return os.environ["USER_IS"] != "nobody"
+class SuperUserMixin:
+    def is_accessible(self): return os.environ["USER_IS"] == "admin"
+""",
     "airflow/settings.py": """
 import os, time
 class dialect:
@@ -56,6 +65,36 @@ class Engine:
     def execute(self, words): return self
     def scalar(self): return time.time() + float(os.environ.get("THEIR_CLOCK", "0"))
 engine = Engine()
+""",
+}
+# What a website is made of, as far as the mark uses it.
+FLASK = {
+    "flask.py": """
+from html import escape
+class Blueprint:
+    def __init__(self, name, import_name, template_folder):
+        self.name, self.template_folder, self.recorded = name, template_folder, []
+    def record(self, function): self.recorded.append(function)
+def url_for(endpoint): return "/prefix/" + endpoint
+""",
+    "flask_appbuilder.py": """
+class BaseView:
+    def render_template(self, name, **shown): return name, shown
+def expose(path): return lambda function: function
+def has_access(function):
+    function.asks = True
+    return function
+""",
+    "flask_admin.py": """
+class BaseView:
+    def __init__(self, **named): self.named = named
+    def render(self, name, **shown): return name, shown
+def expose(path): return lambda function: function
+""",
+    "flask_login.py": """
+import os
+class current_user:
+    is_authenticated = os.environ["USER_IS"] != "nobody"
 """,
 }
 ALEMBIC = {
@@ -137,7 +176,7 @@ def installed_in(folder: Path, python: Path) -> Installed:
     distribution(site, "apache-airflow", "2.1.0+astro.4", AIRFLOW)
     distribution(site, "alembic", "1.0", ALEMBIC)
     distribution(site, "kombu", "1.0", {"kombu.py": KOMBU})
-    distribution(site, "flask", "1.1.4", {"flask.py": ""})
+    distribution(site, "flask", "1.1.4", FLASK)
     return Installed(folder=folder, site=site)
 
 
