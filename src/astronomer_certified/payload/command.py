@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from . import constraints_path, doctor, environment, environment_path, info, init, release, run, units
+from . import constraints_path, doctor, environment, environment_path, info, init, release, run, units, upgrade_check
 from .refusals import Refused
 
 
@@ -33,7 +33,7 @@ def _parser():
     env = verbs.add_parser("env", help="print what the environment file sets, without secrets")
     env.add_argument("--file", help="the file (default: where services look for it)")
     env.set_defaults(run=_env)
-    for verb in (init, units, run, info, doctor):
+    for verb in (init, units, run, info, doctor, upgrade_check):
         verb.add(verbs)
     return parser
 

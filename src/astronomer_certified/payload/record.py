@@ -17,7 +17,13 @@ Record = namedtuple("Record", "tag version airflow pythons certificate patches v
 
 def read():
     """The `Record` of this release. Raises `Refused` where release.json is missing, broken or of another format."""
-    found = release()
+    return of(release())
+
+
+def of(found):
+    """The `Record` that the content of a release.json is. Raises `Refused`."""
+    if not isinstance(found, dict):
+        raise Refused("release.json is no record of a release")
     if found.get("format") != FORMAT:
         raise Refused("release.json has format {!r}, and this command reads {}".format(found.get("format"), FORMAT))
     try:

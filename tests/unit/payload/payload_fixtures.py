@@ -20,6 +20,9 @@ from documented import Terminal
 
 # Those that the release is for, and the one that runs the tests.
 PYTHONS = (Python(3, 6), Python(3, 7), Python(3, 8), Python(*sys.version_info[:2]))
+CLOSURES = (
+    constraints("3.8", {"flask": "1.1.4"}, celery={"celery": "4.4.7"}, cncf_kubernetes={"kubernetes": "11.0.0"}),
+)
 PATCH = certified_wheel.CarriedPatch(
     distribution="apache-airflow", name="fix-it", subject="Fix <it>", fixes=("CVE-2026-0001",), change="demo#1",
     proofs=("test_demo.py",), notice="Look at it.",
@@ -162,12 +165,9 @@ def installed_in(folder: Path, python: Path) -> Installed:
     """A virtual environment there with what pip would put into it."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     [site] = (folder / "lib").glob("python*/site-packages")
-    closures = (
-        constraints("3.8", {"flask": "1.1.4"}, celery={"celery": "4.4.7"}, cncf_kubernetes={"kubernetes": "11.0.0"}),
-    )
     files = {f"constraints-{python}.txt": b"flask==1.1.4\n" for python in PYTHONS}
     carried = certified_wheel.Carried(files=files, patches=(PATCH,), vulnerabilities=KNOWN)
-    wheel = certified_wheel.build(manifest(pythons=PYTHONS), closures, carried, folder)
+    wheel = certified_wheel.build(manifest(pythons=PYTHONS), CLOSURES, carried, folder)
     with zipfile.ZipFile(wheel.path) as archive:
         archive.extractall(site)
     program = f"#!{folder}/bin/python\nimport sys\nfrom astronomer_certified.command import main\nsys.exit(main())\n"
