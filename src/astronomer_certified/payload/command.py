@@ -1,11 +1,22 @@
 """The `astronomer-certified` command: what is installed, its settings, and the files that came with it."""
 
 import argparse
-import os
 import shutil
 import sys
 
-from . import constraints_path, doctor, environment, environment_path, info, init, release, run, units, upgrade_check
+from . import (
+    constraints_path,
+    doctor,
+    env,
+    environment,
+    environment_path,
+    info,
+    init,
+    release,
+    run,
+    units,
+    upgrade_check,
+)
 from .refusals import Refused
 
 
@@ -30,10 +41,7 @@ def _parser():
     constraints.set_defaults(run=_constraints)
     shipped = verbs.add_parser("environment", help="print the environment file with its defaults")
     shipped.set_defaults(run=_environment)
-    env = verbs.add_parser("env", help="print what the environment file sets, without secrets")
-    env.add_argument("--file", help="the file (default: where services look for it)")
-    env.set_defaults(run=_env)
-    for verb in (init, units, run, info, doctor, upgrade_check):
+    for verb in (init, env, units, run, info, doctor, upgrade_check):
         verb.add(verbs)
     return parser
 
@@ -54,16 +62,6 @@ def _constraints(args):
 def _environment(args):
     with open(environment_path(), encoding="utf-8") as stream:
         shutil.copyfileobj(stream, sys.stdout)
-    return 0
-
-
-def _env(args):
-    """What the environment file sets, and what has another value here."""
-    path, values = environment.found(args.file)
-    for name, (value, line) in sorted(values.items()):
-        # A service that reads the file has its value; a command typed here has that of the shell.
-        other = "; another value in this shell" if os.environ.get(name, value) != value else ""
-        print("{}={}  ({}:{}{})".format(name, environment.shown(name, value), path, line, other))
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from payload_fixtures import Installed
+from test_environment import by_shell, by_systemd, with_both
 
 from astronomer_certified.payload import environment, settings
 from astronomer_certified.payload.refusals import Refused
@@ -53,6 +54,14 @@ def test_the_executor_follows_from_database_and_broker(installed: Installed, tmp
     path = tmp_path / "local"
     installed.run("init", "--file", path, "--database", POSTGRES, home=tmp_path)
     assert values(path)[settings.EXECUTOR] == "LocalExecutor"
+
+
+@with_both
+def test_what_is_written_means_the_same_to_systemd_and_to_a_shell(installed: Installed, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    installed.run("init", "--file", path, "--home", tmp_path / "a b#ü", "--database", POSTGRES, home=tmp_path)
+    assert values(path)[settings.DATABASE] == POSTGRES
+    assert by_systemd(path) == by_shell(path) == values(path)
 
 
 def test_a_file_that_is_there_is_left_alone(installed: Installed, tmp_path: Path) -> None:
