@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import pytest
 from factories import ROOT
 from packaging.version import Version
@@ -34,8 +38,30 @@ def test_a_wheel_tells_of_every_patch_of_core_and_repairs() -> None:
     assert {name for name, _ in told} > {"apache-airflow"}
 
 
-def test_what_a_wheel_tells_makes_it_stale() -> None:
-    plan = Plan(Run(HERE, manifest.load(HERE, Version("2.1.0")), 1, Quiet()))
-    inputs = certified_wheel.step(plan.run, plan.carried, plan.committed).inputs({})
-    ahead = [*(ROOT / "advisories").glob("*.toml"), *(ROOT / "patches" / "2.1.0").glob("*.patch")]
-    assert {path.relative_to(ROOT).as_posix() for path in ahead} - inputs.keys() == set()
+def test_a_wheel_is_stale_when_what_it_tells_has_changed_and_not_for_a_diff(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    for folder in (
+        "advisories",
+        "constraints/2.1.0",
+        "patches/2.1.0",
+        "patches/celery",
+        "patches/apache-airflow-providers-mysql",
+    ):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    patch = next((tmp_path / "patches" / "2.1.0").glob("0001-*.patch"))
+
+    def told() -> str:
+        here = Workspace.at(tmp_path)
+        plan = Plan(Run(here, manifest.load(here, Version("2.1.0")), 1, Quiet()))
+        return certified_wheel.step(plan.run, plan.carried, plan.committed).inputs({})["patches and advisories"]
+
+    before = told()
+    text = patch.read_text(encoding="utf-8")
+    patch.write_text(re.sub(r"^@@ (.*)$", r"@@ \1 ", text, flags=re.MULTILINE), encoding="utf-8")
+    assert told() == before
+    patch.write_text(text.replace("Description: ", "Description: Now "), encoding="utf-8")
+    changed = told()
+    assert changed != before
+    record = tmp_path / "advisories" / "CVE-2021-38540.toml"
+    record.write_text(record.read_text(encoding="utf-8").replace("severity = 9.8", "severity = 9.7"), encoding="utf-8")
+    assert told() not in (before, changed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from astronomer_certified.advisories import records, status
 from astronomer_certified.build import certified_wheel
@@ -27,12 +29,12 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
 
     def inputs(done: Done) -> Mapping[str, str]:
         paths = [run.manifest.path, run.constraints_folder / "extras.json", *data]
-        paths += sorted((run.workspace.root / "advisories").glob("*.toml"))
-        for item in run.manifest.distributions:
-            paths += [item.folder / "series", *(item.folder / patch.name for patch in carried.of(item.name))]
         # They are data to this tool, so the digest of its code does not hold them.
         payload = {f"payload/{path.name}": digest(path.read_bytes()) for path in certified_wheel.payload_files()}
-        return {**payload, **run.file_digests([path for path in paths if path.is_file()])}
+        # What is told, and not the files that it is taken from: another diff makes another core, and the same of this.
+        told = json.dumps([asdict(item) for item in (*_patches(run, carried), *_vulnerabilities(run, carried))])
+        files = run.file_digests([path for path in paths if path.is_file()])
+        return {**payload, **files, "patches and advisories": digest(told.encode())}
 
     def do(done: Done) -> Made:
         known = certified_wheel.Carried(
