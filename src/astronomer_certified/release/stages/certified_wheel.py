@@ -32,9 +32,10 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
         # They are data to this tool, so the digest of its code does not hold them.
         payload = {f"payload/{path.name}": digest(path.read_bytes()) for path in certified_wheel.payload_files()}
         # What is told, and not the files that it is taken from: another diff makes another core, and the same of this.
-        told = json.dumps([asdict(item) for item in (*_patches(run, carried), *_vulnerabilities(run, carried))])
+        told = [asdict(patch) for patch in _patches(run, carried)]
+        told += [asdict(known) for known in _vulnerabilities(run, carried)]
         files = run.file_digests([path for path in paths if path.is_file()])
-        return {**payload, **files, "patches and advisories": digest(told.encode())}
+        return {**payload, **files, "patches and advisories": digest(json.dumps(told).encode())}
 
     def do(done: Done) -> Made:
         known = certified_wheel.Carried(
