@@ -11,14 +11,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
-from astronomer_certified.artifacts import Constraints, Manifest, Python, Wheel
+from astronomer_certified.artifacts import Constraints, Manifest, Python, Release, Wheel
 from astronomer_certified.formats import wheel_files
 from astronomer_certified.formats.wheel_files import Member
 
 NAME = canonicalize_name("astronomer-certified")
 _PACKAGE = "astronomer_certified"
 DEFAULT_EXTRA = "default"
+# Before, Airflow loads plugins with pkg_resources, which looks whether every pin of the distribution is fulfilled: with
+# one other version no command of 1.10.7 and 1.10.10 starts any more, and 1.10.12 prints a traceback.
+_LOADS_PLUGINS = Version("1.10.14")
 _PAYLOAD = Path(__file__).parents[1] / "payload"
 
 _SUMMARY = "Astronomer Certified: Apache Airflow {version} with a reviewed patch series and its whole closure pinned"
@@ -82,13 +86,16 @@ def build(manifest: Manifest, constraints: Sequence[Constraints], carried: Carri
         content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
         b"Root-Is-Purelib: true\nTag: py3-none-any\n"
     )
-    entry_points = (
-        f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
-        f"[airflow.plugins]\n{_PACKAGE} = {_PACKAGE}.mark:Mark\n"
-    )
-    members[f"{info}/entry_points.txt"] = Member(content=entry_points.encode())
+    members[f"{info}/entry_points.txt"] = Member(content=_entry_points(release).encode())
     target = folder / f"{_PACKAGE}-{release.certified}-py3-none-any.whl"
     return wheel_files.write(target, members, manifest.core.epoch)
+
+
+def _entry_points(release: Release) -> str:
+    """The user command, and the plugin for Airflow's website where Airflow can be trusted with it."""
+    command = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
+    plugin = f"[airflow.plugins]\n{_PACKAGE} = {_PACKAGE}.mark:Mark\n"
+    return command + plugin if release.upstream >= _LOADS_PLUGINS else command
 
 
 def payload_files() -> tuple[Path, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from factories import EPOCH, constraints, manifest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
+from packaging.version import Version
 from wheel.wheelfile import WheelFile
 
-from astronomer_certified.artifacts import Python
+from astronomer_certified.artifacts import Python, Release
 from astronomer_certified.build import certified_wheel
 from astronomer_certified.formats import wheel_files
 
@@ -177,3 +179,17 @@ def test_patch_releases_that_the_closure_is_not_for_are_taken_out_by_name() -> N
     assert made.requires_python is not None
     known = ("3.6.0", "3.6.1", "3.6.2", "3.7.0", "3.8.0", "3.8.1", "3.9.0")
     assert [version for version in known if version in made.requires_python] == ["3.6.2", "3.7.0", "3.8.1"]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "plugin"),
+    [("1.10.7", False), ("1.10.12", False), ("1.10.14", True), ("1.10.15", True), ("2.0.0", True)],
+)
+def test_airflow_is_told_of_the_plugin_where_another_pin_does_not_keep_it_from_starting(
+    tmp_path: Path, upstream: str, plugin: bool
+) -> None:
+    core = replace(manifest().core, release=Release(Version(upstream), 1))
+    made = certified_wheel.build(manifest(core=core), CLOSURES, carried({}), tmp_path)
+    [text] = [item.content for name, item in wheel_files.read(made.path).items() if name.endswith("entry_points.txt")]
+    assert (b"[airflow.plugins]" in text) == plugin
+    assert b"astronomer-certified = astronomer_certified.command:main" in text
