@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
+import threading
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,24 @@ def test_the_documented_command_asks_as_pip_is_set_up(with_pip: Installed, tmp_p
     publish(index, 5)
     terminal = with_pip.terminal(tmp_path, **settings(index))
     done = terminal.types("astronomer-certified upgrade-check", statuses=(3,))
+    assert "the index has 2.1.0.post5" in done.stdout
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_the_index_that_is_named_is_asked(with_pip: Installed, tmp_path: Path, index: Path) -> None:
+    project = index / "simple" / "astronomer-certified"
+    project.mkdir(parents=True)
+    name = publish(project, 5).name
+    (project / "index.html").write_text(f"<!DOCTYPE html><html><body><a href='{name}'>{name}</a></body></html>")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(index))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = ["--index-url", f"http://127.0.0.1:{server.server_port}/simple/"]
+        done = with_pip.run("upgrade-check", *words, home=tmp_path, status=3, **NOTHING_ELSE)
+        server.shutdown()
     assert "the index has 2.1.0.post5" in done.stdout
 
 
