@@ -104,7 +104,10 @@ def core_files(here):
 def environment_file(here):
     """The file can be read, and those who may not know its secrets cannot."""
     if here.values is None:
-        return [Result("environment file", FAILED, here.file_problem, "astronomer-certified init writes one")]
+        how = "astronomer-certified init writes one"
+        if os.path.exists(here.file):
+            how = "put it right, or be the user who may read it"
+        return [Result("environment file", FAILED, here.file_problem, how)]
     mode = stat.S_IMODE(os.stat(here.file).st_mode)
     if mode & stat.S_IROTH:
         return [Result("environment file", WARNING, "everybody may read its secrets", "chmod o-r {}".format(here.file))]
@@ -260,9 +263,11 @@ def _writable_for_all(folder):
 
 def installation(file, record, record_problem, airflow):
     """What the checks look at, for an environment file that is named, or else that counts."""
-    path, values, problem = os.path.abspath(file) if file else environment.find(os.environ), None, ""
+    # Where none is, the first place is the one that advice speaks of.
+    path = os.path.abspath(file) if file else environment.find(os.environ) or environment.places(os.environ)[0]
+    values, problem = None, ""
     try:
-        path, found = environment.found(path)
+        _, found = environment.found(file and path)
         values = {name: value for name, (value, _) in found.items()}
     except (Refused, environment.Malformed) as err:
         problem = str(err)

@@ -150,8 +150,18 @@ def test_sqlite_is_looked_for_and_not_made(patient: Patient) -> None:
 
 def test_a_file_that_is_not_there_or_cannot_be_used_is_found(patient: Patient) -> None:
     assert "No such file" in patient.results()["environment file"][1]
+    assert patient.results()["environment file"][2] == "astronomer-certified init writes one"
     patient.file.write_text("A=a b\n")
     assert "line 1: 'b' needs double quotes" in patient.results()["environment file"][1]
+    assert patient.results()["environment file"][2].startswith("put it right")
+
+
+def test_without_any_file_advice_names_the_place_where_it_belongs(installed: Installed, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    done = installed.run("doctor", "--json", home=tmp_path, status=1, ASTRONOMER_CERTIFIED_FILE=str(gone),
+                         AIRFLOW__CORE__EXECUTOR="Celery")  # fmt: skip
+    advice = {item["check"]: item["advice"] for item in json.loads(done.stdout)}
+    assert advice["executor"] == f"set AIRFLOW__CORE__EXECUTOR in {gone}"
 
 
 def test_a_file_whose_secrets_everybody_may_read_is_found(patient: Patient) -> None:
