@@ -143,9 +143,9 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench_workbench.py
 
 # Compiled wheels need those that constraints/builds.toml names; tests look at pages in a browser, and serve the export
-# of an index with another web server.
+# of an index with another web server, and ask systemd what it thinks of the units that the payload writes.
 system-packages: ## install what compiled wheels and tests need, on Debian and as root
-	@scripts/install-system-packages chromium nginx-light
+	@scripts/install-system-packages chromium nginx-light systemd
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

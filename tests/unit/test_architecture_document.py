@@ -106,3 +106,40 @@ def test_every_extra_of_the_document_s_list_is_there_and_in_default(path: Path) 
     listed = set(re.findall(r"^- ([a-z]+):", section("Extras"), re.MULTILINE))
     assert len(listed) == 6
     assert listed <= stated.default_extras <= set(stated.extras)
+
+
+# --- the environment file
+
+SHIPPED = ROOT / "src" / "astronomer_certified" / "payload" / "astronomer-certified"
+# Where the document's value cannot work, or would be no secret: what is shipped in its place. The file says why.
+OTHERWISE = {
+    "AIRFLOW_HOME": "/usr/local/airflow",
+    "AIRFLOW__CORE__SQL_ALCHEMY_CONN": "sqlite:////usr/local/airflow/airflow.db",
+    "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+    "AIRFLOW__CORE__FERNET_KEY": "",
+}
+
+
+def documented_variables() -> dict[str, str]:
+    """The defaults of the document by variable."""
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for line in section("Environment Variables").splitlines()
+        if re.match(r"\|\s*[A-Z]", line)
+    ]
+    return {row[0]: row[2] for row in rows if row[0] != "Variable"}
+
+
+def test_the_shipped_file_has_every_variable_of_the_document_with_its_default() -> None:
+    shipped = dict(re.findall(r"^#?([A-Z][A-Z_]*)=(.*)$", SHIPPED.read_text(encoding="utf-8"), re.MULTILINE))
+    documented = documented_variables()
+    assert len(documented) == 14
+    assert {name: shipped.get(name) for name in documented} == {**documented, **OTHERWISE}
+    # Where it differs, the document's own words stand beside.
+    text = SHIPPED.read_text(encoding="utf-8")
+    assert [name for name in OTHERWISE if f"The document says {documented[name]}" not in text] == []
+
+
+def test_every_variable_of_the_shipped_file_is_explained_above_it() -> None:
+    for block in SHIPPED.read_text(encoding="utf-8").split("\n\n")[1:]:
+        assert re.match(r"# \S", block), block

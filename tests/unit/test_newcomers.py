@@ -78,7 +78,7 @@ def test_who_is_not_root_is_told_what_to_install(machine: dict[str, str]) -> Non
 
 
 def test_make_brings_what_tests_need() -> None:
-    needed = {"nginx": "nginx-light", "chromium": "chromium"}
+    needed = {"nginx": "nginx-light", "chromium": "chromium", "systemd-analyze": "systemd"}
     done = subprocess.run(
         ["make", "--dry-run", "system-packages"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
-from astronomer_certified.artifacts import Constraints, Manifest, Python, Wheel
+from astronomer_certified.artifacts import Constraints, Manifest, Python, Release, Wheel
 from astronomer_certified.formats import wheel_files
 from astronomer_certified.formats.wheel_files import Member
 
 NAME = canonicalize_name("astronomer-certified")
 _PACKAGE = "astronomer_certified"
 DEFAULT_EXTRA = "default"
+# Before, Airflow loads plugins with pkg_resources, which looks whether every pin of the distribution is fulfilled: with
+# one other version no command of 1.10.7 and 1.10.10 starts any more, and 1.10.12 prints a traceback.
+_LOADS_PLUGINS = Version("1.10.14")
 _PAYLOAD = Path(__file__).parents[1] / "payload"
 
 _SUMMARY = "Astronomer Certified: Apache Airflow {version} with a reviewed patch series and its whole closure pinned"
@@ -34,22 +39,63 @@ This wheel requires `apache-airflow=={patched}` and pins every package of the cl
 """
 
 
-def build(manifest: Manifest, constraints: Sequence[Constraints], files: Mapping[str, bytes], folder: Path) -> Wheel:
-    """The certified wheel in `folder`. `files` are the constraints files to carry as data, by name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedPatch:
+    """What users are told of a patch. `change` is where upstream speaks of it, `notice` what it asks of operators."""
+
+    distribution: str
+    name: str
+    subject: str
+    fixes: tuple[str, ...]
+    change: str
+    proofs: tuple[str, ...]
+    notice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownVulnerability:
+    """What the release says of a vulnerability: its status in the words of advisories, and why."""
+
+    id: str
+    aliases: tuple[str, ...]
+    summary: str
+    severity: float | None
+    status: str
+    reason: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What the wheel carries beside the payload: constraints files by name, and what is told of the release."""
+
+    files: Mapping[str, bytes]
+    patches: tuple[CarriedPatch, ...]
+    vulnerabilities: tuple[KnownVulnerability, ...]
+
+
+def build(manifest: Manifest, constraints: Sequence[Constraints], carried: Carried, folder: Path) -> Wheel:
+    """The certified wheel in `folder`. The same arguments make the same bytes."""
     release = manifest.release
     info = f"{_PACKAGE}-{release.certified}.dist-info"
     members = {f"{_PACKAGE}/{name}": Member(content=content) for name, content in _payload().items()}
-    members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in files.items()}
-    members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest))
+    members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in carried.files.items()}
+    members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest, carried))
     members[f"{info}/METADATA"] = Member(content=metadata(manifest, constraints).encode())
     members[f"{info}/WHEEL"] = Member(
         content=b"Wheel-Version: 1.0\nGenerator: astronomer-certified-factory\n"
         b"Root-Is-Purelib: true\nTag: py3-none-any\n"
     )
-    entry_points = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
-    members[f"{info}/entry_points.txt"] = Member(content=entry_points.encode())
+    members[f"{info}/entry_points.txt"] = Member(content=_entry_points(release).encode())
     target = folder / f"{_PACKAGE}-{release.certified}-py3-none-any.whl"
     return wheel_files.write(target, members, manifest.core.epoch)
+
+
+def _entry_points(release: Release) -> str:
+    """The user command, and the plugin for Airflow's website where Airflow can be trusted with it."""
+    command = f"[console_scripts]\nastronomer-certified = {_PACKAGE}.command:main\n"
+    plugin = f"[airflow.plugins]\n{_PACKAGE} = {_PACKAGE}.mark:Mark\n"
+    return command + plugin if release.upstream >= _LOADS_PLUGINS else command
 
 
 def payload_files() -> tuple[Path, ...]:
@@ -62,13 +108,19 @@ def _payload() -> dict[str, bytes]:
     return {path.relative_to(_PAYLOAD).as_posix(): path.read_bytes() for path in payload_files()}
 
 
-def _release_record(manifest: Manifest) -> bytes:
+def _release_record(manifest: Manifest, carried: Carried) -> bytes:
     release = manifest.release
     record = {
+        # Who reads another number takes the first four keys, which stay, and no more.
+        "format": 2,
         "tag": release.tag,
         "version": str(release.certified),
         "apache-airflow": str(release.patched),
         "pythons": [str(python) for python in manifest.pythons],
+        # Its name only: it is made of this wheel, and holds its sha256.
+        "certificate": f"certificate-{release.tag}.json",
+        "patches": [asdict(item) for item in carried.patches],
+        "vulnerabilities": [asdict(item) for item in carried.vulnerabilities],
     }
     return (json.dumps(record, indent=1) + "\n").encode()
 

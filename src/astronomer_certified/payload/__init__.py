@@ -3,13 +3,30 @@
 import json
 import os
 
+from .refusals import Refused
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def release():
-    """The release as a dict: `tag` (2.1.0-4), `version` (2.1.0.post4), `apache-airflow` (2.1.0+astro.4), `pythons`."""
-    with open(os.path.join(_HERE, "release.json"), encoding="utf-8") as stream:
-        return json.load(stream)
+    """The release as a dict: `tag` (2.1.0-4), `version` (2.1.0.post4), `apache-airflow` (2.1.0+astro.4), `pythons`.
+
+    Raises `Refused` where the file that says so is missing or broken.
+    """
+    path = os.path.join(_HERE, "release.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record = json.load(stream)
+        missing = [key for key in ("tag", "version", "apache-airflow", "pythons") if key not in record]
+    except (OSError, ValueError, TypeError) as err:
+        why = err.strerror if isinstance(err, OSError) else "no JSON"
+    else:
+        if isinstance(record, dict) and not missing:
+            return record
+        why = "it says nothing of {}".format(", ".join(missing) or "a release")
+    raise Refused(
+        "{}: {}; install astronomer-certified again, with pip's --force-reinstall --no-deps".format(path, why)
+    )
 
 
 def constraints_path(python, hashes=False):

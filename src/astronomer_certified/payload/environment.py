@@ -8,6 +8,8 @@ import os
 import re
 import stat
 
+from .refusals import Refused
+
 FILE = "astronomer-certified"
 # Names the file, for those who keep it elsewhere.
 NAMES_IT = "ASTRONOMER_CERTIFIED_FILE"
@@ -154,6 +156,18 @@ def places(environ):
 def find(environ):
     """The path of the file that counts, or None."""
     return next((path for path in places(environ) if os.path.exists(path)), None)
+
+
+def found(path=None):
+    """The file that is named, or else that counts, and what it sets, as of `read`. Raises `Refused` and `Malformed`."""
+    path = path or find(os.environ)
+    if path is None:
+        where = " or ".join(places(os.environ))
+        raise Refused("no environment file in {}; astronomer-certified init writes one".format(where))
+    try:
+        return path, read(path)
+    except OSError as err:
+        raise Refused("{}: {}".format(path, err.strerror)) from err
 
 
 def shown(name, value):

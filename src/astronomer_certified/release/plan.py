@@ -58,7 +58,7 @@ class Plan:
         return (
             pinning.step(self.run, self.carried, self.committed),
             *(step for item in self.run.manifest.distributions for step in self.wheel_steps(item)),
-            certified_wheel.step(self.run, self.committed),
+            certified_wheel.step(self.run, self.carried, self.committed),
             wheelhouse.step(self.run),
             wheelhouse.step_of_proofs(self.run, self.committed, after=[wheelhouse.NAME]),
         )

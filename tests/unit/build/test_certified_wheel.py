@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from factories import EPOCH, constraints, manifest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
+from packaging.version import Version
 from wheel.wheelfile import WheelFile
 
-from astronomer_certified.artifacts import Python
+from astronomer_certified.artifacts import Python, Release
 from astronomer_certified.build import certified_wheel
 from astronomer_certified.formats import wheel_files
 
@@ -132,13 +136,29 @@ def test_a_python_between_the_supported_ones_is_not_claimed() -> None:
 # --- the file
 
 
+def carried(files: Mapping[str, bytes]) -> certified_wheel.Carried:
+    """These files, a patch and the vulnerability that it fixes."""
+    patch = certified_wheel.CarriedPatch(
+        distribution="apache-airflow", name="fix-it", subject="Fix it", fixes=("CVE-2026-0001",), change="demo#1",
+        proofs=("test_demo.py",), notice="",
+    )  # fmt: skip
+    known = certified_wheel.KnownVulnerability(
+        id="CVE-2026-0001", aliases=(), summary="It was broken.", severity=9.8, status="fixed", reason="fix-it",
+        evidence=("test_demo.py",),
+    )  # fmt: skip
+    return certified_wheel.Carried(files=files, patches=(patch,), vulnerabilities=(known,))
+
+
 def test_the_wheel_carries_the_payload_the_constraints_and_the_release(tmp_path: Path) -> None:
     files = {"constraints-3.8.txt": b"flask==1.1.4\n"}
-    made = certified_wheel.build(manifest(), CLOSURES, files, tmp_path)
+    made = certified_wheel.build(manifest(), CLOSURES, carried(files), tmp_path)
     assert made.filename == "astronomer_certified-2.1.0.post4-py3-none-any.whl"
     members = wheel_files.read(made.path)
     assert members["astronomer_certified/constraints/constraints-3.8.txt"].content == b"flask==1.1.4\n"
-    assert b'"tag": "2.1.0-4"' in members["astronomer_certified/release.json"].content
+    record = json.loads(members["astronomer_certified/release.json"].content)
+    assert (record["tag"], record["certificate"]) == ("2.1.0-4", "certificate-2.1.0-4.json")
+    assert [(item["name"], item["fixes"]) for item in record["patches"]] == [("fix-it", ["CVE-2026-0001"])]
+    assert [(item["id"], item["status"]) for item in record["vulnerabilities"]] == [("CVE-2026-0001", "fixed")]
     for path in certified_wheel.payload_files():
         assert any(name.endswith(f"/{path.name}") for name in members), path
     assert not any("__pycache__" in name for name in members)
@@ -148,7 +168,7 @@ def test_the_wheel_carries_the_payload_the_constraints_and_the_release(tmp_path:
 
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     release = manifest()
-    made = [certified_wheel.build(release, CLOSURES, {}, tmp_path / name) for name in ("first", "second")]
+    made = [certified_wheel.build(release, CLOSURES, carried({}), tmp_path / name) for name in ("first", "second")]
     assert made[0].path.read_bytes() == made[1].path.read_bytes()
     assert release.core.epoch == EPOCH
 
@@ -159,3 +179,17 @@ def test_patch_releases_that_the_closure_is_not_for_are_taken_out_by_name() -> N
     assert made.requires_python is not None
     known = ("3.6.0", "3.6.1", "3.6.2", "3.7.0", "3.8.0", "3.8.1", "3.9.0")
     assert [version for version in known if version in made.requires_python] == ["3.6.2", "3.7.0", "3.8.1"]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "plugin"),
+    [("1.10.7", False), ("1.10.12", False), ("1.10.14", True), ("1.10.15", True), ("2.0.0", True)],
+)
+def test_airflow_is_told_of_the_plugin_where_another_pin_does_not_keep_it_from_starting(
+    tmp_path: Path, upstream: str, plugin: bool
+) -> None:
+    core = replace(manifest().core, release=Release(Version(upstream), 1))
+    made = certified_wheel.build(manifest(core=core), CLOSURES, carried({}), tmp_path)
+    [text] = [item.content for name, item in wheel_files.read(made.path).items() if name.endswith("entry_points.txt")]
+    assert (b"[airflow.plugins]" in text) == plugin
+    assert b"astronomer-certified = astronomer_certified.command:main" in text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from payload_fixtures import Installed
 
 from astronomer_certified.payload import command
 
@@ -15,8 +17,8 @@ def test_env_says_what_the_file_sets_and_where_without_secrets(
     path = tmp_path / "file"
     path.write_text("AIRFLOW_HOME=/srv/airflow\nAIRFLOW__CORE__FERNET_KEY=abc\nASTRONOMER_UID=5000\n")
     monkeypatch.setenv("ASTRONOMER_UID", "6000")
-    monkeypatch.delenv("AIRFLOW_HOME", raising=False)
-    monkeypatch.delenv("AIRFLOW__CORE__FERNET_KEY", raising=False)
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+        monkeypatch.delenv(name)
 
     assert command.main(["env", "--file", str(path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -51,3 +53,25 @@ def test_the_file_that_ships_is_one_that_systemd_and_shells_read_alike(capsys: p
     shipped = Path(command.environment_path())
     assert command.main(["env", "--file", str(shipped)]) == 0
     assert "AIRFLOW_HOME=" in capsys.readouterr().out
+
+
+def test_env_says_what_only_airflow_cfg_or_only_this_shell_has(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "airflow.cfg").write_text(
+        "[core]\nexecutor = LocalExecutor\nfernet_key = abc\n[webserver]\nrbac = True\n"
+    )
+    path = tmp_path / "file"
+    path.write_text(f"AIRFLOW_HOME={tmp_path}\n")
+    cfg, here = f"{tmp_path}/airflow.cfg", {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor", "AIRFLOW__X__TOKEN": "abc"}
+
+    lines = installed.run("env", "--file", path, home=tmp_path).stdout.splitlines()
+    assert lines == [
+        f"AIRFLOW_HOME={tmp_path}  ({path}:1)",
+        f"AIRFLOW__CORE__EXECUTOR=LocalExecutor  ({cfg})",
+        f"AIRFLOW__CORE__FERNET_KEY=***  ({cfg})",
+    ]
+    lines = installed.run("env", "--file", path, home=tmp_path, **here).stdout.splitlines()
+    assert lines[1:] == [
+        "AIRFLOW__CORE__EXECUTOR=CeleryExecutor  (this shell; services do not have it)",
+        f"AIRFLOW__CORE__FERNET_KEY=***  ({cfg})",
+        "AIRFLOW__X__TOKEN=***  (this shell; services do not have it)",
+    ]

@@ -1,0 +1,29 @@
+"""`run SERVICE`: airflow with what the environment file sets, in place of this process."""
+
+import os
+
+from . import environment, release, services, settings
+
+
+def add(verbs):
+    """The verb is known to the parser."""
+    verb = verbs.add_parser("run", help="become a service, with what the environment file sets")
+    verb.add_argument("service", choices=services.SERVICES)
+    verb.add_argument(
+        "words", nargs="...", metavar="WORD", help="what Airflow's own command takes, such as --port 8081"
+    )
+    verb.add_argument("--file", help="the file (default: where services look for it)")
+    verb.set_defaults(run=run)
+
+
+def run(args):
+    """Does not return: this process is the service then. Raises Refused for what cannot be started."""
+    _, found = environment.found(args.file)
+    values = {name: value for name, (value, _) in found.items()}
+    services.check(args.service, values)
+    program = services.program()
+    words = services.words(args.service, settings.airflow_of(release()["apache-airflow"]))
+    # As systemd has it: the file wins.
+    environ = dict(os.environ, PATH=services.search_path(os.environ.get("PATH", os.defpath)))
+    environ.update(values)
+    os.execve(program, [program, *words, *args.words], environ)  # noqa: S606 - it needs no shell
