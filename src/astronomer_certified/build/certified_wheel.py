@@ -78,7 +78,7 @@ def build(manifest: Manifest, constraints: Sequence[Constraints], carried: Carri
     """The certified wheel in `folder`. The same arguments make the same bytes."""
     release = manifest.release
     info = f"{_PACKAGE}-{release.certified}.dist-info"
-    members = {f"{_PACKAGE}/{name}": Member(content=content) for name, content in _payload().items()}
+    members = {f"{_PACKAGE}/{name}": Member(content=content) for name, content in payload().items()}
     members |= {f"{_PACKAGE}/constraints/{name}": Member(content=content) for name, content in carried.files.items()}
     members[f"{_PACKAGE}/release.json"] = Member(content=_release_record(manifest, carried))
     members[f"{info}/METADATA"] = Member(content=metadata(manifest, constraints).encode())
@@ -98,14 +98,11 @@ def _entry_points(release: Release) -> str:
     return command + plugin if release.upstream >= _LOADS_PLUGINS else command
 
 
-def payload_files() -> tuple[Path, ...]:
-    """The source files of the runtime payload."""
+def payload() -> dict[str, bytes]:
+    """The files of the runtime payload, by their paths in it."""
     # Byte code would carry the Python and the paths of this machine into the wheel.
-    return tuple(sorted(path for path in _PAYLOAD.rglob("*") if path.is_file() and path.suffix != ".pyc"))
-
-
-def _payload() -> dict[str, bytes]:
-    return {path.relative_to(_PAYLOAD).as_posix(): path.read_bytes() for path in payload_files()}
+    paths = sorted(path for path in _PAYLOAD.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(_PAYLOAD).as_posix(): path.read_bytes() for path in paths}
 
 
 def _release_record(manifest: Manifest, carried: Carried) -> bytes:

@@ -67,10 +67,10 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
             system=debian.system(suite, names, workspace.cache, log, epoch),
             python=debian.python(python, suite, workspace.cache, epoch),
         )
-    [shipped] = [path for path in certified_wheel.payload_files() if path.name == "astronomer-certified"]
+    shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
         release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,
-        environment=context.defaults(shipped.read_text(encoding="utf-8")),
+        environment=context.defaults(shipped),
     )  # fmt: skip
     pins = (workspace.constraints(stated.release.upstream) / f"constraints-{python}.txt").read_text(encoding="utf-8")
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"

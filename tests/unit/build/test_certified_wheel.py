@@ -159,8 +159,8 @@ def test_the_wheel_carries_the_payload_the_constraints_and_the_release(tmp_path:
     assert (record["tag"], record["certificate"]) == ("2.1.0-4", "certificate-2.1.0-4.json")
     assert [(item["name"], item["fixes"]) for item in record["patches"]] == [("fix-it", ["CVE-2026-0001"])]
     assert [(item["id"], item["status"]) for item in record["vulnerabilities"]] == [("CVE-2026-0001", "fixed")]
-    for path in certified_wheel.payload_files():
-        assert any(name.endswith(f"/{path.name}") for name in members), path
+    for name, content in certified_wheel.payload().items():
+        assert members[f"astronomer_certified/{name}"].content == content
     assert not any("__pycache__" in name for name in members)
     with WheelFile(made.path) as archive:
         assert all(archive.read(name) == member.content for name, member in members.items())

@@ -30,7 +30,7 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
     def inputs(done: Done) -> Mapping[str, str]:
         paths = [run.manifest.path, run.constraints_folder / "extras.json", *data]
         # They are data to this tool, so the digest of its code does not hold them.
-        payload = {f"payload/{path.name}": digest(path.read_bytes()) for path in certified_wheel.payload_files()}
+        payload = {f"payload/{name}": digest(content) for name, content in certified_wheel.payload().items()}
         # What is told, and not the files that it is taken from: another diff makes another core, and the same of this.
         told = [asdict(patch) for patch in _patches(run, carried)]
         told += [asdict(known) for known in _vulnerabilities(run, carried)]
