@@ -1,0 +1,162 @@
+"""The image of 2.1.0, made and run: what is in it, who it runs as, how it ends, and what a project can make of it.
+
+Skipped where nothing makes or runs images here: it says which. podman runs what buildah made, as they share a store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from astronomer_certified.effects.processes import free_port
+from astronomer_certified.errors import EnvironmentMissing
+from astronomer_certified.image import builders
+from documented import ROOT, Terminal
+
+pytestmark = pytest.mark.airflow
+
+NAME = "localhost/ap-airflow:2.1.0-2-bookworm"
+# What Debian has set-user-ID, and sudo, which the document asks for.
+SETUID = {"chfn", "chsh", "gpasswd", "mount", "newgrp", "passwd", "su", "sudo", "umount"}
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    """The name of the image, made of what `make release VERSION=2.1.0` has left in this project."""
+    for program in ("podman", "mmdebstrap"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not here")
+    try:
+        builders.find("buildah")
+    except EnvironmentMissing as err:
+        pytest.skip(str(err))
+    if not list((ROOT / "dist" / "2.1.0").glob("apache_airflow-*.whl")):
+        pytest.skip("2.1.0 is not released here: make release VERSION=2.1.0")
+    made = Terminal(folder=ROOT, env=dict(os.environ)).types("certified image build 2.1.0", "--builder buildah").stdout
+    assert f"{made.split()[0]}" == NAME.removeprefix("localhost/")
+    return NAME
+
+
+def podman(*words: str, status: int = 0) -> str:
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == status, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + (done.stderr if status else "")
+
+
+def run(*words: str, status: int = 0) -> str:
+    return podman("run", "--rm", "--network", "host", *words, status=status)
+
+
+def test_it_has_the_release_and_says_so(image: str) -> None:
+    assert run(image, "airflow", "version").split()[-1] == "2.1.0+astro.2"
+    assert "Astronomer Certified 2.1.0-2" in run(image, "astronomer-certified", "version")
+    found = json.loads(podman("image", "inspect", image))[0]
+    assert found["Labels"]["io.astronomer.docker.airflow.version"] == "2.1.0+astro.2"
+    assert found["Labels"]["org.opencontainers.image.version"] == "2.1.0-2-bookworm"
+    assert found["Config"]["Entrypoint"] == ["/usr/bin/tini", "--", "/entrypoint"]
+    assert found["User"] == "5000"
+    # No key is in it that all who have the image would share.
+    assert not [line for line in found["Config"]["Env"] if re.search(r"(FERNET|SECRET)_KEY=", line)]
+
+
+def test_whoever_runs_it_is_not_root_and_may_be_anybody(image: str) -> None:
+    ask = "id -u; airflow info >/dev/null 2>&1; airflow db init >/dev/null && airflow dags list | grep -c example_"
+    for user in ("5000", "12345:0"):
+        uid, examples = run("--user", user, image, "sh", "-c", ask).split()
+        assert uid == user.partition(":")[0]
+        assert int(examples) > 10
+    assert run("--user", "0", image, "airflow", "webserver", "--help").startswith("usage")
+
+
+def test_nothing_in_it_helps_to_become_somebody_else(image: str) -> None:
+    find = "find / -xdev {} 2>/dev/null || true"
+    assert "sudo" in run(image, "sh", "-c", "command -v sudo tini gosu")
+    assert set(run("--user", "0", image, "sh", "-c", find.format("-perm -4000 -printf '%f\\n'")).split()) <= SETUID
+    writable = find.format(r"\( -type f -perm -0002 -o -type d -perm -0002 ! -perm -1000 \) -print")
+    assert run("--user", "0", image, "sh", "-c", writable) == ""
+    assert run(image, "sh", "-c", "command -v gcc cc make || true") == ""
+
+
+def test_pip_in_it_keeps_airflow_as_it_is(image: str) -> None:
+    said = run(image, "pip", "install", "--no-index", "--dry-run", "apache-airflow==2.2.0", status=1)
+    assert "ERROR" in said
+    assert run(image, "pip", "check").strip() == "No broken requirements found."
+
+
+@pytest.fixture
+def webserver(image: str) -> Iterator[tuple[str, int]]:
+    """The name of a container, on a root that cannot be written to, and the port of its webserver."""
+    port, name = free_port(), f"certified-test-{os.getpid()}"
+    volumes = ["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/usr/local/airflow:mode=0775,uid=5000,gid=0"]
+    more = ["--env", f"AIRFLOW__WEBSERVER__WEB_SERVER_PORT={port}", "--env", "_AIRFLOW_DB_UPGRADE=true"]
+    more += ["--env", "AIRFLOW__WEBSERVER__WORKERS=1"]
+    podman("run", "--detach", "--network", "host", "--name", name, *volumes, *more, image, "airflow", "webserver")
+    try:
+        yield name, port
+    finally:
+        subprocess.run(["podman", "rm", "--force", name], capture_output=True, check=False)
+
+
+def test_a_webserver_on_a_read_only_root_is_healthy_and_ends_when_it_is_told(webserver: tuple[str, int]) -> None:
+    name, port = webserver
+    until = time.monotonic() + 240
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                assert json.load(answer)["metadatabase"]["status"] == "healthy"
+                break
+        except OSError:
+            assert time.monotonic() < until, podman("logs", name)
+            time.sleep(1)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=30) as answer:
+        assert b"Airflow" in answer.read()
+    begun = time.monotonic()
+    podman("stop", "--time", "30", name)
+    assert time.monotonic() - begun < 15
+    assert json.loads(podman("inspect", name))[0]["State"]["ExitCode"] == 0
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_line(image: str) -> None:
+    database = "AIRFLOW__CORE__SQL_ALCHEMY_CONN=postgresql://ann:secret@127.0.0.1:1/airflow"
+    words = ["--env", database, "--env", "ASTRONOMER_WAIT_SECONDS=1", image, "airflow", "scheduler"]
+    said = run(*words, status=1)
+    assert "the database at 127.0.0.1:1 does not answer" in said
+    assert "secret" not in said
+
+
+def child(tmp_path: Path, requirements: str) -> subprocess.CompletedProcess[str]:
+    """What becomes of a project that is one line of a Dockerfile and these requirements."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {NAME}-onbuild\n")
+    (tmp_path / "packages.txt").write_text("# none\n")
+    (tmp_path / "requirements.txt").write_text(requirements)
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "mine.py").write_text("# a DAG\n")
+    builder = builders.find("buildah")
+    words = [str(builder.program), "build", "--format", "docker", "--tag", "certified-test-child", str(tmp_path)]
+    environment = {**os.environ, "BUILDAH_ISOLATION": os.environ.get("BUILDAH_ISOLATION", "chroot")}
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=900)
+
+
+def test_a_project_is_built_from_the_onbuild_variant(image: str, tmp_path: Path) -> None:
+    done = child(tmp_path, "# nothing more\n")
+    assert done.returncode == 0, done.stderr[-3000:]
+    asked = run("localhost/certified-test-child", "sh", "-c", "id -un; ls dags; airflow version").split()
+    assert asked == ["astro", "mine.py", "2.1.0+astro.2"]
+
+
+@pytest.mark.parametrize(
+    "line", ["Apache_Airflow==2.2.0", "https://example.invalid/apache_airflow-2.2.0-py3-none-any.whl"]
+)
+def test_a_project_that_asks_for_another_airflow_is_not_built(image: str, tmp_path: Path, line: str) -> None:
+    done = child(tmp_path, f"{line}\n")
+    assert done.returncode != 0
+    assert "would be another Airflow" in done.stdout + done.stderr
