@@ -84,3 +84,12 @@ def test_the_checks_of_style_see_every_module_of_ours() -> None:
     ours = [path for folder in ("src", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
     assert {str(path) for path in ours} - set(seen) == set()
     assert not [path for path in seen if Path(path).is_relative_to(ROOT / "patches")]
+
+
+def test_no_file_has_the_marks_of_a_merge_that_was_not_finished() -> None:
+    marks = re.compile(rb"^(<{7} |>{7} )", re.MULTILINE)
+    ours = ("advisories", "constraints", "deploy", "docs", "patches", "requirements", "scripts", "src", "tests")
+    paths = [*(path for path in ROOT.iterdir() if path.is_file())]
+    paths += [path for name in ours for path in (ROOT / name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert len(paths) > 1000
+    assert not [str(path.relative_to(ROOT)) for path in paths if marks.search(path.read_bytes())]
