@@ -167,11 +167,12 @@ def _affected(top: toml.Table) -> frozenset[Version]:
     return frozenset(versions)
 
 
-def not_affected(top: toml.Table, affected: frozenset[Version]) -> dict[Version, NotAffected]:
-    """The versions of `[[not-affected]]`, each with the reason and what shows it."""
+def not_affected(top: toml.Table, affected: frozenset[Version], *, packages: bool = True) -> dict[Version, NotAffected]:
+    """The versions of `[[not-affected]]`, each with reason and evidence; with whose code it is, if `packages`."""
     found: dict[Version, NotAffected] = {}
     for table in top.tables("not-affected"):
-        table.get("package", _normal_name, default="")
+        if packages:
+            table.get("package", _normal_name, default="")
         versions = table.each("versions", version, filled=True)
         reasoned = NotAffected(
             why=table.get("why", toml.text, default=""),
