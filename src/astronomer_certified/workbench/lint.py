@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,13 +135,13 @@ def _known(whole: _Series, patch: Patch) -> Iterator[str]:
         elif version not in record.versions:
             yield f"advisories/{cve}.toml does not name {version} among the affected versions"
     if not patch.cves:
-        yield from _known_bug(whole, patch, version)
+        yield from unrecorded(whole.known.values(), patch, version)
 
 
-def _known_bug(whole: _Series, patch: Patch, version: Version) -> Iterator[str]:
-    """What a patch without a vulnerability names as its bug belongs to a record."""
+def unrecorded(known: Iterable[Record], patch: Patch, version: Version) -> Iterator[str]:
+    """What a patch without a vulnerability names as its bug, and no record does; or none for this version."""
     named = patch.fields.get("Bug", "")
-    found = [record for record in whole.known.values() if record.fixed_by(patch)]
+    found = [record for record in known if record.fixed_by(patch)]
     for word in (*records.CHANGE.findall(named), *ledger.ID.findall(named)):
         if not any(word == record.id or word in (*record.changes, *_again(record)) for record in found):
             yield f"Bug: {word} belongs to no record of maintenance/ or advisories/"
