@@ -1,0 +1,91 @@
+"""A scheduler of 2.x for the proofs, whose executor and reader of DAG files only remember what they are told."""
+import datetime
+import os
+
+DAY = datetime.datetime(2021, 6, 2, tzinfo=datetime.timezone.utc)
+
+
+class Remembers:
+    """Stands for who is told things."""
+
+    def __init__(self):
+        self.told = []
+
+    def send_callback_to_execute(self, request):
+        self.told.append(request)
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+def scheduler():
+    """A scheduler that is not running; its executor has slots, and does nothing by itself."""
+    from airflow.executors.base_executor import BaseExecutor
+    from airflow.jobs.scheduler_job import SchedulerJob
+
+    job = SchedulerJob(subdir=os.devnull, executor=BaseExecutor())
+    job.processor_agent = Remembers()
+    return job
+
+
+def stored(dag_id, **kwargs):
+    """A DAG as the reader of DAG files stores it, with one task."""
+    from airflow.models import DAG
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.operators.dummy import DummyOperator
+
+    options = {name: kwargs.pop(name) for name in list(kwargs) if name in ('schedule_interval', 'dagrun_timeout')}
+    options.setdefault('schedule_interval', None)
+    start = datetime.datetime(2021, 6, 1, tzinfo=datetime.timezone.utc)
+    dag = DAG(dag_id, start_date=start, is_paused_upon_creation=False, **options)
+    DummyOperator(task_id='task', dag=dag, **kwargs)
+    dag.sync_to_db()
+    dag.fileloc = os.path.join(os.environ['AIRFLOW__CORE__DAGS_FOLDER'], dag_id + '.py')
+    SerializedDagModel.write_dag(dag)
+    return dag
+
+
+def run_of(dag, state=None, **values):
+    """The task of a new run of a DAG, its only one, as the database has it, in some state."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for model in (TaskInstance, DagRun):
+            session.query(model).filter(model.dag_id == dag.dag_id).delete()
+    dag.create_dagrun(run_id='manual__1', execution_date=DAY, state='running', external_trigger=True)
+    change(dag.dag_id, state=state, **values)
+    return task_of(dag.dag_id)
+
+
+def change(dag_id, **values):
+    """Writes values to the task of a run."""
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for ti in session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id):
+            for name, value in values.items():
+                setattr(ti, name, value)
+
+
+def task_of(dag_id):
+    """The task of a run as the database has it now."""
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        ti = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id).one()
+        session.expunge_all()
+        return ti
+
+
+def job(kind, age):
+    """A running job of a kind whose last heartbeat is so many seconds ago; its id."""
+    from airflow import settings
+    from airflow.jobs.base_job import BaseJob
+    from airflow.utils import timezone
+
+    seen = timezone.utcnow() - datetime.timedelta(seconds=age)
+    values = {'job_type': kind, 'state': 'running', 'latest_heartbeat': seen, 'start_date': seen}
+    return settings.engine.execute(BaseJob.__table__.insert().values(**values)).inserted_primary_key[0]
