@@ -1,4 +1,4 @@
-"""apache/airflow#19113: the scheduler goes on when a DAG with a run is no longer in the database."""
+"""apache/airflow#20349: the scheduler goes on when a DAG with a task that is to be queued is no longer in the database."""
 import pytest
 import scheduling
 
