@@ -28,19 +28,19 @@ def scheduler():
     return job
 
 
-def stored(dag_id, **kwargs):
-    """A DAG as the reader of DAG files stores it, with one task."""
+def stored(dag_id, tasks=('task',), **kwargs):
+    """A DAG as the reader of DAG files stores it; its options are among those of its tasks."""
     from airflow.models import DAG
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.operators.dummy import DummyOperator
+    from airflow.utils import timezone
 
-    options = {name: kwargs.pop(name) for name in list(kwargs) if name in ('schedule_interval', 'dagrun_timeout')}
+    options = {name: kwargs.pop(name) for name in list(kwargs) if name in ('schedule_interval', 'max_active_runs')}
     options.setdefault('schedule_interval', None)
-    start = datetime.datetime(2021, 6, 1, tzinfo=datetime.timezone.utc)
-    dag = DAG(dag_id, start_date=start, is_paused_upon_creation=False, **options)
-    DummyOperator(task_id='task', dag=dag, **kwargs)
+    dag = DAG(dag_id, start_date=timezone.datetime(2021, 6, 1), is_paused_upon_creation=False, **options)
+    for task_id in tasks:
+        DummyOperator(task_id=task_id, dag=dag, **kwargs)
     dag.sync_to_db()
-    dag.fileloc = os.path.join(os.environ['AIRFLOW__CORE__DAGS_FOLDER'], dag_id + '.py')
     SerializedDagModel.write_dag(dag)
     return dag
 
@@ -69,13 +69,25 @@ def change(dag_id, **values):
                 setattr(ti, name, value)
 
 
-def task_of(dag_id):
-    """The task of a run as the database has it now."""
+def looped(job):
+    """What a scheduler says who looks once at all runs: a number, or the error with which it ends."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        try:
+            return job._do_scheduling(session)
+        except Exception as error:  # pylint: disable=broad-except
+            session.rollback()
+            return error
+
+
+def task_of(dag_id, task_id='task'):
+    """A task of a run as the database has it now."""
     from airflow.models import TaskInstance
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        ti = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id).one()
+        ti = session.query(TaskInstance).filter_by(dag_id=dag_id, task_id=task_id).one()
         session.expunge_all()
         return ti
 
