@@ -23,7 +23,7 @@ def removed(state):
     with create_session() as session:
         # As if it had been looked at since, by another scheduler.
         run = session.query(DagRun).filter(DagRun.dag_id == 'own').one()
-        run.dag_hash = SerializedDagModel.get_latest_version_hash('own')
+        run.dag_hash = SerializedDagModel.get_latest_version_hash('own', session=session)
     return scheduling.looped(scheduling.scheduler())
 
 
