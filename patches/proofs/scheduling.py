@@ -1,8 +1,17 @@
-"""A scheduler of 2.x for the proofs, whose executor and reader of DAG files only remember what they are told."""
+"""DAGs in the database for the proofs, and a scheduler of 2.x whose executor and reader of files only remember."""
 import datetime
 import os
 
 DAY = datetime.datetime(2021, 6, 2, tzinfo=datetime.timezone.utc)
+
+
+def session():
+    """A session of the database, which is committed at its end."""
+    try:
+        from airflow.utils.session import create_session
+    except ImportError:
+        from airflow.utils.db import create_session
+    return create_session()
 
 
 class Remembers:
@@ -32,7 +41,7 @@ def stored(dag_id, tasks=('task',), **kwargs):
     """A DAG as the reader of DAG files stores it; its options are among those of its tasks."""
     from airflow.models import DAG
     from airflow.models.serialized_dag import SerializedDagModel
-    from airflow.operators.dummy import DummyOperator
+    from airflow.operators.dummy_operator import DummyOperator
     from airflow.utils import timezone
 
     options = {name: kwargs.pop(name) for name in list(kwargs) if name in ('schedule_interval', 'max_active_runs')}
@@ -48,11 +57,10 @@ def stored(dag_id, tasks=('task',), **kwargs):
 def run_of(dag, state=None, **values):
     """The task of a new run of a DAG, its only one, as the database has it, in some state."""
     from airflow.models import DagRun, TaskInstance
-    from airflow.utils.session import create_session
 
-    with create_session() as session:
+    with session() as opened:
         for model in (TaskInstance, DagRun):
-            session.query(model).filter(model.dag_id == dag.dag_id).delete()
+            opened.query(model).filter(model.dag_id == dag.dag_id).delete()
     dag.create_dagrun(run_id='manual__1', execution_date=DAY, state='running', external_trigger=True)
     change(dag.dag_id, state=state, **values)
     return task_of(dag.dag_id)
@@ -61,34 +69,30 @@ def run_of(dag, state=None, **values):
 def change(dag_id, **values):
     """Writes values to the task of a run."""
     from airflow.models import TaskInstance
-    from airflow.utils.session import create_session
 
-    with create_session() as session:
-        for ti in session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id):
+    with session() as opened:
+        for ti in opened.query(TaskInstance).filter(TaskInstance.dag_id == dag_id):
             for name, value in values.items():
                 setattr(ti, name, value)
 
 
 def looped(job):
     """What a scheduler says who looks once at all runs: a number, or the error with which it ends."""
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
+    with session() as opened:
         try:
-            return job._do_scheduling(session)
+            return job._do_scheduling(opened)
         except Exception as error:  # pylint: disable=broad-except
-            session.rollback()
+            opened.rollback()
             return error
 
 
 def task_of(dag_id, task_id='task'):
     """A task of a run as the database has it now."""
     from airflow.models import TaskInstance
-    from airflow.utils.session import create_session
 
-    with create_session() as session:
-        ti = session.query(TaskInstance).filter_by(dag_id=dag_id, task_id=task_id).one()
-        session.expunge_all()
+    with session() as opened:
+        ti = opened.query(TaskInstance).filter_by(dag_id=dag_id, task_id=task_id).one()
+        opened.expunge_all()
         return ti
 
 

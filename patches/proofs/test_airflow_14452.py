@@ -6,11 +6,10 @@ import scheduling
 def looked_at(**dates):
     """What is said of a run with these dates as the scheduler looks at it, whose tasks have all ended."""
     from airflow.models import DagRun
-    from airflow.utils.session import create_session
 
     dag = scheduling.stored('own')
     scheduling.run_of(dag, state='success')
-    with create_session() as session:
+    with scheduling.session() as session:
         run = session.query(DagRun).filter(DagRun.dag_id == 'own').one()
         run.dag = dag
         for name, value in dates.items():
