@@ -3,31 +3,53 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+# For each DAG, what is asked for: the params of its first task, and the tasks after it.
+DAGS = {
+    'tasks': (set(), 'a b c d e f'),
+    'set': (set('abcdefghij'), 'next'),
+    'several kinds': ({1, 'one', None, (2,)}, 'next'),
+    'one': ({'a'}, 'next'),
+    'another': ({'b'}, 'next'),
+}
 PROGRAM = '''
 import datetime, sys
 from airflow.models import DAG
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.operators.python_operator import PythonOperator
-dag = DAG('own', start_date=datetime.datetime(2021, 6, 1), schedule_interval=None)
-wanted = eval(sys.argv[1])
-PythonOperator(task_id='task', python_callable=print, op_kwargs={'wanted': wanted}, dag=dag)
-print('version', SerializedDagModel(dag).dag_hash)
+from airflow.operators.dummy_operator import DummyOperator
+for title, (wanted, after) in eval(sys.argv[1]).items():
+    dag = DAG('own', start_date=datetime.datetime(2021, 6, 1), schedule_interval=None)
+    first = DummyOperator(task_id='first', params={'wanted': wanted}, dag=dag)
+    first >> [DummyOperator(task_id=name, dag=dag) for name in after.split()]
+    print('version', SerializedDagModel(dag).dag_hash, title)
 '''
 
 
-def versions(members):
-    """The versions that some processes take a DAG for which has a set of these members."""
-    found = set()
-    for seed in ('1', '2', '3'):
-        command = [sys.executable, '-c', PROGRAM, repr(set(members))]
-        said = subprocess.check_output(command, env=dict(os.environ, PYTHONHASHSEED=seed), stderr=subprocess.DEVNULL)
-        found |= {line for line in said.decode().splitlines() if line.startswith('version')}
+@pytest.fixture(name='versions', scope='module')
+def fixture_versions():
+    """The versions that two processes take each of the DAGs for, which have their sets in other orders."""
+    found = {title: set() for title in DAGS}
+    commands = [
+        subprocess.Popen(
+            [sys.executable, '-c', PROGRAM, repr(DAGS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, PYTHONHASHSEED=seed),
+        )
+        for seed in ('1', '2')
+    ]  # fmt: skip
+    for command in commands:
+        for line in command.communicate()[0].decode().splitlines():
+            if line.startswith('version '):
+                _, version, title = line.split(' ', 2)
+                found[title].add(version)
     return found
 
 
-def test_a_set_makes_no_new_version():
-    assert len(versions('abcdefghij')) == 1, 'the DAG is written again and again'
+@pytest.mark.parametrize('title', ['tasks', 'set', 'several kinds'])
+def test_a_dag_is_the_same_in_each_process(versions, title):
+    assert len(versions[title]) == 1, 'the DAG is written again and again'
 
 
-def test_a_set_of_several_kinds_can_be_read_as_well():
-    assert len(versions([1, 'one', None, (2,)])) == 1
+def test_a_dag_that_has_changed_is_a_new_version(versions):
+    assert versions['one'] and versions['another']
+    assert versions['one'].isdisjoint(versions['another'])
