@@ -122,6 +122,7 @@ certify-all: $(ready) ## every release, complete, with its certificates (long)
 releases-page: $(ready) ## write the generated pages of docs/ and the schema of certificates anew
 	@$(certified) releases > docs/releases.md
 	@$(certified) patch list --page > docs/carry-matrix.md
+	@$(certified) patch list --ledger > docs/ledger.md
 	@$(certified) audit --page > docs/dependencies.md
 	@$(certified) releases --notices > docs/upgrading.md
 	@$(bin)/python -c "from astronomer_certified.certify import certificate; print(certificate.schema(), end=str())" > docs/certificate.schema.json

@@ -256,6 +256,9 @@ def test_the_index_is_ill_treated_a_little(repository: Terminal, command: str, n
         "certified patch list --cve CVE-2021-28359",
         "make releases-page",
         "certified patch list --page > docs/carry-matrix.md",
+        "certified patch list --ledger > docs/ledger.md",
+        "certified patch list --cve airflow-16326",
+        "certified patch list --cve bugs",
         "certified audit",
         "certified audit 2.1.0 --python 3.8 --list",
         "certified audit --page > docs/dependencies.md",
@@ -263,7 +266,14 @@ def test_the_index_is_ill_treated_a_little(repository: Terminal, command: str, n
     ],
 )
 def test_what_is_shown_of_the_releases_is_what_the_pages_show(repository: Terminal, command: str) -> None:
-    pages = ("releases.md", "carry-matrix.md", "certificate.schema.json", "dependencies.md", "upgrading.md")
+    pages = (
+        "releases.md",
+        "carry-matrix.md",
+        "ledger.md",
+        "certificate.schema.json",
+        "dependencies.md",
+        "upgrading.md",
+    )
 
     printed = repository.types(command).stdout
 

@@ -11,7 +11,7 @@ from astronomer_certified.certify import certificate
 
 PACKAGE = ROOT / "src" / "astronomer_certified"
 IN_THE_PROJECT = re.compile(
-    r"`((?:src|tests|scripts|docs|deploy|constraints|advisories|patches|certificates)/[\w./+-]*)`"
+    r"`((?:src|tests|scripts|docs|deploy|constraints|advisories|maintenance|patches|certificates)/[\w./+-]*)`"
 )
 
 

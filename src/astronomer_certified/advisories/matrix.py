@@ -1,7 +1,8 @@
-"""Series + advisories -> the carry matrix: what each version carries, has from upstream, does not need, or lacks."""
+"""Series + advisories + ledger -> the carry matrix: what each version carries, has already, does not need, or lacks."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from astronomer_certified.patches.series import Patch
 from astronomer_certified.project import catalogue, manifest
 from astronomer_certified.workspace import Workspace
 
-from . import records, status
+from . import ledger, records, status
 from .status import UNKNOWN, Statement, VulnerabilityStatus
 
 _SIGNS = {
@@ -29,10 +30,19 @@ _LEGEND = (
 )
 
 
+class Kind(enum.StrEnum):
+    """What a row is about: a record of advisories/, one of maintenance/, or a patch of which neither knows."""
+
+    VULNERABILITY = "vulnerability"
+    BUG = "bug"
+    PATCH = "patch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One vulnerability, or one patch without any: what each version says of it, and what fixes it."""
+    """One vulnerability, one bug, or one patch without either: what each version says of it, and what fixes it."""
 
+    kind: Kind
     id: str
     summary: str
     rank: int | None
@@ -55,15 +65,20 @@ class Matrix:
     rows: tuple[Row, ...]
 
     def chosen(self, name: str) -> Matrix:
-        """Only the rows of one id, alias or patch; of all vulnerabilities for `all`."""
+        """Only the rows of one id, alias or patch; of all vulnerabilities for `all`, of all bugs for `bugs`."""
         rows = [
             row
             for row in self.rows
             if name.upper() in map(str.upper, (row.id, *row.aliases))
             or name in row.patches
-            or (name == "all" and _is_advisory(row))
+            or (name == "all" and row.kind is Kind.VULNERABILITY)
+            or (name == "bugs" and row.kind is Kind.BUG)
         ]
         return Matrix(versions=self.versions, rows=tuple(rows))
+
+    def of(self, kind: Kind) -> tuple[Row, ...]:
+        """The rows of one kind."""
+        return tuple(row for row in self.rows if row.kind is kind)
 
 
 def load(workspace: Workspace) -> Matrix:
@@ -71,7 +86,7 @@ def load(workspace: Workspace) -> Matrix:
 
     A release carries the patches of its core and of its repairs. Raises `ManifestError` or `SeriesError`.
     """
-    known = records.load(workspace)
+    known = (*records.load(workspace), *ledger.load(workspace))
     stated = {version: manifest.load(workspace, version) for version in workspace.versions()}
     carried = {
         version: [patch for item in release.distributions for patch in series.read(item.folder)]
@@ -87,15 +102,16 @@ def load(workspace: Workspace) -> Matrix:
 
 
 def _row_of(
-    item: records.Advisory, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]],
+    item: records.Record, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]],
     given_up: Mapping[Version, Mapping[str, str]],
 ) -> Row:  # fmt: skip
     fixing = {version: [patch for patch in carried.get(version, ()) if item.fixed_by(patch)] for version in versions}
     found = [patch for patches in fixing.values() for patch in patches]
     return Row(
+        kind=Kind.BUG if isinstance(item, ledger.Fix) else Kind.VULNERABILITY,
         id=item.id,
         summary=item.summary,
-        rank=item.rank,
+        rank=item.rank if isinstance(item, records.Advisory) else None,
         changes=item.changes,
         patches=_once(patch.slug for patch in found),
         proofs=_proofs(found, item.id),
@@ -108,11 +124,12 @@ def _row_of(
 
 
 def _row_without(slug: str, versions: Sequence[Version], carried: Mapping[Version, Sequence[Patch]]) -> Row:
-    """A patch of which no advisory knows."""
+    """A patch of which no record knows."""
     by_version = {version: [p for p in carried.get(version, ()) if p.slug == slug] for version in versions}
     found = [patch for patches in by_version.values() for patch in patches]
     references = (patch.fields.get("Bug") or patch.fields.get("Applied-Upstream", "") for patch in found)
     return Row(
+        kind=Kind.PATCH,
         id="",
         # Of the oldest version that has it: ports keep the name, and may put the subject into other words.
         summary=found[0].subject,
@@ -141,30 +158,40 @@ def _once(items: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _is_advisory(row: Row) -> bool:
-    return bool(row.id)
-
-
 def counts(matrix: Matrix) -> str:
-    """How many affected pairs of version and vulnerability are fixed, of the ten most important and of all; and how
-    many pairs have each status."""
+    """How many affected pairs of version and vulnerability are fixed, of the ten most important and of all; how many
+    pairs have each status; and the same of bugs, where the ledger has any."""
     lines = []
-    every = [row for row in matrix.rows if _is_advisory(row)]
+    every = matrix.of(Kind.VULNERABILITY)
     for title, rows in (("ten most important", [row for row in every if row.rank]), ("all records", every)):
-        fixed = sum(row.count(VulnerabilityStatus.FIXED) for row in rows)
-        affected = sum(statement.status.is_hit for row in rows for statement in row.statements.values())
+        fixed, affected = _hits(rows)
         pairs = f"{fixed} of {affected} affected pairs of version and vulnerability are fixed"
         lines.append(f"{title}: {pairs} ({len(rows)} records)")
-    found = {word: sum(row.count(word) for row in every) for word in VulnerabilityStatus}
-    shown = ", ".join(f"{count} {word}" for word, count in found.items())
-    lines.append(f"all pairs: {sum(found.values())}, of which {shown}")
+    lines.append(f"all pairs: {_pairs(every)}")
+    if bugs := matrix.of(Kind.BUG):
+        fixed, affected = _hits(bugs)
+        lines.append(f"bugs: {fixed} of {affected} affected pairs of version and bug are fixed ({len(bugs)} records)")
+        lines.append(f"all pairs of bugs: {_pairs(bugs)}")
     return "\n".join(lines)
+
+
+def _hits(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many pairs are fixed, of how many that have the fault upstream."""
+    said = [statement.status for row in rows for statement in row.statements.values()]
+    return said.count(VulnerabilityStatus.FIXED), sum(status.is_hit for status in said)
+
+
+def _pairs(rows: Sequence[Row]) -> str:
+    found = {word: sum(row.count(word) for row in rows) for word in VulnerabilityStatus}
+    shown = ", ".join(f"{count} {word}" for word, count in found.items())
+    return f"{sum(found.values())}, of which {shown}"
 
 
 def values(matrix: Matrix) -> list[dict[str, Any]]:
     """The rows as JSON has them."""
     return [
         {
+            "kind": row.kind,
             "id": row.id,
             "summary": row.summary,
             "rank": row.rank,
@@ -188,7 +215,7 @@ def table(matrix: Matrix) -> str:
     heads = [str(version) for version in matrix.versions]
     cells = [
         [
-            row.id or "no CVE",
+            row.id or "no record",
             *(_SIGNS[row.statements[version].status] for version in matrix.versions),
             ", ".join(row.patches) or f"({row.summary})",
             ", ".join(row.changes),

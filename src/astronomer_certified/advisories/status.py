@@ -1,4 +1,4 @@
-"""What a release says of one known vulnerability: one status, and why."""
+"""What a release says of one known fault, a vulnerability or a bug: one status, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from astronomer_certified.patches.series import Patch
 
-from .records import Advisory
+from .records import Record
 
 _NONE: Mapping[str, str] = {}
 
@@ -26,7 +26,7 @@ class VulnerabilityStatus(enum.StrEnum):
 
     @property
     def is_hit(self) -> bool:
-        """Whether upstream's version has the vulnerability, whatever became of it here."""
+        """Whether upstream's version has the fault, whatever became of it here."""
         return self in (VulnerabilityStatus.FIXED, VulnerabilityStatus.AFFECTED)
 
 
@@ -44,9 +44,9 @@ UNKNOWN = Statement(status=VulnerabilityStatus.UNKNOWN, reason="no record speaks
 
 
 def of(
-    record: Advisory, version: Version, patches: Sequence[Patch], no_longer_fixed: Mapping[str, str] = _NONE
+    record: Record, version: Version, patches: Sequence[Patch], no_longer_fixed: Mapping[str, str] = _NONE
 ) -> Statement:
-    """What a release of an upstream version, which carries these patches, says of a vulnerability. It says itself why
+    """What a release of an upstream version, which carries these patches, says of a fault. It says itself why
     it has no longer a fix that it had."""
     # First, as what is carried counts, whatever the record says of that version.
     fixing = [patch for patch in patches if record.fixed_by(patch)]

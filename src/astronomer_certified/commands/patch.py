@@ -67,11 +67,14 @@ def add_to(verbs: Verbs) -> None:
 
     own = verb(words, "list", _list, "Show the carry matrix: what each version carries, has, does not need, or lacks.")
     own.add_argument("titles", metavar="VERSION", nargs="*", help="show the patches of these series instead")
-    own.add_argument("--cve", metavar="ID", help="only this vulnerability or patch; all: without patches of no CVE")
+    own.add_argument(
+        "--cve", metavar="ID", help="only this vulnerability, bug or patch; all vulnerabilities: all; all bugs: bugs"
+    )
     form = own.add_mutually_exclusive_group()
     form.add_argument("--count", action="store_true", help="only how many affected pairs are fixed")
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--page", action="store_true", help="print docs/carry-matrix.md")
+    form.add_argument("--ledger", action="store_true", help="print docs/ledger.md")
 
     own = verb(words, "port", _port, "Carry a patch over to other versions by a three-way merge.")
     own.add_argument("name", metavar="NAME", nargs="?", help="its name without number, or a CVE id")
@@ -190,10 +193,10 @@ def _lint(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
 
 
 def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> int:
-    from astronomer_certified.advisories import matrix, matrix_page
+    from astronomer_certified.advisories import ledger, matrix, matrix_page
 
     if args.titles:
-        given = {"--cve": args.cve, "--count": args.count, "--page": args.page}
+        given = {"--cve": args.cve, "--count": args.count, "--page": args.page, "--ledger": args.ledger}
         if senseless := [name for name, value in given.items() if value]:
             raise UsageError(f"{', '.join(senseless)} shows all series; leave out {' '.join(args.titles)}")
         if args.json:
@@ -205,9 +208,11 @@ def _list(args: argparse.Namespace, progress: Quiet, workspace: Workspace) -> in
     if args.cve:
         shown = shown.chosen(args.cve)
         if not shown.rows:
-            raise UsageError(f"neither a patch nor a vulnerability of advisories/: {args.cve}")
+            raise UsageError(f"neither a patch nor a record of advisories/ or maintenance/: {args.cve}")
     if args.json:
         print(json.dumps(matrix.values(shown), indent=1))
+    elif args.ledger:
+        print(matrix_page.ledger(shown, ledger.load(workspace)).rstrip("\n"))
     else:
         form = matrix.counts if args.count else matrix_page.page if args.page else matrix.table
         print(form(shown).rstrip("\n"))

@@ -20,8 +20,8 @@ def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
     carried = matrix.load(workspace)
     for version in workspace.versions():
-        # The other rows are patches without a vulnerability, which stand among the fixes in any case.
-        known = tuple(_vulnerability(row, version) for row in carried.rows if row.id)
+        # The other rows are bugs and patches: what of them is fixed stands among the fixes in any case.
+        known = tuple(_vulnerability(row, version) for row in carried.of(matrix.Kind.VULNERABILITY))
         yield _note(workspace, manifest.load(workspace, version), known)
 
 

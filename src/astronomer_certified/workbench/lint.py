@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
-from astronomer_certified.advisories import records
-from astronomer_certified.advisories.records import Advisory
+from astronomer_certified.advisories import ledger, records
+from astronomer_certified.advisories.records import Record
 from astronomer_certified.artifacts import METADATA_SOURCES, Distribution
 from astronomer_certified.errors import SeriesError
 from astronomer_certified.patches import series
@@ -24,7 +24,7 @@ from astronomer_certified.workspace import Workspace
 from . import evidence, messages, sources
 from .repository import CommitTree
 
-_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+(#\d+|@[0-9a-f]{7,})|https?://\S+|\b\d+\.\d+\.\d+\b|\bnone: \S")
+_REFERENCE = re.compile(r"\bAC-BUG-\d+\b|[\w.-]+/[\w.-]+(#\d+|@[0-9a-f]{7,})|https?://\S+|\b\d+\.\d+\.\d+\b|\bnone: \S")
 _FILE_NAME = re.compile(r"\d{4}-[a-z0-9]+(-[a-z0-9]+)*\.patch")
 _BLANKS = re.compile(rb"[ \t]+\r?\n?$")
 
@@ -37,7 +37,7 @@ class _Series:
     distribution: Distribution
     patches: tuple[Patch, ...]
     tree: CommitTree
-    advisories: Mapping[str, Advisory]
+    known: Mapping[str, Record]
 
     def named(self, slug: str) -> Patch | None:
         return next((patch for patch in self.patches if slug in (patch.slug, patch.name)), None)
@@ -47,7 +47,7 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
     """One line that says what was looked at. Raises `SeriesError` with every problem of every series."""
     problems: list[str] = []
     count = 0
-    known = {item.id: item for item in records.load(workspace)}
+    known: dict[str, Record] = {item.id: item for item in (*records.load(workspace), *ledger.load(workspace))}
     for distribution in distributions:
         title = catalogue.title(distribution)
         try:
@@ -68,7 +68,7 @@ def lint(workspace: Workspace, distributions: Sequence[Distribution]) -> str:
 
 
 def _of_series(
-    workspace: Workspace, distribution: Distribution, patches: tuple[Patch, ...], known: Mapping[str, Advisory]
+    workspace: Workspace, distribution: Distribution, patches: tuple[Patch, ...], known: Mapping[str, Record]
 ) -> Iterator[str]:
     source = sources.imported(workspace, distribution)
     touched = {path for patch in patches for path in patch.touched}
@@ -81,7 +81,7 @@ def _of_series(
     yield from _application(whole)
     if distribution.name == CORE:
         # Advisories speak of versions of Airflow.
-        yield from evidence.problems(known, distribution.release.upstream, source)
+        yield from evidence.problems(tuple(known.values()), distribution.release.upstream, source)
         yield from _lost(workspace, distribution.release.upstream)
 
 
@@ -124,14 +124,34 @@ def _fields(whole: _Series, patch: Patch) -> Iterator[str]:
 
 
 def _known(whole: _Series, patch: Patch) -> Iterator[str]:
-    """A core patch fixes what advisories/ knows, in a version that it names."""
+    """A core patch fixes what advisories/ or maintenance/ knows, in a version that it names."""
+    if whole.distribution.name != CORE:
+        return
     version = whole.distribution.release.upstream
-    for cve in patch.cves if whole.distribution.name == CORE else ():
-        record = whole.advisories.get(cve)
+    for cve in patch.cves:
+        record = whole.known.get(cve)
         if record is None:
             yield f"{cve} has no record in advisories/"
         elif version not in record.versions:
             yield f"advisories/{cve}.toml does not name {version} among the affected versions"
+    if not patch.cves:
+        yield from unrecorded(whole.known.values(), patch, version)
+
+
+def unrecorded(known: Iterable[Record], patch: Patch, version: Version) -> Iterator[str]:
+    """What a patch without a vulnerability names as its bug, and no record does; or none for this version."""
+    named = patch.fields.get("Bug", "")
+    found = [record for record in known if record.fixed_by(patch)]
+    for word in (*records.CHANGE.findall(named), *ledger.ID.findall(named)):
+        if not any(word == record.id or word in (*record.changes, *_again(record)) for record in found):
+            yield f"Bug: {word} belongs to no record of maintenance/ or advisories/"
+    for record in found:
+        if isinstance(record, ledger.Fix) and version not in record.versions:
+            yield f"maintenance/{record.id}.toml does not name {version} among the affected versions"
+
+
+def _again(record: Record) -> tuple[str, ...]:
+    return record.fixed_again_by if isinstance(record, ledger.Fix) else ()
 
 
 def _undeclared(whole: _Series, patch: Patch) -> Iterator[str]:

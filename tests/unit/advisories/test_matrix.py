@@ -12,7 +12,7 @@ import pytest
 from factories import ROOT, patch, series, write_tree
 from packaging.version import Version
 
-from astronomer_certified.advisories import matrix, matrix_page, records
+from astronomer_certified.advisories import ledger, matrix, matrix_page, records
 from astronomer_certified.advisories.status import Statement, VulnerabilityStatus
 from astronomer_certified.commands import main
 from astronomer_certified.errors import ManifestError
@@ -233,3 +233,9 @@ def test_the_records_of_the_ten_most_important_are_complete() -> None:
 def test_the_page_of_the_matrix_is_current() -> None:
     made = matrix_page.page(matrix.load(Workspace.at(ROOT)))
     assert (ROOT / "docs/carry-matrix.md").read_text() == made, "certified patch list --page > docs/carry-matrix.md"
+
+
+def test_the_page_of_the_ledger_is_current() -> None:
+    place = Workspace.at(ROOT)
+    made = matrix_page.ledger(matrix.load(place), ledger.load(place))
+    assert (ROOT / "docs/ledger.md").read_text() == made, "certified patch list --ledger > docs/ledger.md"

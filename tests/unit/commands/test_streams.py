@@ -193,7 +193,7 @@ def test_what_a_terminal_cannot_show_is_shown_in_other_words(place: Workspace, e
             assert shown.get(encoding, SUBJECT.encode("ascii", "backslashreplace")) in done.stdout
     refused = certified(place, "patch", "list", "--cve", "Größe—", env=ENCODINGS[encoding])
     assert refused.returncode == 2
-    assert refused.stderr.startswith(b"certified: neither a patch nor a vulnerability of advisories/: Gr")
+    assert refused.stderr.startswith(b"certified: neither a patch nor a record of advisories/ or maintenance/: Gr")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from factories import ROOT, diff_of, patch, series
+from factories import ROOT, diff_of, patch, series, write_tree
+from packaging.version import Version
 from workbench_fixtures import add, project
 
+from astronomer_certified.advisories import ledger
 from astronomer_certified.artifacts import Distribution
 from astronomer_certified.errors import SeriesError
+from astronomer_certified.patches.series import parse
 from astronomer_certified.project import catalogue
-from astronomer_certified.workbench import lint
+from astronomer_certified.workbench import evidence, lint, sources
 from astronomer_certified.workspace import Workspace
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -149,3 +152,73 @@ def test_problems_of_several_series_come_together(place: Workspace, tmp_path: Pa
 def test_this_projects_series_are_all_found() -> None:
     titles = [catalogue.title(item) for item in catalogue.everything(Workspace.at(ROOT))]
     assert {"2.0.0", "2.1.0", "apache-airflow-providers-mysql==1.1.0"} <= set(titles)
+
+
+# --- what patches and sources say, against the records of bugs
+
+BUG = """\
+id = "airflow-1"
+summary = "The scheduler ends."
+component = "scheduler"
+fixed-in = []
+changes = ["apache/airflow#1"]
+fixed-again-by = ["apache/airflow#2"]
+
+[[affected]]
+versions = ["1.0"]
+evidence = ["demo/jobs.py: has line 3", "demo/jobs.py: no line 30"]
+
+[[not-affected]]
+versions = ["2.0"]
+why = "There is no such line."
+evidence = ["demo/jobs.py: no line 3"]
+"""
+NAMED = {
+    "the change": ("apache/airflow#1", "1.0", []),
+    "the id": ("airflow-1", "1.0", []),
+    "what mends the change, too": ("apache/airflow#1, apache/airflow#2", "1.0", []),
+    "nothing that has a number": ("none: nobody has reported it", "1.0", []),
+    "another change": ("apache/airflow#12", "1.0", ["Bug: apache/airflow#12 belongs to no record"]),
+    "another id": ("AC-BUG-01", "1.0", ["Bug: AC-BUG-01 belongs to no record"]),
+    "a change of a version that is sound": (
+        "airflow-1",
+        "2.0",
+        ["airflow-1.toml does not name 2.0 among the affected"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_the_bug_of_a_patch_belongs_to_a_record(place: Workspace, tmp_path: Path, case: str) -> None:
+    named, version, words = NAMED[case]
+    write_tree(place.root, {"maintenance/airflow-1.toml": BUG})
+    made = parse(tmp_path / NAME, patch(diff(tmp_path, FIX)[0], Bug=named))
+
+    found = list(lint.unrecorded(ledger.load(place), made, Version(version)))
+
+    assert len(found) == len(words)
+    assert all(some in said for some, said in zip(words, found, strict=True))
+
+
+EVIDENCE = {
+    "all is true": ("", "", []),
+    "words that are not there": (
+        "has line 3",
+        "has line 30",
+        ["evidence 'demo/jobs.py: has line 30': it has no 'line 30'"],
+    ),
+    "words that are there": ("no line 30", "no line 20", ["evidence 'demo/jobs.py: no line 20': it has 'line 20'"]),
+    "a file that is not there": ("demo/jobs.py: has", "demo/job.py: has", ["demo/job.py is not in the source"]),
+}
+
+
+@pytest.mark.parametrize("case", EVIDENCE)
+def test_what_shows_a_bug_is_looked_up_in_the_source(place: Workspace, demo: Distribution, case: str) -> None:
+    old, new, words = EVIDENCE[case]
+    write_tree(place.root, {"maintenance/airflow-1.toml": BUG.replace(old, new, 1) if old else BUG})
+
+    found = list(evidence.problems(ledger.load(place), Version("1.0"), sources.imported(place, demo)))
+
+    assert len(found) == len(words)
+    assert all(some in said for some, said in zip(words, found, strict=True))
+    assert all(said.startswith("maintenance/airflow-1.toml, ") for said in found)
