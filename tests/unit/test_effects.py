@@ -500,6 +500,9 @@ def test_folders_that_killed_processes_left_are_taken_away_and_those_in_use_are_
     for folder in (left, others):
         folder.mkdir()
     (left / "in-use").touch()
+    evil = tmp_path / "made-pipe"
+    evil.mkdir()
+    os.mkfifo(evil / "in-use")  # whose opening waits for somebody to write into it
     with disk.folder_in_use("made-") as one, disk.folder_in_use("made-") as other:
-        assert sorted(tmp_path.iterdir()) == sorted([one, other, others])
-    assert list(tmp_path.iterdir()) == [others]
+        assert sorted(tmp_path.iterdir()) == sorted([one, other, others, evil])
+    assert sorted(tmp_path.iterdir()) == [others, evil]

@@ -100,9 +100,13 @@ def text(given: str) -> str:
 
 def address(text: str) -> str:
     """An address with scheme and host, ending in a slash. Raises argparse.ArgumentTypeError for what is none."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:  # a port that is none, or half of an IPv6 address
+        whole = False
     # Names of projects are put behind it, where a query or a fragment would swallow them.
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not whole or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"no address of an index: {text!r}; say https://packages.example/team/")
     return text.rstrip("/") + "/"
 
@@ -139,7 +143,7 @@ def host(text: str) -> str:
     """A host, or HOST:PORT. Raises argparse.ArgumentTypeError for what is neither."""
     if not re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", text, re.ASCII) and not _is_ip(text):
         raise argparse.ArgumentTypeError(f"no host: {text!r}; say files.internal or files.internal:8081")
-    return text
+    return text.replace("[", "").replace("]", "")  # as a connection has it
 
 
 def _is_ip(text: str) -> bool:

@@ -176,14 +176,25 @@ def folder_in_use(prefix: str) -> Iterator[Path]:
     """A folder of that prefix where the system has such things, gone at the end; those that killed processes of this
     user left there are gone, too."""
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with contextlib.suppress(OSError), (left / _IN_USE).open("rb") as held:
-            if _own(left.lstat()):
-                # Its maker holds this lock while it lives; the kernel drops it even after kill -9.
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix) as folder, Path(folder, _IN_USE).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(folder)
+        with contextlib.suppress(OSError):
+            # Looked at before it is opened: in a folder that all share, somebody else's may be anything.
+            if _own(left.lstat()) and stat.S_ISREG((left / _IN_USE).lstat().st_mode):
+                _remove_unused(left)
+    while True:
+        with tempfile.TemporaryDirectory(prefix=prefix) as folder, Path(folder, _IN_USE).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Another process may have taken it for one that was left, before it was locked.
+            if Path(folder, _IN_USE).exists():
+                yield Path(folder)
+                return
+
+
+def _remove_unused(folder: Path) -> None:
+    """The folder is gone. OSError when it is in use."""
+    with (folder / _IN_USE).open("rb") as held:
+        # Its maker holds this lock while it lives; the kernel drops it even after kill -9.
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _made_below(parent: Path, prefix: str) -> Path:

@@ -140,6 +140,10 @@ def _known(whole: _Series, patch: Patch) -> Iterator[str]:
 
 def unrecorded(known: Iterable[Record], patch: Patch, version: Version) -> Iterator[str]:
     """What a patch without a vulnerability names as its bug, and no record does; or none for this version."""
+    known = list(known)
+    # A project that keeps no ledger is not asked for one.
+    if not any(isinstance(record, ledger.Fix) for record in known):
+        return
     named = patch.fields.get("Bug", "")
     found = [record for record in known if record.fixed_by(patch)]
     for word in (*records.CHANGE.findall(named), *ledger.ID.findall(named)):

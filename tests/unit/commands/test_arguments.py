@@ -26,6 +26,10 @@ from astronomer_certified.commands import arguments
         (arguments.host, ""),
         (arguments.address, "packages.example"),
         (arguments.address, "ftp://packages.example/"),
+        (arguments.address, "http://packages.example:99999/"),
+        (arguments.address, "http://packages.example:abc/"),
+        (arguments.address, "http://a b/"),
+        (arguments.address, "http://[::1/"),
     ],
 )
 def test_what_cannot_work_is_refused_with_what_to_say(parse: Callable[[str], object], text: str) -> None:
@@ -42,7 +46,7 @@ def test_what_cannot_work_is_refused_with_what_to_say(parse: Callable[[str], obj
         (arguments.client, "::1", "::1"),
         (arguments.client, "10.0.0.7", "10.0.0.7"),
         (arguments.host, "files.internal:8081", "files.internal:8081"),
-        (arguments.host, "[::1]:8081", "[::1]:8081"),
+        (arguments.host, "[::1]:8081", "::1:8081"),
         (arguments.host, "::1", "::1"),
     ],
 )

@@ -33,6 +33,7 @@ from astronomer_certified.index.api.passthrough import Passthrough
 from astronomer_certified.index.api.proxy import Passing, UpstreamSilent
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.api.upstream_cache import UpstreamCache, UpstreamPage
+from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.copies import mirror, nginx
 from astronomer_certified.index.http import from_upstream
 from astronomer_certified.index.http.from_upstream import FILES_OF_ONE
@@ -500,6 +501,122 @@ def test_no_file_on_its_way_takes_more_than_the_quota(tmp_path: Path, stated: in
         assert requests.get(f"{server.url}upstream/tiny/{NAME}", timeout=30).content == content
     assert most < 4 << 20
     assert not [file for file in kept.rglob("*") if file.suffix == ".whl"]
+
+
+@pytest.mark.parametrize("more", [{}, {"size": len(wheel()) + 1000}, {"size": len(wheel())}])
+def test_a_file_is_kept_as_long_as_it_is_whatever_was_stated_and_comes_once(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
+    asked: list[str] = []
+
+    def answer(path: str) -> Said:
+        asked.append(path)
+        return told(page(listed(f"/files/{NAME}", **more))) if path.endswith("tiny/") else Said(pieces=[wheel()])
+
+    kept = tmp_path / "upstream"
+    with (
+        answering(answer) as upstream,
+        Server(
+            tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY, kept=kept)
+        ) as server,
+    ):
+        for spelling in (NAME, NAME, NAME.replace("t", "%74", 1)):
+            assert requests.get(f"{server.url}upstream/tiny/{spelling}", timeout=30).content == wheel()
+    assert len(asked) == 2
+    [file] = kept.rglob("*.whl")
+    assert file.stat().st_size == len(wheel())
+
+
+def test_the_quota_holds_where_all_that_is_kept_is_in_use(tmp_path: Path) -> None:
+    cache = UpstreamCache(tmp_path, 100_000)
+    kept = 0
+    for number in range(40):
+        content = bytes([number]) * 9_000
+        place = cache.place(hashlib.sha256(content).hexdigest(), "tiny-1.tar.gz")
+        with cache.keeping(place, len(content)) as keeping:
+            keeping.write(content)
+            keeping.whole()
+        kept += keeping.is_kept
+    assert kept == 11
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) <= 100_000
+    for file in tmp_path.rglob("*.tar.gz"):
+        os.utime(file, ns=((time.time_ns() - 3600 * 10**9),) * 2)
+    cache._full -= 10
+    with cache.keeping(place, len(content)) as keeping:
+        keeping.write(content)
+        keeping.whole()
+    assert keeping.is_kept  # others went for it
+    with cache.keeping(place, 200_000) as keeping:
+        assert keeping.beside is None
+    assert place.exists()  # nothing went for what cannot be kept
+
+
+def test_a_file_host_that_states_another_length_than_the_page_is_refused_before_anything_is_reserved(
+    tmp_path: Path,
+) -> None:
+    def answer(path: str) -> Said:
+        if path.endswith("tiny/"):
+            return told(page(listed(f"/files/{NAME}", size=len(wheel()))))
+        return Said(headers={"Content-Length": str(1 << 30)}, pieces=[wheel()])
+
+    with answering(answer) as upstream, pytest.raises(UpstreamSilent, match="is not as long as its page says"):
+        proxy(upstream, tmp_path).file(TINY, NAME)
+    assert not list((tmp_path / "kept").rglob("*.whl*"))
+
+
+def test_metadata_for_which_there_is_no_room_is_given_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    stated = {"core-metadata": {"sha256": hashlib.sha256(b"Name: tiny\n").hexdigest()}}
+    answers = {
+        "/tiny/": told(page(listed(f"/files/{NAME}", **stated))),
+        f"/files/{NAME}.metadata": Said(pieces=[b"Name: tiny\n"]),
+    }
+    with answering(answers.__getitem__) as upstream:
+        store = Store.open(tmp_path / "packages")
+        here = Passthrough(store, Fallback(url=upstream, mode=Mode.PROXY), proxy(upstream, tmp_path))
+        given = here.answer(f"/upstream/tiny/{NAME}.metadata", "", {})
+    assert isinstance(given, Answer)
+    assert given.body == b"Name: tiny\n"
+
+
+def test_a_file_that_can_be_opened_no_more_is_passed_on_and_leaves_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_upstream, "_opened", lambda path: None)
+    monkeypatch.setattr(from_upstream, "_PLACE_SECONDS", 0.2)
+
+    def answer(path: str) -> Said:
+        content = listed(f"/files/{NAME}", size=len(wheel()))
+        return told(page(content)) if path.endswith("tiny/") else Said(pieces=[wheel()])
+
+    with (
+        answering(answer) as upstream,
+        Server(tmp_path / "packages", fallback=f"{upstream}simple/", options=Options(mode=Mode.PROXY)) as server,
+    ):
+        for _ in range(FILES_OF_ONE + 2):
+            assert requests.get(f"{server.url}upstream/tiny/{NAME}", timeout=30).content == wheel()
+            for kept in (tmp_path / "upstream" / "files").rglob("*.whl"):
+                kept.unlink()
+
+
+def test_pages_for_people_keep_nobody_from_upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def slowly(*_: object) -> Answer:
+        over.wait(30)
+        return Answer(status=200)
+
+    monkeypatch.setattr(WebPages, "answer", slowly)
+    with (
+        speaking(JSON, page(listed(NAME)).decode()) as upstream,
+        Server(tmp_path / "packages", fallback=upstream, options=Options(mode=Mode.PROXY)) as server,
+        ThreadPoolExecutor(8) as people,
+    ):
+        waiting = [people.submit(requests.get, f"{server.url}project/p{n}/", timeout=40) for n in range(8)]
+        time.sleep(0.5)
+        assert requests.get(f"{server.url}simple/tiny/", timeout=10).ok
+        over.set()
+        assert all(one.result(30).ok for one in waiting)
 
 
 def test_files_that_come_at_the_same_time_share_the_quota(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from factories import ROOT
 from packaging.version import Version
 
 from astronomer_certified.advisories import matrix
+from astronomer_certified.advisories.matrix import Kind
 from astronomer_certified.project import manifest
 from astronomer_certified.release.plan import Plan
 from astronomer_certified.release.run import Run
@@ -25,7 +26,7 @@ HERE = Workspace.at(ROOT)
 def test_a_wheel_tells_of_each_vulnerability_what_the_matrix_does(version: Version) -> None:
     plan = Plan(Run(HERE, manifest.load(HERE, version), 1, Quiet()))
     told = {item.id: item for item in certified_wheel._vulnerabilities(plan.run, plan.carried)}
-    rows = {row.id: row.statements[version] for row in matrix.load(HERE).rows if row.id}
+    rows = {row.id: row.statements[version] for row in matrix.load(HERE).rows if row.kind is Kind.VULNERABILITY}
     assert {id: (item.status, item.reason, item.evidence) for id, item in told.items()} == {
         id: (str(said.status), said.reason, said.evidence) for id, said in rows.items()
     }

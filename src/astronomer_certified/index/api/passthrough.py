@@ -57,6 +57,11 @@ class Passthrough:
             return self._file(name, words[2])
         return None
 
+    def subject(self, path: str) -> str:
+        """What a path is about, the same for all its spellings."""
+        words, name = _asked(path)
+        return "/".join([words[0], name or "", *words[2:]])
+
     def may_pass(self, path: str) -> bool:
         """Whether what stands at that path is upstream's to give now."""
         name = _asked(path)[1]
@@ -87,12 +92,14 @@ class Passthrough:
     def _file(self, name: NormalizedName, filename: str) -> Answer | Passing | None:
         # PEP 658: beside the wheel, under its name and this.
         if filename.endswith(".metadata"):
-            found: Path | Passing | None = self._proxy.metadata(name, filename.removesuffix(".metadata"))
+            found: Path | bytes | Passing | None = self._proxy.metadata(name, filename.removesuffix(".metadata"))
         else:
             found = self._proxy.file(name, filename)
+        headers = (("Content-Type", "application/octet-stream"), ("Cache-Control", "public, max-age=86400"))
+        if isinstance(found, bytes):
+            return Answer(status=200, headers=headers, body=found, route="upstream")
         if not isinstance(found, Path):
             return found
-        headers = (("Content-Type", "application/octet-stream"), ("Cache-Control", "public, max-age=86400"))
         return Answer(status=200, headers=headers, file=found, span=(0, found.stat().st_size), route="upstream")
 
     def _is_upstreams(self, name: NormalizedName) -> bool:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from packaging.utils import NormalizedName, canonicalize_name
 
 from astronomer_certified.effects.addresses import shown
-from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status
 from astronomer_certified.index.store.validation import LONGEST as LONGEST_NAME
@@ -110,8 +109,8 @@ class Proxy:
             self._cache.keep_page(name, page)
         return page
 
-    def metadata(self, name: NormalizedName, filename: str) -> Path | None:
-        """A wheel's METADATA, kept; None when upstream offers none."""
+    def metadata(self, name: NormalizedName, filename: str) -> Path | bytes | None:
+        """A wheel's METADATA, kept, or itself where there is no room for it; None when upstream offers none."""
         found = self._find(name, filename)
         if found is None or found[0].metadata_sha256 is None:
             return None
@@ -122,8 +121,10 @@ class Proxy:
             content = self._get(f"{url.partition('#')[0]}.metadata", _METADATA)
             if hashlib.sha256(content).hexdigest() != file.metadata_sha256:
                 raise UpstreamSilent(f"upstream's metadata of {filename} is not what its page says")
-            write_atomic(kept, content)
-            self._cache.wrote(len(content))
+            with self._cache.keeping(kept, len(content)) as keeping:
+                keeping.write(content)
+                keeping.whole()
+            return kept if keeping.is_kept else content
         return kept
 
     def file(self, name: NormalizedName, filename: str) -> Path | Passing | None:
@@ -139,7 +140,10 @@ class Proxy:
             # Not compressed on its way: only then is Content-Length the size of the file.
             answer = stack.enter_context(self._asking(url, {"Accept-Encoding": "identity"}))
             length = answer.headers.get("Content-Length", "")
-            size = int(length) if length.isdecimal() and not answer.headers.get("Content-Encoding") else None
+            coded = answer.headers.get("Content-Encoding") or answer.headers.get("Transfer-Encoding")
+            size = int(length) if length.isdecimal() and not coded else None
+            if size is not None and file.size >= 0 and size != file.size:
+                raise UpstreamSilent(f"upstream's {filename} is not as long as its page says")
             expected = size if size is not None else file.size
             keeping = stack.enter_context(self._cache.keeping(kept, expected))
             # `pop_all`: the answer stays open until its pieces are read.

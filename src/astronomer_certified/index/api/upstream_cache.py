@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -39,6 +39,9 @@ _READY = 32 << 20
 # When more than this share of the quota has been written since, the folder is looked over; then this much may stay.
 _SHARE = 0.05
 _STAYS = 0.9
+
+# Seconds until it is looked once more whether something may go.
+_LOOK_AGAIN = 5.0
 
 # What part of the quota a file may take whose size nobody states.
 _UNSTATED = 16
@@ -84,23 +87,24 @@ class Keeping:
     """A file that is being kept, of at most `most` bytes. Without room for it nothing is kept, which is no reason to
     give a client nothing."""
 
-    def __init__(self, place: Path, expected: int, most: int) -> None:
+    def __init__(self, place: Path, reserved: int, most: int) -> None:
         self.size = 0
         self.beside: Path | None = None
         """Where it is written; None without room for it, and when all is over."""
         self.lost = False
         """Whether there was no room for the rest of it."""
+        self.is_kept = False
         self._place = place
         self._most = most
         self._stream: FileIO | None = None
-        if expected > most:
+        if most <= 0:
             return
         try:
             self.beside = temporary_beside(place)
             self._stream = FileIO(self.beside, "w")
-            if expected > 0:
+            if reserved > 0:
                 # Now, and not in the middle of what others read of it already.
-                os.posix_fallocate(self._stream.fileno(), 0, expected)
+                os.posix_fallocate(self._stream.fileno(), 0, reserved)
         except OSError:
             self.close()
 
@@ -122,7 +126,10 @@ class Keeping:
         """That was all of it, and it is right."""
         if self._stream is not None and self.beside is not None:
             with contextlib.suppress(OSError):
+                # As long as it is: more may have been stated, and reserved.
+                self._stream.truncate(self.size)
                 put(self.beside, self._place)
+                self.is_kept = True
 
     def close(self) -> None:
         """Nothing is left of what was not whole."""
@@ -143,6 +150,8 @@ class UpstreamCache:
         self.name = f"certified-{digest(os.fspath(folder.absolute()))[:16]}"
         """The same in all processes that share it, and nobody else's on this machine."""
         self._written = quota  # so that the first thing that is written looks over what others left
+        self._here: int | None = None  # bytes of what is kept, as of the last look and what was written here since
+        self._full = -_LOOK_AGAIN  # when nothing could go, for the last time
         self._absent: OrderedDict[NormalizedName, float] = OrderedDict()
         self._ready: OrderedDict[NormalizedName, tuple[int, UpstreamPage, int]] = OrderedDict()
         self._coming = 0
@@ -194,6 +203,8 @@ class UpstreamCache:
         """The page is kept. Where there is no room for it, it is not, and asked for again."""
         content = page.to_json()
         path = self._page_file(name)
+        if not self._makes_room(len(content)):
+            return
         with contextlib.suppress(OSError):
             # The addresses of files may be good for whoever knows them.
             write_atomic(path, content, mode=0o600)
@@ -244,23 +255,45 @@ class UpstreamCache:
     def keeping(self, place: Path, expected: int = -1) -> Iterator[Keeping]:
         """A file that is there at the end if it was said to be whole, and if there was room for it. `expected` is its
         size, -1 where nobody knows. What comes at the same time shares one quota."""
+        wanted = expected if expected >= 0 else self._quota // _UNSTATED
+        held = wanted if self._makes_room(wanted) else 0
         with self._lock:
-            room = self._quota - self._coming
-            wanted = expected if expected >= 0 else min(room, self._quota // _UNSTATED)
-            held = wanted if wanted <= room else 0
+            if self._coming + held > self._quota:
+                held = 0
             self._coming += held
-        keeping = Keeping(place, wanted, held)
-        self.wrote(held)  # now that it is among what lies here: others go for it
+        keeping = Keeping(place, held if expected >= 0 else 0, held)
         try:
             yield keeping
         finally:
             keeping.close()
             with self._lock:
                 self._coming -= held
+            if keeping.is_kept:
+                self.wrote(keeping.size)
+
+    def _makes_room(self, size: int) -> bool:
+        """Whether so many bytes more are within the quota, once what was used longest ago has gone for them."""
+        if self._fits(size) or size > self._quota:  # nothing goes for what cannot be kept
+            return size <= self._quota
+        # Where nothing can go, as all of it is in use, nobody looks again for each file that comes.
+        if self._looking.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._full > _LOOK_AGAIN:
+                    self._look_over(size)
+                    if not self._fits(size):
+                        self._full = time.monotonic()
+            finally:
+                self._looking.release()
+        return self._fits(size)
+
+    def _fits(self, size: int) -> bool:
+        with self._lock:
+            return self._here is not None and self._here + self._coming + size <= self._quota
 
     def wrote(self, size: int) -> None:
         """So many bytes are new; what was used longest ago goes where they are too many."""
         with self._lock:
+            self._here = size + (self._here or 0)
             self._written += size
             if self._written < self._quota * _SHARE:
                 return
@@ -268,24 +301,31 @@ class UpstreamCache:
         # One look is enough, and no client waits for that of another.
         if self._looking.acquire(blocking=False):
             try:
-                self._look_over()
+                self._look_over(0)
             finally:
                 self._looking.release()
 
-    def _look_over(self) -> None:
+    def _look_over(self, room: int) -> None:
+        """What lies here is known; where that and `room` are more than the quota, what was used longest ago is gone."""
         kept = sorted(self._everything())
         size = sum(item.size for item in kept)
-        if size <= self._quota:
-            return
+        if size + room > self._quota:
+            size = self._without_the_oldest(kept, size, max(0.0, self._quota * _STAYS - room))
+        with self._lock:
+            # What is coming has its place in the folder already, and is counted apart.
+            self._here = max(0, size - self._coming)
+
+    def _without_the_oldest(self, kept: Sequence[_Kept], size: int, stays: float) -> int:
         for item in kept:
             # In the order of use: all that come after one in use are in use, too.
-            if size <= self._quota * _STAYS or time.time() - item.used < _IN_USE:
-                return
+            if size <= stays or time.time() - item.used < _IN_USE:
+                break
             with contextlib.suppress(OSError):
                 item.path.unlink()
                 size -= item.size
                 if item.path.parent.name != "pages":
                     item.path.parent.rmdir()  # unless the METADATA of the wheel is still there
+        return size
 
     def _everything(self) -> Iterator[_Kept]:
         for folder, _, names in os.walk(self._folder):

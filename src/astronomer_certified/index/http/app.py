@@ -254,6 +254,9 @@ class Application:
 
     async def _slowly(self, path: str, request: Request) -> Answer | Streaming:
         """The answer of those who take their time."""
+        # Nobody here has it, and it does not wait behind pages for people.
+        if self._elsewhere is not None and path.startswith(("/simple/", "/upstream/")):
+            return await self._elsewhere.answer(path, request)
         # Any word is a search, and none is kept: they have a thread of their own.
         queue = self._searches if path == _SEARCH else self._pages
         if queue.waiting >= _PAGES_AHEAD:

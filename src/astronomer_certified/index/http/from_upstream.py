@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 from astronomer_certified.index.api.passthrough import Passthrough
@@ -35,6 +37,10 @@ _PLACE_SECONDS = 10.0
 
 # Seconds after which somebody who waits for more of a file is looked at: he may have gone.
 _LOOK_SECONDS = 0.5
+
+# Bytes a second that who reads a file which finds no room here must take, after so many seconds.
+_SLOWEST = 32 << 10
+_SLOW_SECONDS = 20.0
 
 _LATER = (("Retry-After", "1"),)
 
@@ -80,7 +86,13 @@ class FromUpstream:
             if not isinstance(found, Passing):  # meanwhile it has come for somebody else
                 self._places.leave(request.peer)
                 return found
-        return Streaming(self._begun(path, found, request.peer), found.size)
+        try:
+            source = self._begun(self._upstream.subject(path), found, request.peer)
+        except BaseException:
+            self._places.leave(request.peer)
+            _closed(found, self._pool)
+            raise
+        return Streaming(source, found.size)
 
     async def _found(self, path: str, request: Request) -> Answer | Streaming | Passing:
         try:
@@ -90,8 +102,9 @@ class FromUpstream:
             return text(503, "Too many are waiting for upstream; try again.", _LATER)
         try:
             # Asked for each: a name may have become ours since the file began to come.
-            if path in self._coming and await self._in(self._upstream.may_pass, path):
-                coming = self._coming.get(path)
+            subject = self._upstream.subject(path)
+            if subject in self._coming and await self._in(self._upstream.may_pass, path):
+                coming = self._coming.get(subject)
                 if coming is not None and coming.may_be_joined:
                     return Streaming(coming, coming.size)
             found: Answer | Passing | None = await self._in(self._upstream.answer, path, request.query, request.headers)
@@ -101,17 +114,17 @@ class FromUpstream:
             self._turns.release()
         return found or text(404, "There is nothing here.")
 
-    def _begun(self, path: str, passing: Passing, peer: str) -> _Source:
+    def _begun(self, subject: str, passing: Passing, peer: str) -> _Source:
         def over() -> None:
             self._places.leave(peer)
-            if self._coming.get(path) is source:
-                del self._coming[path]
+            if self._coming.get(subject) is source:
+                del self._coming[subject]
 
         source: _Source
-        if passing.kept is None:
+        if (file := _opened(passing.kept)) is None:
             source = _Direct(passing, self._pool, over)
         else:
-            source = self._coming[path] = _Coming(passing, self._pool, over)
+            source = self._coming[subject] = _Coming(passing, file, self._pool, over)
         return source
 
     async def _in(self, call: Callable[..., Any], *words: Any) -> Any:
@@ -170,10 +183,16 @@ class _Direct:
         loop = asyncio.get_running_loop()
         try:
             # StopIteration cannot be set on a future.
+            taken, seconds = 0, 0.0
             while (piece := await loop.run_in_executor(self._pool, next, self._passing.pieces, None)) is not None:
+                begun = time.monotonic()
                 yield piece
+                taken, seconds = taken + len(piece), seconds + time.monotonic() - begun
                 if gone():
                     return
+                # It has its place for as long as its reader takes.
+                if seconds > _SLOW_SECONDS and taken < seconds * _SLOWEST:
+                    raise UpstreamSilent("this file was not taken in time")
         finally:
             self._over()
             _closed(self._passing, self._pool)
@@ -182,8 +201,7 @@ class _Direct:
 class _Coming:
     """A file that comes to disk, and is read from there meanwhile by any number of clients, each at his pace."""
 
-    def __init__(self, passing: Passing, pool: ThreadPoolExecutor, over: Callable[[], None]) -> None:
-        assert passing.kept is not None
+    def __init__(self, passing: Passing, file: int, pool: ThreadPoolExecutor, over: Callable[[], None]) -> None:
         self.size = passing.size
         self._passing = passing
         self._over = over
@@ -194,8 +212,7 @@ class _Coming:
         self._failure: UpstreamSilent | None = None
         self._moved = asyncio.Event()
         self._readers = 0
-        # Opened once: it may be renamed, or make room for others, while it is read.
-        self._file = os.open(passing.kept, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = file
         pool.submit(self._fetch).add_done_callback(_noted)
 
     @property
@@ -313,6 +330,15 @@ class Streaming:
 async def _passed_on(pieces: AsyncIterator[bytes], send: Send) -> None:
     async for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+def _opened(path: Path | None) -> int | None:
+    """The file, open once for all who read it: it may be renamed, or make room for others, meanwhile. None where there
+    is none, or no descriptor for it."""
+    try:
+        return None if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _closed(passing: Passing, pool: ThreadPoolExecutor) -> None:
