@@ -58,7 +58,7 @@ class Login(AuthBase):
     """A user and password for one host, which no address has to hold: what is read from there names addresses, too."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._at = (urlsplit(url).scheme, host_of(url))
+        self._at = _origin(url)
         self._basic = HTTPBasicAuth(user.encode(), password.encode())
 
     @classmethod
@@ -69,11 +69,15 @@ class Login(AuthBase):
             return None
         return cls(url, unquote(parts.username), unquote(parts.password or ""))
 
+    def is_for(self, url: str) -> bool:
+        """Whether it is what that address is to be told."""
+        return _origin(url) == self._at
+
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """The request, with what its host is to be told."""
         url = request.url or ""
         login: Callable[[requests.PreparedRequest], Any] | None = None
-        if (urlsplit(url).scheme, host_of(url)) == self._at:
+        if self.is_for(url):
             login = self._basic
         # What requests does where nobody gives it a login.
         elif given := (get_auth_from_url(url) if any(get_auth_from_url(url)) else get_netrc_auth(url)):
@@ -81,6 +85,22 @@ class Login(AuthBase):
         if login is not None:
             login(request)
         return request
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme, host and port, the host as it is asked for: a name of other letters has a spelling for that (IDNA)."""
+    asked = requests.Request("GET", url).prepare().url or url
+    return urlsplit(asked).scheme, host_of(asked)
+
+
+class _Session(requests.Session):
+    """One that knows its login also behind a redirect, where requests would look into a netrc file alone."""
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """The redirected request has the login of its own host, and of no other."""
+        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+        if isinstance(self.auth, Login) and self.auth.is_for(prepared_request.url or ""):
+            self.auth(prepared_request)
 
 
 def session(named: Collection[str], login: Login | None = None) -> requests.Session:
@@ -91,7 +111,7 @@ def session(named: Collection[str], login: Login | None = None) -> requests.Sess
     Its calls raise `NotPublic`. Of a machine-wide proxy it is the proxy that resolves names; then only addresses that
     stand in the URL are looked at.
     """
-    made = requests.Session()
+    made = _Session()
     made.headers["User-Agent"] = "astronomer-certified"
     made.auth = login
     adapter = _Guarded(frozenset(name.lower() for name in named))

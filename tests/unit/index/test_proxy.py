@@ -632,7 +632,9 @@ def test_files_that_come_at_the_same_time_share_the_quota(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("stated", [False, True])
-def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path, stated: bool) -> None:
+def test_a_file_is_not_asked_on_for_when_its_reader_goes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], stated: bool
+) -> None:
     pieces = 0
 
     def dripping() -> Iterator[bytes]:
@@ -658,6 +660,7 @@ def test_a_file_is_not_asked_on_for_when_its_reader_goes(tmp_path: Path, stated:
         before = pieces
         time.sleep(1)
         assert pieces == before < 600
+    assert "does not give" not in capfd.readouterr().err  # it was nobody's fault
 
 
 def test_a_page_is_rendered_once_for_all_who_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -711,7 +714,10 @@ def test_a_login_is_told_to_its_own_host_and_a_netrc_file_serves_as_well(
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             told_to.append((self.path, self.headers.get("Authorization", "")))
-            self.send_response(200)
+            to = self.path.split("/")
+            self.send_response(302 if to[1] == "to" else 200)
+            if to[1] == "to":
+                self.send_header("Location", f"http://127.0.0.1:{to[2]}/{to[3]}")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -733,9 +739,24 @@ def test_a_login_is_told_to_its_own_host_and_a_netrc_file_serves_as_well(
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
         with web.session(["127.0.0.1"], web.Login.of(url)) as client:
             client.get(f"http://127.0.0.1:{ports[1]}/netrc")
+        with web.session(["127.0.0.1"], web.Login.of(url)) as client:
+            client.get(f"http://127.0.0.1:{ports[0]}/to/{ports[0]}/again")
+            client.get(f"http://127.0.0.1:{ports[0]}/to/{ports[1]}/there")
         with web.session(["127.0.0.1"], web.Login.of("http://127.0.0.1/")) as client:
             client.get(f"http://127.0.0.1:{ports[0]}/alone")
-    assert told_to == [("/own", basic["ann"]), ("/other", ""), ("/netrc", basic["bob"]), ("/alone", basic["bob"])]
+    assert told_to == [
+        ("/own", basic["ann"]), ("/other", ""), ("/netrc", basic["bob"]),
+        (f"/to/{ports[0]}/again", basic["ann"]), ("/again", basic["ann"]),
+        (f"/to/{ports[1]}/there", basic["ann"]), ("/there", basic["bob"]),
+        ("/alone", basic["bob"]),
+    ]  # fmt: skip
+
+
+def test_a_login_is_for_a_host_in_all_its_spellings() -> None:
+    login = web.Login.of("http://ann:secret@b\u00fccher.example/")
+    assert login is not None
+    assert login.is_for("http://xn--bcher-kva.example/simple/")
+    assert not login.is_for("https://xn--bcher-kva.example/")
 
 
 def test_a_page_gives_files_of_its_own_project_and_one_that_has_a_bad_address_costs_no_other(tmp_path: Path) -> None:

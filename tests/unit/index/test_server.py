@@ -24,11 +24,12 @@ from tiny_wheels import NAME, wheel, whole
 from astronomer_certified.errors import PublishError
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.auth import logins
-from astronomer_certified.index.auth.credentials import ensure_credentials
+from astronomer_certified.index.auth.credentials import ensure_credentials, set_password
 from astronomer_certified.index.auth.logins import Logins, Refusal
 from astronomer_certified.index.http import app, messages
 from astronomer_certified.index.http.options import Options, Setup
 from astronomer_certified.index.http.server import Server, listen_at
+from astronomer_certified.index.http.uploads import BODIES_OF_ONE
 from astronomer_certified.index.store.store import Store, Upload
 
 LARGE = "large-1.0-py3-none-any.whl"
@@ -448,3 +449,20 @@ def test_who_searches_keeps_no_page_waiting(tmp_path: Path, monkeypatch: pytest.
                 assert answer.status == 200
         over.set()
         assert {wire.recv(12) for wire in wires} == {b"HTTP/1.1 200"}
+
+
+def test_who_waits_to_be_told_to_go_on_is_not_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astronomer_certified.index.http.connection._BODY_SECONDS", 0.1)
+    monkeypatch.setattr("astronomer_certified.index.http.uploads._PATIENCE", 4.0)
+    set_password(tmp_path / "htpasswd", "ann", "a word", "argon2")
+    with Server(tmp_path / "packages", fallback=False, credentials=tmp_path / "htpasswd") as server:
+        assert server._run is not None
+        assert server._run._loop is not None
+        places = server._run._application._uploads._coming["ann"].places
+        for _ in range(BODIES_OF_ONE):
+            assert asyncio.run_coroutine_threadsafe(places.acquire(), server._run._loop).result(10)
+        kind = b"Content-Type: multipart/form-data; boundary=x\r\nExpect: 100-continue\r\n\r\n"
+        with connect(server) as wire:
+            wire.sendall(HEAD.replace(b"\r\n\r\n", b"\r\n" + login("ann:a word") + kind))
+            # Longer than a body that does not come may take.
+            assert wire.recv(12) == b"HTTP/1.1 503"

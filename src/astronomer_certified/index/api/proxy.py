@@ -12,6 +12,7 @@ import hashlib
 import re
 import sys
 import time
+import weakref
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ class Proxy:
         """Under which it is one of those who pass a request on (RFC 9110, 7.6.3)."""
         self._listings = Listings(_PATIENCE)
         self._hosts = (host_of(url), *hosts)
+        # Those that nobody waits for any more: that they break off is no news of upstream's.
+        self._left: weakref.WeakSet[requests.Response] = weakref.WeakSet()
 
     def close(self) -> None:
         """Nothing more is asked."""
@@ -156,7 +159,7 @@ class Proxy:
                 # Whose size nobody states may find no room in the end, and others would have read of it.
                 kept=keeping.beside if expected >= 0 else None,
                 is_lost=lambda: keeping.lost,
-                hang_up=functools.partial(_hang_up, answer),
+                hang_up=functools.partial(self._hang_up, answer),
             )
 
     def _find(self, name: NormalizedName, filename: str) -> tuple[FileRecord, str] | None:
@@ -191,6 +194,7 @@ class Proxy:
 
         from astronomer_certified.effects.web import TIMEOUT, NotPublic, TooMuch, session
 
+        begun: requests.Response | None = None
         try:
             with (
                 session(self._hosts, self._login) as client,
@@ -198,16 +202,21 @@ class Proxy:
             ):
                 if answer.status_code not in absent:
                     answer.raise_for_status()
+                begun = answer
                 yield answer
         # ValueError: what cannot be an address, of a link or a redirect, in words of requests, urllib3 or codecs.
         except (requests.RequestException, NotPublic, TooMuch, ValueError) as err:
             # The log has the whole; a client learns what it asked for, and nothing of the network in here.
-            print(
-                f"certified: upstream does not give {shown(url)[:300]!a}: {_named(err, url)!a}",
-                file=sys.stderr,
-                flush=True,
-            )
+            if begun is None or begun not in self._left:
+                said = f"certified: upstream does not give {shown(url)[:300]!a}: {_named(err, url)!a}"
+                print(said, file=sys.stderr, flush=True)
             raise UpstreamSilent("upstream does not give this", details=[_named(err, url)]) from err
+
+    def _hang_up(self, answer: requests.Response) -> None:
+        """Who reads there is told that it has ended."""
+        self._left.add(answer)
+        with contextlib.suppress(Exception):  # it has ended by itself, or of a kind that cannot be told
+            answer.raw.shutdown()
 
     def _through(
         self, stack: contextlib.ExitStack, answer: requests.Response, file: FileRecord, keeping: Keeping
@@ -230,12 +239,6 @@ class Proxy:
                 raise UpstreamSilent(f"upstream's {file.filename} is not what its page says")
             keeping.whole()
         yield held
-
-
-def _hang_up(answer: requests.Response) -> None:
-    """Who reads there is told that it has ended."""
-    with contextlib.suppress(Exception):  # it has ended by itself, or of a kind that cannot be told
-        answer.raw.shutdown()
 
 
 def _named(err: Exception, url: str) -> str:

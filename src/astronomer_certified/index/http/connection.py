@@ -314,8 +314,9 @@ class Connection(HttpToolsProtocol):
             case Doing.SENDING_A_HEAD:
                 return waited > _HEAD_SECONDS
             case Doing.SENDING_A_BODY:
-                # While its bytes are not taken from the kernel, it is this side that is slow.
-                theirs = not self.flow.read_paused
+                # While its bytes are not taken from the kernel, or it waits to be told to go on, this side is slow.
+                waits = self.cycle is not None and self.cycle.waiting_for_100_continue
+                theirs = not self.flow.read_paused and not waits
                 return theirs and quiet > 1 and self._body < (waited - _BODY_SECONDS) * _BODY_SLOWEST
             case Doing.READING_AN_ANSWER:
                 # With nothing in the buffer it is the application that takes its time.
