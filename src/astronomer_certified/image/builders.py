@@ -23,7 +23,6 @@ _SETTINGS = (
     "CONTAINERS_REGISTRIES_CONF", "REGISTRY_AUTH_FILE", "BUILDAH_ISOLATION", "XDG_RUNTIME_DIR", "STORAGE_DRIVER",
 )  # fmt: skip
 
-_ANSWERS = {"docker": ["info"], "podman": ["info"], "buildah": ["info"]}
 _PATIENCE = 30.0
 
 # Seconds for one image.
@@ -85,7 +84,7 @@ def find(wanted: str | None = None) -> Builder:
         if program is None:
             tried.append(f"{name}: is not on PATH")
             continue
-        asked = run([program, *_ANSWERS[name]], env=_environment(name), timeout=_PATIENCE, check=False)
+        asked = run([program, "info"], env=_environment(name), timeout=_PATIENCE, check=False)
         if asked.returncode == 0:
             return Builder(name=name, program=Path(program))
         said = (asked.stderr or asked.stdout).strip().splitlines()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -111,9 +110,7 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str)
 
 def packages(image: Image) -> tuple[str, ...]:
     """The system packages that the image has beside those of its base, by name."""
-    own = isinstance(image.base, OwnBase)
-    more = image.suite.python if own else ()
-    return tuple(sorted({*image.suite.packages, *more, *(("ca-certificates",) if own else ())}))
+    return image.suite.of_own_base if isinstance(image.base, OwnBase) else tuple(sorted(image.suite.packages))
 
 
 def containerfile(image: Image) -> str:
@@ -191,9 +188,3 @@ def _requirement(wheel: Wheel) -> str:
 
 def _file(name: str) -> bytes:
     return resources.files(__package__).joinpath("files", name).read_bytes()
-
-
-def clear(folder: Path) -> None:
-    """The folder of a context is there, and empty."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """A Debian release and a CPython of this machine -> the files of a base image. Starts mmdebstrap; keeps what it makes.
 
-A base is an input like any: made once, kept by the digest of how, and known by its sha256. The same recipe at another
-time gives another Debian, so who wants the same image keeps the file.
+A base is made once and kept by the digest of how it was made. The same recipe at another time gives another Debian, so
+who wants the same image keeps the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from astronomer_certified.artifacts import Interpreter, Python
@@ -35,12 +35,13 @@ _WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 _KEPT = ("/usr/share/doc/*/copyright",)
 
 # Parts of a CPython that no Airflow uses, or that are of the machine it comes from.
-_NOT_OF_PYTHON = ("test", "idlelib", "tkinter", "turtledemo", "site-packages", "__pycache__", "lib2to3/tests")
+_NOT_OF_PYTHON = ("test", "idlelib", "tkinter", "turtledemo", "site-packages")
 
 
-def system(suite: Suite, packages: Sequence[str], cache: Path, log: Path, epoch: int) -> Path:
-    """The Debian release with these packages, as a tar file in the cache. EnvironmentMissing without mmdebstrap."""
-    recipe = digest(suite.name, str(epoch), *packages, *_HOOKS, *_WITHOUT, *_KEPT)
+def system(suite: Suite, cache: Path, log: Path, epoch: int) -> Path:
+    """The Debian release with the packages of its images, as a tar file in the cache. EnvironmentMissing without
+    mmdebstrap."""
+    recipe = digest(suite.name, str(epoch), *suite.of_own_base, *_HOOKS, *_WITHOUT, *_KEPT)
     target = cache / "bases" / f"{suite.name}-{recipe[:16]}.tar"
     if target.is_file():
         return target
@@ -53,7 +54,7 @@ def system(suite: Suite, packages: Sequence[str], cache: Path, log: Path, epoch:
     hooks = [f"--customize-hook={hook}" for hook in _HOOKS]
     paths = [f"--dpkgopt=path-exclude={path}" for path in _WITHOUT]
     paths += [f"--dpkgopt=path-include={path}" for path in _KEPT]
-    words = [program, "--variant=minbase", f"--include={','.join(packages)}", *paths, *hooks, suite.name]
+    words = [program, "--variant=minbase", f"--include={','.join(suite.of_own_base)}", *paths, *hooks, suite.name]
     with atomic_file(target) as beside:
         env = clean_environment(SOURCE_DATE_EPOCH=str(epoch), DEBIAN_FRONTEND="noninteractive")
         # With the mirrors that this machine's apt has, or its own: no name of one stands here.
@@ -67,7 +68,8 @@ def python(wanted: Python, suite: Suite, cache: Path, epoch: int) -> Path:
     found = interpreters.require(wanted, f"an image with Python {wanted}")
     _check_libc(suite)
     prefix = Path(run([found.executable, "-I", "-c", "import sys; print(sys.base_prefix)"]).stdout.strip())
-    target = cache / "bases" / f"cpython-{found.full_version}-{digest(os.fspath(prefix), str(epoch))[:16]}.tar"
+    recipe = digest(os.fspath(prefix), str(epoch), *_NOT_OF_PYTHON)
+    target = cache / "bases" / f"cpython-{found.full_version}-{recipe[:16]}.tar"
     if target.is_file():
         return target
     with atomic_file(target) as beside, tarfile.TarFile(beside, "w", format=tarfile.GNU_FORMAT) as archive:

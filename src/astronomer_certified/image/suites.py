@@ -31,6 +31,11 @@ class Suite:
     python: tuple[str, ...]
     omitted: tuple[Omitted, ...]
 
+    @property
+    def of_own_base(self) -> tuple[str, ...]:
+        """Everything that a base has which is made here, by name."""
+        return tuple(sorted({*self.packages, *self.python, "ca-certificates"}))
+
 
 @cache
 def _stated() -> dict[str, Any]:

@@ -61,10 +61,9 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
         made = wanted.base
     else:
         progress(f"base: Debian {suite.name}, kept for the next time")
-        names = sorted({*suite.packages, *suite.python, "ca-certificates"})
         log = workspace.logs(stated.release) / "image-base.log"
         made = OwnBase(
-            system=debian.system(suite, names, workspace.cache, log, epoch),
+            system=debian.system(suite, workspace.cache, log, epoch),
             python=debian.python(python, suite, workspace.cache, epoch),
         )
     shipped = certified_wheel.payload()["astronomer-certified"].decode()

@@ -102,3 +102,15 @@ def test_programs_of_images_are_for_python_3_6_and_need_nothing_else() -> None:
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
+def test_what_root_starts_is_the_users_and_so_is_its_migration(tmp_path: Path) -> None:
+    for name, text in {"gosu": 'echo "gosu $*"; shift; exec "$@"', "airflow": 'echo "2.1.0"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.defpath}", entrypoint.MIGRATE: "true", entrypoint.USER: "ann"}
+    words = [sys.executable, "-I", str(FILES / "entrypoint.py"), "airflow", "webserver"]
+    said = subprocess.run(words, env=environ, capture_output=True, text=True, check=True).stdout
+    assert "gosu ann airflow db upgrade" in said.replace("\n2.1.0", "")
+    assert "gosu ann airflow webserver" in said

@@ -104,8 +104,9 @@ def is_service(words):
     return len(words) > 1 and os.path.basename(words[0]) == "airflow" and words[1] in SERVICES
 
 
-def prepare(words, environ, say):
-    """Whatever comes before the program: whom it needs answers, and the database is migrated if it is to be."""
+def prepare(words, environ, say, user=()):
+    """Whatever comes before the program: whom it needs answers, and the database is migrated if it is to be, by the
+    words in `user` where it is to be somebody else."""
     migrates = environ.get(MIGRATE, "").lower() in ("1", "true", "yes")
     if not is_service(words) and not migrates:
         return
@@ -116,10 +117,10 @@ def prepare(words, environ, say):
         if "Celery" in environ.get(EXECUTOR, ""):
             wait_for(BROKER, environ.get(BROKER, ""), until, say)
     if migrates:
-        major = subprocess.check_output(["airflow", "version"], env=environ).decode().strip().split(".")[0]
+        major = subprocess.check_output([*user, "airflow", "version"], env=environ).decode().strip().split(".")[0]
         verb = ["airflow", "upgradedb"] if major == "1" else ["airflow", "db", "upgrade"]
         say("migrating the database: {}".format(" ".join(verb)))
-        status = subprocess.call(verb, env=environ)
+        status = subprocess.call([*user, *verb], env=environ)
         if status:
             raise Refused("the database was not migrated: {} ended with status {}".format(" ".join(verb), status))
 
@@ -149,14 +150,14 @@ def main(words):
     try:
         if not words:
             raise Refused("nothing to run; say for example: airflow webserver")
+        user = []
         if os.getuid() == 0 and is_service(words):
             # Whoever starts the container as root wants it set up so, not Airflow to be root.
-            words = ["gosu", environ.get(USER, "astro")] + list(words)
+            user = ["gosu", environ.get(USER, "astro")]
             for name in ("USER", "LOGNAME", "HOME"):
                 environ.pop(name, None)
-            prepare(words[2:], environ, say)
-        else:
-            prepare(words, environ, say)
+        prepare(words, environ, say, user)
+        words = [*user, *words]
         os.execvpe(words[0], words, environ)
     except Refused as err:
         say(err)
