@@ -16,15 +16,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.image import builders
+from astronomer_certified.project import manifest
+from astronomer_certified.workspace import Workspace
 from documented import ROOT, Terminal
 
 pytestmark = pytest.mark.airflow
 
-NAME = "localhost/ap-airflow:2.1.0-2-bookworm"
+RELEASE = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release
+NAME = f"localhost/ap-airflow:{RELEASE.tag}-bookworm"
 # What Debian has set-user-ID, and sudo, which the document asks for.
 SETUID = {"chfn", "chsh", "gpasswd", "mount", "newgrp", "passwd", "su", "sudo", "umount"}
 
@@ -43,7 +47,7 @@ def image() -> str:
     terminal.types("certified build 2.1.0")
     terminal.types("certified wheelhouse 2.1.0")
     made = terminal.types("certified image build 2.1.0", "--builder buildah").stdout
-    assert f"{made.split()[0]}" == NAME.removeprefix("localhost/")
+    assert made.split()[0] == NAME.removeprefix("localhost/")
     return NAME
 
 
@@ -58,11 +62,11 @@ def run(*words: str, status: int = 0) -> str:
 
 
 def test_it_has_the_release_and_says_so(image: str) -> None:
-    assert run(image, "airflow", "version").split()[-1] == "2.1.0+astro.2"
-    assert "Astronomer Certified 2.1.0-2" in run(image, "astronomer-certified", "version")
+    assert run(image, "airflow", "version").split()[-1] == str(RELEASE.patched)
+    assert f"Astronomer Certified {RELEASE.tag}" in run(image, "astronomer-certified", "version")
     found = json.loads(podman("image", "inspect", image))[0]
-    assert found["Labels"]["io.astronomer.docker.airflow.version"] == "2.1.0+astro.2"
-    assert found["Labels"]["org.opencontainers.image.version"] == "2.1.0-2-bookworm"
+    assert found["Labels"]["io.astronomer.docker.airflow.version"] == str(RELEASE.patched)
+    assert found["Labels"]["org.opencontainers.image.version"] == f"{RELEASE.tag}-bookworm"
     assert found["Config"]["Entrypoint"] == ["/usr/bin/tini", "--", "/entrypoint"]
     assert found["User"] == "5000"
     # No key is in it that all who have the image would share.
@@ -151,7 +155,7 @@ def test_a_project_is_built_from_the_onbuild_variant(image: str, tmp_path: Path)
     done = child(tmp_path, "# nothing more\n")
     assert done.returncode == 0, done.stderr[-3000:]
     asked = run("localhost/certified-test-child", "sh", "-c", "id -un; ls dags; airflow version").split()
-    assert asked == ["astro", "mine.py", "2.1.0+astro.2"]
+    assert asked == ["astro", "mine.py", str(RELEASE.patched)]
 
 
 @pytest.mark.parametrize(

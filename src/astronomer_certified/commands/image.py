@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.errors import UsageError
@@ -33,7 +32,6 @@ def add_to(verbs: Any) -> None:
         made.set_defaults(act=act)
         made.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.1.0")
         made.add_argument("--suite", default="bookworm", help="the Debian release (default: bookworm)")
-        made.add_argument("--python", type=arguments.python, metavar="X.Y", help="default: the newest of the release")
         made.add_argument("--quiet", action="store_true", help="no progress")
         return made
 
@@ -41,6 +39,7 @@ def add_to(verbs: Any) -> None:
     build.add_argument("--json", action="store_true", help="print the result as JSON")
     context = verb("context", _context, "Write the folder that any builder makes the image from.")
     for made in (build, context):
+        made.add_argument("--python", type=arguments.python, metavar="X.Y", help="default: the newest of the release")
         made.add_argument("--base", metavar="IMAGE", help="of a registry, with that Python (default: made here)")
         made.add_argument("--user", default="astro", help="the user of Airflow (default: astro)")
         made.add_argument("--uid", type=int, default=5000, help="its number (default: 5000)")
@@ -90,20 +89,12 @@ def _context(args: argparse.Namespace, progress: Quiet) -> int:
 
 
 def _push(args: argparse.Namespace, progress: Quiet) -> int:
-    from astronomer_certified.image import builders
-    from astronomer_certified.release.imaging import REPOSITORY
+    from astronomer_certified.release import imaging
+    from astronomer_certified.release.imaging import Registry, Wanted
 
     if not _REGISTRY.fullmatch(args.registry):
         raise UsageError(f"{args.registry!r} is no registry", hint="like 127.0.0.1:5000/astronomer, without a scheme")
-    workspace, stated = _stated(args)
-    builder = builders.find(args.builder)
-    log: Path = workspace.logs(stated.release) / "image-push.log"
-    release = stated.release
-    for ending in ("", "-onbuild"):
-        for tag in (f"{release.tag}-{args.suite}{ending}", f"{release.upstream}-{args.suite}{ending}"):
-            progress.progress("image", f"push {tag}")
-            local = f"{REPOSITORY}:{release.tag}-{args.suite}{ending}"
-            destination = f"{args.registry.rstrip('/')}/{REPOSITORY}:{tag}"
-            builder.push(local, destination, log, verify=not args.plain_http)
-            print(destination)
+    registry = Registry(name=args.registry, is_plain=args.plain_http)
+    for name in imaging.push(*_stated(args), Wanted(suite=args.suite, builder=args.builder), registry):
+        print(name, flush=True)
     return 0

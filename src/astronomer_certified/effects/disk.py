@@ -32,6 +32,8 @@ HINTS = {
     errno.EROFS: "the file system is read-only: make it writable and run it again",
     errno.ENOTDIR: "a file stands where a folder should be: move it away",
 }
+# What the system says when nothing more can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _TMP_MARK = ".tmp-"
 _IN_USE = "in-use"
 

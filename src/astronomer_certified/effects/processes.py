@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing, TookTooLong
 
-from .disk import HINTS, write_atomic
+from .disk import FULL, HINTS, write_atomic
 
 # What a child process may know of the caller's environment: enough to run and to reach the network through the
 # operator's proxy and certificates; nothing that changes what pip, uv or Python would choose to install.
@@ -166,8 +166,7 @@ def _system_hint(status: int, printed: str) -> str | None:
     if status < 0:
         return _SIGNAL_HINTS.get(signal.Signals(-status))
     # Programs say it in English, whatever the user speaks: `clean_environment` sets their locale.
-    refusals = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-    return next((HINTS[number] for number in refusals if os.strerror(number) in printed), None)
+    return next((HINTS[number] for number in FULL if os.strerror(number) in printed), None)
 
 
 class Conversation:

@@ -27,6 +27,8 @@ from astronomer_certified.errors import UsageError
 
 from .suites import Suite
 
+REPOSITORY = "ap-airflow"
+
 _FILES = ("entrypoint", "entrypoint.py", "install-packages", "install-wheels", "prepare", "requirements_guard.py")
 
 # What a user's name may be for useradd(8), and what a home may be for a line of a Containerfile.
@@ -69,13 +71,17 @@ class Image:
         """AIRFLOW_HOME."""
         return self.environment["AIRFLOW_HOME"]
 
-    def tag(self, *, onbuild: bool = False) -> str:
-        """As the document writes it: 2.1.0-4-buster-onbuild."""
-        return f"{self.release.tag}-{self.suite.name}{'-onbuild' if onbuild else ''}"
+    @property
+    def tag(self) -> str:
+        """As the document writes it: 2.1.0-4-buster."""
+        return tags(self.release, self.suite)[0]
 
-    def floating_tag(self, *, onbuild: bool = False) -> str:
-        """The one that the next revision takes over: 2.1.0-buster."""
-        return f"{self.release.upstream}-{self.suite.name}{'-onbuild' if onbuild else ''}"
+
+def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, str]:
+    """As the document writes it, 2.1.0-4-buster-onbuild, and the one that the next revision takes over,
+    2.1.0-buster-onbuild."""
+    ending = f"{suite.name}{'-onbuild' if onbuild else ''}"
+    return f"{release.tag}-{ending}", f"{release.upstream}-{ending}"
 
 
 def defaults(shipped: str) -> dict[str, str]:
@@ -129,7 +135,7 @@ def labels(image: Image) -> dict[str, str]:
     base = image.base if isinstance(image.base, str) else f"debian:{image.suite.name}"
     return {
         "org.opencontainers.image.title": title,
-        "org.opencontainers.image.version": image.tag(),
+        "org.opencontainers.image.version": image.tag,
         "org.opencontainers.image.licenses": "Apache-2.0",
         "org.opencontainers.image.base.name": base,
         "io.astronomer.docker": "true",
@@ -151,7 +157,7 @@ def _filled(template: str, image: Image) -> str:
         "uid": str(image.uid),
         "home": image.home,
         "epoch": str(image.epoch),
-        "image": f"ap-airflow:{image.tag()}",
+        "image": f"{REPOSITORY}:{image.tag}",
         "labels": _lines("LABEL", labels(image)),
         "environment": _lines("ENV", _environment(image)),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from astronomer_certified.artifacts import Manifest, PinnedFile, Python, Target, Wheel
@@ -13,14 +13,14 @@ from astronomer_certified.effects import disk
 from astronomer_certified.errors import EnvironmentMissing, UsageError
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.image import builders, context, debian, suites
-from astronomer_certified.image.context import Image, OwnBase
+from astronomer_certified.image.context import REPOSITORY, Image, OwnBase
+from astronomer_certified.image.suites import Suite
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.pythons.pinned_environment import Shelf
 from astronomer_certified.source import fetch
 from astronomer_certified.workspace import Workspace
 
 DEFAULT_SUITE = "bookworm"
-REPOSITORY = "ap-airflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +84,37 @@ def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Call
     image = write_context(workspace, stated, wanted, progress)
     folder = workspace.release_build(stated.release) / "image"
     logs = workspace.logs(stated.release)
-    names = tuple(f"{REPOSITORY}:{tag}" for tag in (image.tag(), image.floating_tag()))
+    names, onbuild = (_names(stated, image.suite, onbuild=onbuild) for onbuild in (False, True))
     progress(f"{builder.name}: {names[0]}")
     builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
-    onbuild = tuple(f"{REPOSITORY}:{tag}" for tag in (image.tag(onbuild=True), image.floating_tag(onbuild=True)))
     progress(f"{builder.name}: {onbuild[0]}")
     builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
     return Built(image=image, builder=builder.name, names=names, onbuild=onbuild)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where images are pushed to: host, port and folder as `docker push` takes them; without TLS if it `is_plain`."""
+
+    name: str
+    is_plain: bool
+
+
+def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Registry) -> Iterator[str]:
+    """The name of each image once it is in the registry: the image, its onbuild variant, and the floating tags of
+    both. CommandFailed for one that is not."""
+    suite, builder = suites.find(wanted.suite), builders.find(wanted.builder)
+    log = workspace.logs(stated.release) / "image-push.log"
+    for onbuild in (False, True):
+        names = _names(stated, suite, onbuild=onbuild)
+        for name in names:
+            destination = f"{registry.name.rstrip('/')}/{name}"
+            builder.push(names[0], destination, log, verify=not registry.is_plain)
+            yield destination
+
+
+def _names(stated: Manifest, suite: Suite, *, onbuild: bool) -> tuple[str, ...]:
+    return tuple(f"{REPOSITORY}:{tag}" for tag in context.tags(stated.release, suite, onbuild=onbuild))
 
 
 def _wheels(

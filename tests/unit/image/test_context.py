@@ -35,8 +35,8 @@ def image(**changes: Any) -> Image:
 
 def test_tags_are_those_of_the_document() -> None:
     made = image()
-    assert [made.tag(), made.tag(onbuild=True)] == ["2.1.0-4-buster", "2.1.0-4-buster-onbuild"]
-    assert [made.floating_tag(), made.floating_tag(onbuild=True)] == ["2.1.0-buster", "2.1.0-buster-onbuild"]
+    assert context.tags(made.release, made.suite) == ("2.1.0-4-buster", "2.1.0-buster")
+    assert context.tags(made.release, made.suite, onbuild=True) == ("2.1.0-4-buster-onbuild", "2.1.0-buster-onbuild")
 
 
 def test_the_environment_is_that_of_the_shipped_file_and_says_what_is_in_the_image() -> None:

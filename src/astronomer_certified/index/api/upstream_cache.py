@@ -273,8 +273,10 @@ class UpstreamCache:
 
     def _makes_room(self, size: int) -> bool:
         """Whether so many bytes more are within the quota, once what was used longest ago has gone for them."""
-        if self._fits(size) or size > self._quota:  # nothing goes for what cannot be kept
-            return size <= self._quota
+        if size > self._quota:  # nothing goes for what cannot be kept
+            return False
+        if self._fits(size):
+            return True
         # Where nothing can go, as all of it is in use, nobody looks again for each file that comes.
         if self._looking.acquire(blocking=False):
             try:

@@ -17,11 +17,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from astronomer_certified.effects.disk import FULL
 from astronomer_certified.errors import CertifiedError
 from astronomer_certified.index.api import metrics
 from astronomer_certified.index.api.site import Answer, TakesLong
 from astronomer_certified.index.auth.logins import Login, Refusal, basic
-from astronomer_certified.index.store.integrity import FULL
 
 from .from_upstream import FromUpstream, Streaming
 from .messages import REASON, Receive, Request, Scope, Send, for_one_reader, give, request_of, say, text

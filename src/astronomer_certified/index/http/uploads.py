@@ -22,11 +22,11 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
+from astronomer_certified.effects.disk import FULL
 from astronomer_certified.errors import CertifiedError, PublishError
 from astronomer_certified.index.api.site import Answer
 from astronomer_certified.index.auth.logins import Login, Refusal
 from astronomer_certified.index.store.audit import Audit
-from astronomer_certified.index.store.integrity import FULL
 from astronomer_certified.index.store.store import Store
 
 from .messages import Receive, text

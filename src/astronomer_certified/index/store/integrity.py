@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from astronomer_certified.effects.disk import FULL
 from astronomer_certified.errors import PublishError
 
 from . import validation
@@ -20,9 +20,6 @@ from .reading import is_name, whole
 from .records import FileRecord, ProjectRecord
 from .store import NAMES, Store
 from .validation import Refused
-
-# What the system says when nothing more can be written.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 _MISSING = "the file is gone from the store"
 _DAMAGED = "the file no longer has the bytes that were published"
