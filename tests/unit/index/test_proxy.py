@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import gzip
@@ -791,3 +792,27 @@ def test_an_index_whose_upstream_it_is_itself_says_so_and_asks_no_further(tmp_pa
         answer = requests.get(f"{server.url}simple/tiny/", timeout=20)
     assert answer.status_code == 502
     assert time.monotonic() - begun < 15
+
+
+def test_who_reads_a_file_of_unstated_size_too_slowly_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(from_upstream, "_SLOW_SECONDS", 0.1)
+    freed: list[bool] = []
+
+    async def read(pause: float) -> int:
+        passing = Passing(
+            size=None, pieces=(bytes(100) for _ in range(10)), answer=contextlib.ExitStack(), kept=None,
+            is_lost=lambda: False, hang_up=lambda: None,
+        )  # fmt: skip
+        with ThreadPoolExecutor(1) as pool:
+            source = from_upstream._Direct(passing, pool, lambda: freed.append(True))
+            taken = 0
+            async with contextlib.aclosing(source.pieces(lambda: False)) as pieces:
+                async for piece in pieces:
+                    taken += len(piece)
+                    await asyncio.sleep(pause)
+        return taken
+
+    assert asyncio.run(read(0)) == 1000
+    with pytest.raises(UpstreamSilent, match="was not taken in time"):
+        asyncio.run(read(0.08))
+    assert freed == [True, True]
