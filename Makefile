@@ -144,9 +144,10 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench_workbench.py
 
 # Compiled wheels need those that constraints/builds.toml names; tests look at pages in a browser, and serve the export
-# of an index with another web server, and ask systemd what it thinks of the units that the payload writes.
+# of an index with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run
+# them and push them to a registry of their own.
 system-packages: ## install what compiled wheels and tests need, on Debian and as root
-	@scripts/install-system-packages chromium nginx-light systemd
+	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc skopeo docker-registry
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

@@ -145,6 +145,51 @@ def test_a_database_that_does_not_answer_is_told_in_a_line(image: str) -> None:
     assert "secret" not in said
 
 
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Host and port of a registry of its own, without TLS."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not here")
+    name = f"127.0.0.1:{free_port()}"
+    stated = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{tmp_path}/data"}}, "http": {"addr": name}}
+    (tmp_path / "registry.yml").write_text(json.dumps(stated))  # JSON is YAML
+    with (tmp_path / "log").open("wb") as log:
+        serving = subprocess.Popen([program, "serve", tmp_path / "registry.yml"], stdout=log, stderr=log)
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://{name}/v2/", timeout=5).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < until, (tmp_path / "log").read_text()
+                    time.sleep(0.2)
+            yield name
+        finally:
+            serving.terminate()
+            serving.wait(timeout=60)
+
+
+def test_what_a_registry_gives_back_is_what_was_pushed(image: str, registry: str) -> None:
+    terminal = Terminal(folder=ROOT, env=dict(os.environ), instead={"127.0.0.1:5000": registry})
+    push = "certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http"
+    pushed = terminal.types(push, "--builder buildah --quiet").stdout.split()
+    assert [name.partition("@")[0].partition(":2.1.0-")[2] for name in pushed] == [
+        "2-bookworm", "bookworm", "2-bookworm-onbuild", "bookworm-onbuild",
+    ]  # fmt: skip
+    # Each version's two names are one image.
+    digests = [name.partition("@")[2] for name in pushed]
+    assert digests == [digests[0], digests[0], digests[2], digests[2]]
+    again = terminal.types(push, "--builder buildah")
+    assert again.stdout.split() == pushed
+    assert again.stderr.count("was there") == 4
+    by_digest = f"{registry}/astronomer/ap-airflow@{digests[0]}"
+    podman("pull", "--quiet", "--tls-verify=false", by_digest)
+    ids = {podman("image", "inspect", "--format", "{{.Id}}", name) for name in (by_digest, image)}
+    assert len(ids) == 1
+
+
 def child(tmp_path: Path, requirements: str) -> subprocess.CompletedProcess[str]:
     """What becomes of a project that is one line of a Dockerfile and these requirements."""
     (tmp_path / "Dockerfile").write_text(f"FROM {NAME}-onbuild\n")

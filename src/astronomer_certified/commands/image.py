@@ -48,6 +48,9 @@ def add_to(verbs: Any) -> None:
     push.add_argument("registry", metavar="REGISTRY", help="like 127.0.0.1:5000/astronomer")
     push.add_argument("--builder", metavar="NAME", help="in whose store it is (default: the first that works)")
     push.add_argument("--plain-http", action="store_true", help="the registry has no TLS")
+    push.add_argument(
+        "--replace", action="store_true", help="also where the revision's name is another image's already"
+    )
 
 
 def _stated(args: argparse.Namespace) -> tuple[Workspace, Manifest]:
@@ -94,7 +97,9 @@ def _push(args: argparse.Namespace, progress: Quiet) -> int:
 
     if not _REGISTRY.fullmatch(args.registry):
         raise UsageError(f"{args.registry!r} is no registry", hint="like 127.0.0.1:5000/astronomer, without a scheme")
-    registry = Registry(name=args.registry, is_plain=args.plain_http)
-    for name in imaging.push(*_stated(args), Wanted(suite=args.suite, builder=args.builder), registry):
-        print(name, flush=True)
+    registry = Registry(name=args.registry, is_plain=args.plain_http, replaces=args.replace)
+    for pushed in imaging.push(*_stated(args), Wanted(suite=args.suite, builder=args.builder), registry):
+        progress.progress("push", f"{pushed.name}: {'was there' if pushed.was_there else 'pushed'}")
+        print(f"{pushed.name}@{pushed.digest}", flush=True)
+    progress.close()
     return 0

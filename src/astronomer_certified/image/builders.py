@@ -48,7 +48,7 @@ class Builder:
             context / containerfile,
             context,
         ]
-        run(words, env=_environment(self.name), log=log, timeout=_TIMEOUT)
+        run(words, env=environment(self.name), log=log, timeout=_TIMEOUT)
 
     def _options(self, epoch: int) -> list[str]:
         if self.name == "docker":
@@ -57,20 +57,29 @@ class Builder:
         # again for another patch.
         return ["--format", "docker", "--timestamp", str(epoch), "--layers"]
 
-    def push(self, image: str, destination: str, log: Path, *, verify: bool) -> None:
-        """The image is in a registry under that name. CommandFailed otherwise. Without `verify`, plain HTTP will do."""
+    def id_of(self, image: str) -> str:
+        """The ID of an image in the store, with `sha256:` before it. EnvironmentMissing for one that is not there."""
+        words = ["image", "inspect", "--format", "{{.Id}}", image]
+        if self.name == "buildah":
+            words = ["inspect", "--type", "image", "--format", "{{.FromImageID}}", image]
+        asked = run([self.program, *words], env=environment(self.name), timeout=_PATIENCE, check=False)
+        if asked.returncode != 0:
+            raise EnvironmentMissing(
+                f"{image} is not in the store of {self.name}",
+                details=asked.stderr.strip().splitlines()[-1:],
+                hint=f"certified image build --builder {self.name} makes it",
+            )
+        return f"sha256:{asked.stdout.strip().removeprefix('sha256:')}"
+
+    def push(self, image: str, destination: str, log: Path, *, is_plain: bool) -> None:
+        """The image is in a registry under that name. CommandFailed otherwise."""
+        env = environment(self.name)
         if self.name == "docker":
-            run([self.program, "tag", image, destination], env=_environment(self.name))
-            run([self.program, "push", destination], env=_environment(self.name), log=log, timeout=_TIMEOUT)
+            run([self.program, "tag", image, destination], env=env)
+            run([self.program, "push", destination], env=env, log=log, timeout=_TIMEOUT)
             return
-        words: list[str | Path] = [
-            self.program,
-            "push",
-            f"--tls-verify={str(verify).lower()}",
-            image,
-            f"docker://{destination}",
-        ]
-        run(words, env=_environment(self.name), log=log, timeout=_TIMEOUT)
+        verify = f"--tls-verify={str(not is_plain).lower()}"
+        run([self.program, "push", verify, image, f"docker://{destination}"], env=env, log=log, timeout=_TIMEOUT)
 
 
 def find(wanted: str | None = None) -> Builder:
@@ -84,7 +93,7 @@ def find(wanted: str | None = None) -> Builder:
         if program is None:
             tried.append(f"{name}: is not on PATH")
             continue
-        asked = run([program, "info"], env=_environment(name), timeout=_PATIENCE, check=False)
+        asked = run([program, "info"], env=environment(name), timeout=_PATIENCE, check=False)
         if asked.returncode == 0:
             return Builder(name=name, program=Path(program))
         said = (asked.stderr or asked.stdout).strip().splitlines()
@@ -96,7 +105,8 @@ def find(wanted: str | None = None) -> Builder:
     )
 
 
-def _environment(name: str) -> Mapping[str, str]:
+def environment(name: str) -> Mapping[str, str]:
+    """The environment of a builder, and of what shares its store and its logins: nothing but what concerns them."""
     given = {key: os.environ[key] for key in _SETTINGS if key in os.environ}
     if name == "buildah":
         # It works in containers and without a runtime, as in most CI; whoever has a better one says so.

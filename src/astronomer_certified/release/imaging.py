@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from astronomer_certified.artifacts import Manifest, PinnedFile, Python, Target, Wheel
 from astronomer_certified.build import certified_wheel
 from astronomer_certified.closure import constraints
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects import disk
-from astronomer_certified.errors import EnvironmentMissing, UsageError
+from astronomer_certified.errors import EnvironmentMissing, PublishError, UsageError
 from astronomer_certified.formats.wheel_files import wheel_at
-from astronomer_certified.image import builders, context, debian, suites
+from astronomer_certified.image import builders, context, debian, registries, suites
+from astronomer_certified.image.builders import Builder
 from astronomer_certified.image.context import REPOSITORY, Image, OwnBase
+from astronomer_certified.image.registries import Known
 from astronomer_certified.image.suites import Suite
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.pythons.pinned_environment import Shelf
@@ -94,23 +97,76 @@ def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """Where images are pushed to: host, port and folder as `docker push` takes them; without TLS if it `is_plain`."""
+    """Where images are pushed to: host, port and folder as `docker push` takes them; without TLS if it `is_plain`.
+
+    With `replaces`, the name of a revision may come to mean another image there.
+    """
 
     name: str
-    is_plain: bool
+    is_plain: bool = False
+    replaces: bool = False
 
 
-def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Registry) -> Iterator[str]:
-    """The name of each image once it is in the registry: the image, its onbuild variant, and the floating tags of
-    both. CommandFailed for one that is not."""
-    suite, builder = suites.find(wanted.suite), builders.find(wanted.builder)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """An image in a registry, under a name with host and folder. `was_there`: it was before, and was not sent."""
+
+    name: str
+    digest: str
+    was_there: bool
+
+
+def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Registry) -> Iterator[Pushed]:
+    """Each image once it is in the registry: the image, its onbuild variant, and the floating tags of both.
+
+    PublishError, before anything is sent, when the name of the revision is another image's there already; and when the
+    registry does not have afterwards what was sent. CommandFailed for an image that is not here, or not taken.
+    """
+    builder = builders.find(wanted.builder)
     log = workspace.logs(stated.release) / "image-push.log"
+    suite = suites.find(wanted.suite)
+    parcels = []
     for onbuild in (False, True):
-        names = _names(stated, suite, onbuild=onbuild)
-        for name in names:
-            destination = f"{registry.name.rstrip('/')}/{name}"
-            builder.push(names[0], destination, log, verify=not registry.is_plain)
-            yield destination
+        revision, floating = _names(stated, suite, onbuild=onbuild)
+        id = builder.id_of(revision)
+        parcels += [_parcel(name, id, builder, registry) for name in (revision, floating)]
+        found = parcels[-2].there
+        if found is not None and not found.is_the(id) and not registry.replaces:
+            raise PublishError(
+                f"{parcels[-2].destination} is another image already",
+                details=[f"there: {found.digest}", f"here: {id}"],
+                hint="nothing was pushed; certified bump begins a new revision, --replace gives the name to this image",
+            )
+    for parcel in parcels:
+        yield _delivered(parcel, builder, registry, log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parcel:
+    """An image of the store, by name and ID, where it goes, and what is there beforehand."""
+
+    name: str
+    id: str
+    destination: str
+    there: Known | None
+
+
+def _parcel(name: str, id: str, builder: Builder, registry: Registry) -> _Parcel:
+    destination = f"{registry.name.rstrip('/')}/{name}"
+    there = registries.known(builder, destination, is_plain=registry.is_plain)
+    return _Parcel(name=name, id=id, destination=destination, there=there)
+
+
+def _delivered(parcel: _Parcel, builder: Builder, registry: Registry, log: Path) -> Pushed:
+    if parcel.there is not None and parcel.there.is_the(parcel.id):
+        return Pushed(name=parcel.destination, digest=parcel.there.digest, was_there=True)
+    builder.push(parcel.name, parcel.destination, log, is_plain=registry.is_plain)
+    found = registries.known(builder, parcel.destination, is_plain=registry.is_plain)
+    if found is None or not found.is_the(parcel.id):
+        raise PublishError(
+            f"{parcel.destination} was pushed, and another image is there now", hint="does somebody else push, too?"
+        )
+    return Pushed(name=parcel.destination, digest=found.digest, was_there=False)
 
 
 def _names(stated: Manifest, suite: Suite, *, onbuild: bool) -> tuple[str, ...]:
