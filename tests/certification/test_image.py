@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.effects.processes import free_port
@@ -102,6 +103,22 @@ def test_pip_in_it_keeps_airflow_as_it_is(image: str) -> None:
     said = run(image, "pip", "install", "--no-index", "--dry-run", "apache-airflow==2.2.0", status=1)
     assert "ERROR" in said
     assert run(image, "pip", "check").strip() == "No broken requirements found."
+
+
+def test_its_bill_of_materials_has_what_is_in_it(image: str) -> None:
+    bill = json.loads(run(image, "cat", "/usr/local/share/astronomer-certified/sbom.cdx.json"))
+    stated: dict[str, set[tuple[str, str]]] = {kind: set() for kind in ("pypi", "deb", "generic")}
+    for item in bill["components"]:
+        stated[item["purl"].removeprefix("pkg:").partition("/")[0]].add((item["name"], item["version"]))
+    installed = json.loads(run(image, "pip", "list", "--format", "json"))
+    # What `python -m venv` brings is no part of the release.
+    named = {(canonicalize_name(item["name"]), item["version"]) for item in installed} - stated["pypi"]
+    assert {name for name, _ in named} <= {"pip", "setuptools"}
+    assert len(stated["pypi"]) > 200
+    system = run(image, "dpkg-query", "-W", "-f", "${Package} ${Version}\n").splitlines()
+    assert {tuple(line.split()) for line in system} == stated["deb"]
+    version = run(image, "python", "-c", "import platform; print(platform.python_version())").strip()
+    assert stated["generic"] == {("cpython", version)}
 
 
 @pytest.fixture

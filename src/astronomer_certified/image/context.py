@@ -1,7 +1,8 @@
 """Wheels and what is said of an image -> the folder that any builder makes it from. Writes that folder.
 
     Containerfile, Containerfile.onbuild
-    base.tar, python.tar           where the base is one of ours, and its Python not the suite's
+    base.tar, python.tar           where the base is one of ours: Debian, and a CPython
+    sbom.cdx.json                  the bill of materials
     packages.txt                   system packages
     constraints.txt                every pin of the release, which pip heeds in the image
     wheels/                        what is installed, with requirements.txt, hashed
@@ -38,10 +39,11 @@ _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(\S*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnBase:
-    """A base that was made here: its files, and those of a CPython where the suite's own is of another version."""
+    """A base that was made here: its files, and those of a CPython and its version, like 3.8.18."""
 
     system: Path
-    python: Path | None
+    python: Path
+    full_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +92,9 @@ def defaults(shipped: str) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match is not None}
 
 
-def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str) -> None:
+def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str, bill: bytes) -> None:
     """The folder, which is empty, has all that the image is made of. `constraints` are the pins of the release's
-    Python, as a requirements file."""
+    Python, as a requirements file; `bill` is the bill of materials."""
     (folder / "wheels").mkdir(parents=True)
     (folder / "files").mkdir()
     for wheel in wheels:
@@ -100,6 +102,7 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str)
     lines = sorted(f"{_requirement(wheel)} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
     (folder / "wheels" / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
+    (folder / "sbom.cdx.json").write_bytes(bill)
     (folder / "packages.txt").write_text("".join(f"{name}\n" for name in packages(image)), encoding="utf-8")
     for name in _FILES:
         content = _file(name)
@@ -108,8 +111,7 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str)
         target.chmod(0o755)
     if isinstance(image.base, OwnBase):
         link_or_copy(image.base.system, folder / "base.tar")
-        if image.base.python is not None:
-            link_or_copy(image.base.python, folder / "python.tar")
+        link_or_copy(image.base.python, folder / "python.tar")
     (folder / "Containerfile").write_text(containerfile(image), encoding="utf-8")
     (folder / "Containerfile.onbuild").write_text(onbuild(image), encoding="utf-8")
 
@@ -168,8 +170,7 @@ def _filled(template: str, image: Image) -> str:
 def _base(image: Image) -> str:
     if isinstance(image.base, str):
         return f"FROM {image.base} AS system"
-    python = "\nADD python.tar /usr/local/" if image.base.python is not None else ""
-    return f"FROM scratch AS system\nADD base.tar /{python}"
+    return "FROM scratch AS system\nADD base.tar /\nADD python.tar /usr/local/"
 
 
 def _environment(image: Image) -> dict[str, str]:

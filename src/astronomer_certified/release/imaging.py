@@ -13,7 +13,7 @@ from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import EnvironmentMissing, PublishError, UsageError
 from astronomer_certified.formats.wheel_files import wheel_at
-from astronomer_certified.image import builders, context, debian, registries, suites
+from astronomer_certified.image import builders, context, debian, registries, sbom, suites
 from astronomer_certified.image.builders import Builder
 from astronomer_certified.image.context import REPOSITORY, Image, OwnBase
 from astronomer_certified.image.registries import Known
@@ -68,6 +68,7 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
         made = OwnBase(
             system=debian.system(suite, workspace.cache, log, epoch),
             python=debian.python(python, suite, workspace.cache, epoch),
+            full_version=interpreters.require(python, f"an image with Python {python}").full_version,
         )
     shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
@@ -77,7 +78,7 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     pins = (workspace.constraints(stated.release.upstream) / f"constraints-{python}.txt").read_text(encoding="utf-8")
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"
     with disk.atomic_folder(folder) as beside:
-        context.write(beside, image, wheels, pins + ours)
+        context.write(beside, image, wheels, pins + ours, sbom.bill(image, wheels))
     return image
 
 

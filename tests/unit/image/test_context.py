@@ -67,9 +67,9 @@ def test_the_same_makes_the_same_and_wheels_are_pinned_by_their_bytes(tmp_path: 
     wheel = factories.wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": "x = 1\n"})
     system = tmp_path / "base.tar"
     system.write_bytes(b"tar")
-    made = image(base=OwnBase(system=system, python=system), suite=suites.find("bookworm"))
+    made = image(base=OwnBase(system=system, python=system, full_version="3.8.18"), suite=suites.find("bookworm"))
     for name in ("one", "two"):
-        context.write(tmp_path / name, made, [wheel_at(wheel)], "demo==1.0\n")
+        context.write(tmp_path / name, made, [wheel_at(wheel)], "demo==1.0\n", b"{}")
     assert factories.tree(tmp_path / "one") == factories.tree(tmp_path / "two")
     requirements = (tmp_path / "one" / "wheels" / "requirements.txt").read_text()
     assert requirements == f"demo==1.0 --hash=sha256:{factories.digest(wheel)}\n"
