@@ -147,7 +147,8 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 # of an index with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run
 # them and push them to a registry of their own.
 system-packages: ## install what compiled wheels and tests need, on Debian and as root
-	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc skopeo docker-registry
+	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
+		skopeo docker-registry
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

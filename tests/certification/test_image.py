@@ -1,7 +1,4 @@
-"""The image of 2.1.0, made and run: what is in it, who it runs as, how it ends, and what a project can make of it.
-
-Skipped where nothing makes or runs images here: it says which. podman runs what buildah made, as they share a store.
-"""
+"""The image of 2.1.0, made and run: what is in it, who it runs as, how it ends, and what a project can make of it."""
 
 from __future__ import annotations
 
@@ -16,57 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from containers import NAME, RELEASE, RUN, podman, run
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from astronomer_certified.effects.processes import free_port
-from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.image import builders
-from astronomer_certified.project import manifest
-from astronomer_certified.workspace import Workspace
 from documented import ROOT, Terminal
 
 pytestmark = pytest.mark.airflow
 
-RELEASE = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release
-NAME = f"localhost/ap-airflow:{RELEASE.tag}-bookworm"
-# podman asks for the highest limits by itself, which a container on a machine of others may not have.
-LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
-RUN = ("run", "--network", "host", *LIMITS)
 # What Debian has set-user-ID, and sudo, which the document asks for.
 SETUID = {"chfn", "chsh", "gpasswd", "mount", "newgrp", "passwd", "su", "sudo", "umount"}
-
-
-@pytest.fixture(scope="module")
-def image() -> str:
-    """The name of the image, made of the wheels of this project, which are made first."""
-    for program in ("podman", "mmdebstrap"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not here")
-    try:
-        builders.find("buildah")
-    except EnvironmentMissing as err:
-        pytest.skip(str(err))
-    terminal = Terminal(folder=ROOT, env=dict(os.environ))
-    terminal.types("certified build 2.1.0")
-    terminal.types("certified wheelhouse 2.1.0")
-    made = terminal.types("certified image build 2.1.0", "--builder buildah").stdout
-    assert made.split()[0] == NAME.removeprefix("localhost/")
-    # 125 and 126 are podman's and the runtime's: they cannot start any container, whatever is in it.
-    tried = subprocess.run(["podman", *RUN, "--rm", "--entrypoint", "/bin/true", NAME], capture_output=True, text=True)
-    if tried.returncode in {125, 126}:
-        pytest.skip(f"no container starts here: {tried.stderr.strip().splitlines()[-1]}")
-    return NAME
-
-
-def podman(*words: str, status: int = 0) -> str:
-    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == status, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout + (done.stderr if status else "")
-
-
-def run(*words: str, status: int = 0) -> str:
-    return podman(*RUN, "--rm", *words, status=status)
 
 
 def test_it_has_the_release_and_says_so(image: str) -> None:
@@ -128,8 +85,8 @@ def webserver(image: str) -> Iterator[tuple[str, int]]:
     volumes = ["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/usr/local/airflow:mode=0775"]
     more = ["--env", f"AIRFLOW__WEBSERVER__WEB_SERVER_PORT={port}", "--env", "_AIRFLOW_DB_UPGRADE=true"]
     more += ["--env", "AIRFLOW__WEBSERVER__WORKERS=1"]
-    podman(*RUN, "--detach", "--name", name, *volumes, *more, image, "airflow", "webserver")
     try:
+        podman(*RUN, "--detach", "--name", name, *volumes, *more, image, "airflow", "webserver")
         yield name, port
     finally:
         subprocess.run(["podman", "rm", "--force", name], capture_output=True, check=False)

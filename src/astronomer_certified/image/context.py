@@ -6,6 +6,8 @@
     packages.txt                   system packages
     constraints.txt                every pin of the release, which pip heeds in the image
     wheels/                        what is installed, with requirements.txt, hashed
+    compose.yaml                   services that run it with Celery, for docker compose and podman-compose
+    helm-values.yaml               the same for the official Helm chart
     files/                         entrypoint and scripts, as they are in the image
 
 The same arguments make the same bytes.
@@ -114,6 +116,8 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str,
         link_or_copy(image.base.python, folder / "python.tar")
     (folder / "Containerfile").write_text(containerfile(image), encoding="utf-8")
     (folder / "Containerfile.onbuild").write_text(onbuild(image), encoding="utf-8")
+    for name in ("compose.yaml", "helm-values.yaml"):
+        (folder / name).write_text(_filled(_file(name).decode(), image), encoding="utf-8")
 
 
 def packages(image: Image) -> tuple[str, ...]:
@@ -160,11 +164,21 @@ def _filled(template: str, image: Image) -> str:
         "home": image.home,
         "epoch": str(image.epoch),
         "image": f"{REPOSITORY}:{image.tag}",
+        "repository": REPOSITORY,
+        "image_tag": image.tag,
+        "upstream": str(image.release.upstream),
         "labels": _lines("LABEL", labels(image)),
         "environment": _lines("ENV", _environment(image)),
+        "worker": json.dumps([*_celery(image), "worker"]),
+        "flower": json.dumps([*_celery(image), "flower"]),
     }
-    # At once: what takes the place of one word may hold another.
-    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template)
+    # At once: what takes the place of one word may hold another. `${NAME}` is for whoever reads what is made here.
+    return re.sub(r"(?<!\$)\{(\w+)\}", lambda match: values[match[1]], template)
+
+
+def _celery(image: Image) -> list[str]:
+    """What begins the commands of Celery's services, which got a word of their own in 2.0."""
+    return ["airflow", "celery"] if image.release.upstream.major > 1 else ["airflow"]
 
 
 def _base(image: Image) -> str:

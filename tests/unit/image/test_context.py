@@ -9,6 +9,7 @@ from typing import Any
 
 import factories
 import pytest
+import yaml
 from factories import ROOT
 from packaging.version import Version
 
@@ -88,3 +89,42 @@ def test_the_same_makes_the_same_and_wheels_are_pinned_by_their_bytes(tmp_path: 
 def test_who_can_be_no_user_of_an_image_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         image(**changes)
+
+
+def written(folder: Path, made: Image, tmp_path: Path) -> Path:
+    wheel = wheel_at(factories.wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": "1\n"}))
+    folder.mkdir()
+    context.write(folder, made, [wheel], "demo==1.0\n", b"{}")
+    return folder
+
+
+@pytest.mark.parametrize(("upstream", "celery"), [("1.10.15", ["airflow"]), ("2.1.0", ["airflow", "celery"])])
+def test_services_run_the_image_with_the_words_of_its_version(tmp_path: Path, upstream: str, celery: list[str]) -> None:
+    made = image(release=Release(upstream=Version(upstream), revision=4))
+    stated = yaml.safe_load((written(tmp_path / "context", made, tmp_path) / "compose.yaml").read_text())
+    services = stated["services"]
+    assert services["worker"]["command"] == [*celery, "worker"]
+    assert services["flower"]["command"] == [*celery, "flower"]
+    ours = {name: service for name, service in services.items() if name not in ("postgres", "redis")}
+    assert {service["image"] for service in ours.values()} == {f"${{AIRFLOW_IMAGE:-ap-airflow:{upstream}-4-buster}}"}
+    # No key and no password has a default that all would share.
+    assert ours["webserver"]["environment"]["AIRFLOW__CORE__FERNET_KEY"].startswith("${FERNET_KEY:?")
+    assert ours["webserver"]["environment"]["AIRFLOW__WEBSERVER__SECRET_KEY"].startswith("${SECRET_KEY:?")
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+    assert [port for service in services.values() for port in service.get("ports", [])] == [
+        "${WEBSERVER_PORT:-127.0.0.1:8080}:8080", "${FLOWER_PORT:-127.0.0.1:5555}:5555",
+    ]  # fmt: skip
+    # The database is migrated by one container, once, and nobody begins before.
+    migrating = [name for name, service in ours.items() if "_AIRFLOW_DB_UPGRADE" in service["environment"]]
+    assert migrating == ["migrate"]
+    for name in ours.keys() - {"migrate"}:
+        assert ours[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
+    folder = written(tmp_path / "context", image(uid=1234), tmp_path)
+    values = yaml.safe_load((folder / "helm-values.yaml").read_text())
+    assert (values["defaultAirflowRepository"], values["defaultAirflowTag"]) == ("ap-airflow", "2.1.0-4-buster")
+    assert (values["airflowVersion"], values["airflowHome"], values["uid"]) == ("2.1.0", "/usr/local/airflow", 1234)
+    # The image's own default goes before airflow.cfg, which the chart writes.
+    assert {"name": "AIRFLOW__CORE__EXECUTOR", "value": values["executor"]} in values["env"]
