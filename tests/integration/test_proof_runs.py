@@ -7,6 +7,7 @@ import itertools
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from astronomer_certified.certify import proof_runs, proof_server
 from astronomer_certified.certify.proof_runs import Bench, Kind
 from astronomer_certified.certify.proofs import Outcome
+from astronomer_certified.effects.processes import clean_environment
 from astronomer_certified.errors import CommandFailed
 
 CONFTEST = """
@@ -57,6 +59,13 @@ def test_says_which_it_is():
 """
 HANGS = "import time\n\ndef test_hangs():\n    time.sleep(600)\n"
 DIES = "import os\n\ndef test_dies():\n    os._exit(7)\n"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of proofs is here that of the tests; the plugins in it, which are slow to import, stay out."""
+    plain = partial(clean_environment, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    monkeypatch.setattr(proof_runs, "clean_environment", plain)
 
 
 @pytest.fixture

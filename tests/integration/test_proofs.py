@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,21 +26,23 @@ DEEP = "import os.path\n\ndef test_hole():\n    os.path.join(None)\n"
 EMPTY = ""
 
 
-def outcome(folder: Path, text: str) -> Outcome:
-    """What real pytest says of a proof with that text."""
-    folder.mkdir()
-    (folder / NAME).write_text(text)
-    report = folder / "report.xml"
-    words = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*words, "--junitxml", report, "-q", NAME], cwd=folder, capture_output=True, text=True, check=False
-    )
-    return Outcome(cases=cases(report), seconds=0.1, output=done.stdout)
+@cache
+def outcome(text: str) -> Outcome:
+    """What real pytest says of a proof with that text, without the plugins of the environment that tests run in."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / NAME).write_text(text)
+        report = Path(folder) / "report.xml"
+        words = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(
+            [*words, "--junitxml", report, "-q", NAME], cwd=folder, env=env, capture_output=True, text=True, check=False
+        )
+        return Outcome(cases=cases(report), seconds=0.1, output=done.stdout)
 
 
 @pytest.mark.parametrize("upstream", [FAILS, RAISES, FAILS + PASSES], ids=["assert", "raises", "with a guard"])
-def test_a_proof_that_fails_in_its_assertion_and_passes_when_patched_holds(tmp_path: Path, upstream: str) -> None:
-    assert judge(NAME, outcome(tmp_path / "up", upstream), outcome(tmp_path / "pa", PASSES)) == []
+def test_a_proof_that_fails_in_its_assertion_and_passes_when_patched_holds(upstream: str) -> None:
+    assert judge(NAME, outcome(upstream), outcome(PASSES)) == []
 
 
 @pytest.mark.parametrize(
@@ -56,18 +60,17 @@ def test_a_proof_that_fails_in_its_assertion_and_passes_when_patched_holds(tmp_p
         pytest.param(FAILS, EMPTY, "no test ran", id="no test when patched"),
     ],
 )
-def test_what_proves_nothing_is_said(tmp_path: Path, upstream: str, patched: str, words: str) -> None:
-    problems = judge(NAME, outcome(tmp_path / "up", upstream), outcome(tmp_path / "pa", patched))
+def test_what_proves_nothing_is_said(upstream: str, patched: str, words: str) -> None:
+    problems = judge(NAME, outcome(upstream), outcome(patched))
 
     assert any(words in problem for problem in problems), problems
 
 
-def test_a_proof_that_is_broken_on_upstream_is_not_said_to_pass_there_as_well(tmp_path: Path) -> None:
-    for number, broken in enumerate((ELSEWHERE, FIXTURE, IMPORT)):
-        up, patched = tmp_path / f"up{number}", tmp_path / f"patched{number}"
-        problems = judge(NAME, outcome(up, broken), outcome(patched, PASSES))
-        assert len(problems) == 1, problems
-        assert "not in an assertion of the proof" in problems[0]
+@pytest.mark.parametrize("broken", [ELSEWHERE, FIXTURE, IMPORT], ids=["another error", "fixture", "import"])
+def test_a_proof_that_is_broken_on_upstream_is_not_said_to_pass_there_as_well(broken: str) -> None:
+    problems = judge(NAME, outcome(broken), outcome(PASSES))
+    assert len(problems) == 1, problems
+    assert "not in an assertion of the proof" in problems[0]
 
 
 def test_a_report_with_signs_that_xml_has_not_is_read(tmp_path: Path) -> None:
