@@ -23,7 +23,7 @@ figures := build/coverage
 docs := .venv-docs
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
-	test-all regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image system-packages lock clean
+	test-all thorough regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,15 +77,18 @@ prove: $(ready) ## run the proofs of VERSION on upstream and on the patched whee
 pytest := $(bin)/pytest -q -n auto --dist worksteal
 
 test: $(ready) ## unit and integration tests, minutes
-	@$(pytest) -m 'not every_release' tests/integration tests/unit
+	@$(pytest) -m 'not every_release and not thorough' tests/integration tests/unit
 
 test-unit: $(ready) ## unit tests, a minute
 	@$(pytest) tests/unit
 
 test-integration: $(ready) ## integration tests: real pip, twine, servers, kill -9
-	@$(pytest) -m 'not every_release' tests/integration
+	@$(pytest) -m 'not every_release and not thorough' tests/integration
 
-test-all: test regenerate ## those, and the constraints of all releases regenerated
+test-all: test thorough regenerate ## those, faults at more moments and places, and the constraints of all releases regenerated
+
+thorough: $(ready) ## the faults of the integration tests at more moments and places
+	@$(pytest) -m thorough tests/integration
 
 regenerate: $(ready) ## resolve every other release anew and compare with its constraints (long)
 	@$(pytest) -m every_release tests/integration
@@ -113,7 +116,7 @@ docs: $(docs)/ready ## the documentation as a site, in site/; links that lead no
 image: $(ready) ## the image of VERSION, and its onbuild variant, with docker, podman or buildah
 	@$(certified) image build $(VERSION)
 
-certify: $(ready) regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
+certify: $(ready) thorough regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
 	@$(bin)/pytest -q tests/certification
 
 certify-all: $(ready) ## every release, complete, with its certificates (long)

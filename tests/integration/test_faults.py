@@ -56,6 +56,12 @@ STEPS = (
     "install",
     "certificate",
 )
+# The same fault at one more moment, place or kind: it can find what the others do not, but seldom.
+MORE = pytest.mark.thorough
+MODES = pytest.mark.parametrize(
+    "whole_group",
+    [pytest.param(True, id="with its children"), pytest.param(False, id="children live on", marks=MORE)],
+)
 ROUNDS = 3  # of those steps that take milliseconds, so that the kill comes at different moments
 MISSING = "3.8"  # a Python that this tool cannot run on, so never the one that runs the tests
 
@@ -141,7 +147,7 @@ def killed(
     return said
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with its children", "children live on"])
+@MODES
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_is_killed_in_a_step_is_completed_by_the_next(
     worn: Project, released: tuple[Project, Finished], step: str, whole_group: bool, orphans: list[Process]
@@ -177,7 +183,7 @@ def test_what_a_killed_run_left_half_written_is_gone_after_the_next_wherever_it_
     assert worn.left_over() == []
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with its children", "children live on"])
+@MODES
 def test_a_first_run_that_is_killed_in_every_step_in_turn_is_completed(
     fresh: Project, released: tuple[Project, Finished], whole_group: bool, orphans: list[Process]
 ) -> None:
@@ -197,7 +203,7 @@ def test_a_first_run_that_is_killed_in_every_step_in_turn_is_completed(
     assert fresh.left_over() == []
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with its children", "children live on"])
+@MODES
 @pytest.mark.parametrize(
     "sign",
     ["locking build", "] fetch ", "] wheel ", "resolving for", "reading the build", "locking proof"],
@@ -254,8 +260,12 @@ def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: 
 
 @pytest.mark.parametrize(
     ("sign", "whole_group"),
-    [("] wheelhouse: ", True), ("] publish: ", False), ("] prove: ", True), ("] install: pip check", False)],
-    ids=["Ctrl-C in wheelhouse", "kill -INT in publish", "Ctrl-C in prove", "kill -INT in install"],
+    [
+        pytest.param("] wheelhouse: ", True, id="Ctrl-C in wheelhouse", marks=MORE),
+        pytest.param("] publish: ", False, id="kill -INT in publish"),
+        pytest.param("] prove: ", True, id="Ctrl-C in prove"),
+        pytest.param("] install: pip check", False, id="kill -INT in install", marks=MORE),
+    ],
 )
 def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
     project: Project, released: tuple[Project, Finished], sign: str, whole_group: bool
@@ -465,12 +475,11 @@ RAISES_ON_UPSTREAM = "from airflow import greeting\n\n\ndef test_it():\n    asse
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (PASSES_ON_UPSTREAM, "passes on upstream, so it proves nothing"),
-        (FAILS_WHEN_PATCHED, "on the patched wheel test_it fails: AssertionError"),
-        (CANNOT_BE_IMPORTED, "not in an assertion of the proof"),
-        (RAISES_ON_UPSTREAM, "fails with AttributeError"),
+        pytest.param(PASSES_ON_UPSTREAM, "passes on upstream, so it proves nothing", id="passes on upstream"),
+        pytest.param(FAILS_WHEN_PATCHED, "on the patched wheel test_it fails: AssertionError", id="fails when patched"),
+        pytest.param(CANNOT_BE_IMPORTED, "not in an assertion of the proof", id="import error on upstream", marks=MORE),
+        pytest.param(RAISES_ON_UPSTREAM, "fails with AttributeError", id="another error on upstream", marks=MORE),
     ],
-    ids=["passes on upstream", "fails when patched", "import error on upstream", "another error on upstream"],
 )
 def test_a_proof_that_does_not_hold_stops_the_release(project: Project, text: str, why: str) -> None:
     project.proof.write_text(text)
@@ -531,9 +540,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
     ("place", "size", "verb"),
     [
         ("dist", "4k", "build"),
-        ("build", "4k", "build"),
-        ("build", "200k", "release"),
-        ("build", "2m", "release"),
+        pytest.param("build", "4k", "build", marks=MORE),
+        pytest.param("build", "200k", "release", marks=MORE),
+        pytest.param("build", "2m", "release", marks=MORE),
         ("index", "16k", "release"),
     ],
 )
