@@ -23,7 +23,7 @@ figures := build/coverage
 docs := .venv-docs
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
-	test-all thorough regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image system-packages lock clean
+	test-all thorough regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image image-all system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,12 @@ docs: $(docs)/ready ## the documentation as a site, in site/; links that lead no
 
 image: $(ready) ## the image of VERSION, and its onbuild variant, with docker, podman or buildah
 	@$(certified) image build $(VERSION)
+
+image-all: $(ready) ## the images of all releases, made, run and pushed to a registry of their own (long)
+	@status=0; for version in $$(ls patches | grep '^[0-9]'); do \
+		echo "image of $$version" >&2; \
+		CERTIFIED_IMAGE_VERSION=$$version $(bin)/pytest -q tests/certification/test_image.py tests/certification/test_compose.py || status=$$?; \
+	done; exit $$status
 
 certify: $(ready) thorough regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
 	@$(bin)/pytest -q tests/certification

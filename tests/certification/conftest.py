@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from containers import NAME, RUN
+from containers import NAME, RUN, VERSION
 
 from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.image import builders
@@ -27,7 +27,7 @@ def image() -> str:
         builders.find("buildah")
     except EnvironmentMissing as err:
         pytest.skip(str(err))
-    terminal = Terminal(folder=ROOT, env=dict(os.environ))
+    terminal = Terminal(folder=ROOT, env=dict(os.environ), instead={"2.1.0": VERSION})
     terminal.types("certified build 2.1.0")
     terminal.types("certified wheelhouse 2.1.0")
     made = terminal.types("certified image build 2.1.0", "--builder buildah").stdout

@@ -1,7 +1,11 @@
-"""podman and the image of 2.1.0: podman runs what buildah made, as they share a store."""
+"""podman and the image of a release: podman runs what buildah made, as they share a store.
+
+The release is 2.1.0, or the one that the variable CERTIFIED_IMAGE_VERSION names (`make image-all`).
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from packaging.version import Version
@@ -10,7 +14,10 @@ from astronomer_certified.project import manifest
 from astronomer_certified.workspace import Workspace
 from documented import ROOT
 
-RELEASE = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release
+VERSION = os.environ.get("CERTIFIED_IMAGE_VERSION", "2.1.0")
+RELEASE = manifest.load(Workspace.at(ROOT), Version(VERSION)).release
+# 1.10 has other words for its commands, and a website without roles by default.
+IS_OLD = RELEASE.upstream.major == 1
 NAME = f"localhost/ap-airflow:{RELEASE.tag}-bookworm"
 
 # podman asks for the highest limits by itself, which a container on a machine of others may not have.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from containers import LIMITS, NAME, podman
+from containers import IS_OLD, LIMITS, NAME, VERSION, podman
 
 from astronomer_certified.effects.processes import free_port
 from astronomer_certified.image import builders
@@ -52,7 +52,7 @@ DAG = """\
 from datetime import datetime
 
 from airflow import DAG
-from airflow.operators.bash import BashOperator
+from airflow.operators.bash_operator import BashOperator
 
 with DAG("one", start_date=datetime(2021, 1, 1), schedule_interval=None, is_paused_upon_creation=False) as dag:
     BashOperator(task_id="say", bash_command="echo said") >> BashOperator(task_id="again", bash_command="echo again")
@@ -126,8 +126,8 @@ def skip_without_networks(name: str, settings: dict[str, str]) -> None:
 def cluster(services: str, tmp_path: Path) -> Iterator[Cluster]:
     if shutil.which("aardvark-dns", path="/usr/lib/podman:/usr/libexec/podman") is None:
         pytest.skip("aardvark-dns is not here, by which containers find each other: make system-packages")
-    Terminal(folder=ROOT, env=dict(os.environ)).types("certified image context 2.1.0")
-    shutil.copy(ROOT / "build" / "2.1.0" / "image" / "compose.yaml", tmp_path)
+    Terminal(folder=ROOT, env=dict(os.environ), instead={"2.1.0": VERSION}).types("certified image context 2.1.0")
+    shutil.copy(ROOT / "build" / VERSION / "image" / "compose.yaml", tmp_path)
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "one.py").write_text(DAG)
     line = next(line for line in (ROOT / "docs" / "image.md").read_text().splitlines() if "FERNET_KEY=$(" in line)
@@ -168,8 +168,11 @@ def test_a_task_is_carried_out_by_celery(cluster: Cluster) -> None:
         return all(part["status"] == "healthy" for part in said.values())
 
     eventually(300, health)
-    eventually(120, lambda: cluster.airflow("dags", "trigger", "one"))
-    eventually(120, lambda: re.search(r"\|\s*success\s*\|", cluster.airflow("dags", "list-runs", "--dag-id", "one")))
+    trigger, runs = (
+        (["trigger_dag"], ["list_dag_runs"]) if IS_OLD else (["dags", "trigger"], ["dags", "list-runs", "-d"])
+    )
+    eventually(120, lambda: cluster.airflow(*trigger, "one"))
+    eventually(120, lambda: re.search(r"\|\s*success\s*\|", cluster.airflow(*runs, "one")))
     logs = podman("exec", f"{cluster.project}_webserver_1", "find", "logs/one", "-type", "f", settings=cluster.settings)
     assert len(logs.split()) == 2
     assert len(re.findall(r"execute_command\[\S+\] succeeded", cluster.said("worker"))) == 2
