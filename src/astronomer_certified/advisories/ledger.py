@@ -35,7 +35,7 @@ class Fix(Record):
     """One bug, and the changes that end it. `shows` is how a user meets it, `since` the first version upstream with it.
 
     `fixed_again_by` are later changes that mend the first, `carried` the earlier releases of AC whose changelogs name
-    the fix, `faults` what in the source shows the bug.
+    the fix, `reports` the issues upstream in which somebody has met it, `faults` what in the source shows the bug.
     """
 
     component: str
@@ -43,6 +43,7 @@ class Fix(Record):
     since: Version | None
     fixed_again_by: tuple[str, ...]
     carried: tuple[str, ...]
+    reports: tuple[str, ...]
     faults: Mapping[Version, tuple[Evidence, ...]]
 
     def fixed_by(self, patch: Patch) -> bool:
@@ -73,6 +74,7 @@ def _read(path: Path) -> Fix:
         changes=top.each("changes", records.change),
         fixed_again_by=top.each("fixed-again-by", records.change, optional=True),
         carried=top.each("carried", records.matching(_TAG, "a release like 2.1.0-4"), optional=True),
+        reports=top.each("reports", records.change, optional=True),
         versions=affected,
         faults=faults,
         not_affected=records.not_affected(top, affected, packages=False),

@@ -99,7 +99,12 @@ def _more(fix: Fix) -> str:
     shows = f" {_plain(fix.shows)}" if fix.shows else ""
     again = f" Fixed again by {', '.join(fix.fixed_again_by)}." if fix.fixed_again_by else ""
     carried = f" Earlier releases with it: {', '.join(fix.carried)}." if fix.carried else ""
-    return f"{shows}{again}{carried}"
+    reports = f" Reported {_times(len(fix.reports))}: {', '.join(fix.reports)}." if fix.reports else ""
+    return f"{shows}{again}{reports}{carried}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _table(what: str, rows: Iterable[Row], versions: Sequence[Version], page: str = "") -> Iterator[str]:

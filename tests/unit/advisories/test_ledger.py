@@ -21,6 +21,7 @@ summary = "The scheduler ends."
 component = "scheduler"
 shows = "KeyError | in the log"
 since = "1.10"
+reports = ["apache/airflow#7", "apache/airflow#8"]
 fixed-in = ["2.1.0"]
 changes = ["apache/airflow#1"]
 fixed-again-by = ["apache/airflow#3"]
@@ -100,7 +101,8 @@ def test_the_page_has_what_is_behind_each_bug_by_component_and_version(place: Wo
     assert "## Scheduler\n" in page
     assert "## Api" not in page
     assert "KeyError / in the log" in page
-    assert "Fixed again by apache/airflow#3. Earlier releases with it: 2.0.0-4." in page
+    assert "Fixed again by apache/airflow#3. Reported 2 times: apache/airflow#7, apache/airflow#8." in page
+    assert "Earlier releases with it: 2.0.0-4." in page
 
 
 def test_the_verb_shows_bugs_by_id_and_all_of_them(place: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
