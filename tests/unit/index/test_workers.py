@@ -147,9 +147,11 @@ def test_a_worker_that_does_not_start_in_time_is_told_and_ended(
     monkeypatch.setattr(workers, "_START", 0.5)
     os.mkfifo(tmp_path / "log")
     setup = Setup(store=tmp_path / "packages", fallback=False, options=Options(access_log=tmp_path / "log"))
+    # Other tests of this process may have left children that end by themselves.
+    before = children(os.getpid())
     with pytest.raises(PublishError, match=r"did not start within 0\.5 s"):
         workers.supervise(setup, workers.Place(), workers=1, ready=lambda url, findings: None)
-    assert children(os.getpid()) == set()
+    assert children(os.getpid()) <= before
 
 
 @pytest.mark.parametrize("during", ["start", "reload"])
