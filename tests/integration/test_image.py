@@ -14,14 +14,31 @@ from test_documented_commands import terminal_in
 
 from documented import Terminal
 
-# In place of docker: every call is written down, and the context of a build is kept as it is then.
-BUILDER = """#!/bin/sh
+ID = "sha256:" + "a" * 64
+# In place of docker: every call is written down, the context of a build is kept as it is then, and what was pushed is
+# in the registry.
+BUILDER = f"""#!/bin/sh
 here=$(dirname "$0")
-echo "$*" >> "$here/said"
+for last; do :; done
+name=$(basename "$last")
 case "$1" in
-    build) for context; do :; done; rm -rf "$here/context"; cp -R "$context" "$here/context" ;;
-    push) echo pushed ;;
+    image) echo {ID}; exit ;;
+    manifest) cat "$here/registry/$name" 2>/dev/null || {{ echo "no such manifest: $last" >&2; exit 1; }}; exit ;;
+    build) rm -rf "$here/context"; cp -R "$last" "$here/context" ;;
+    push) cp "$here/pushed.json" "$here/registry/$name" ;;
 esac
+echo "$*" >> "$here/said"
+"""
+PUSHED = {"Descriptor": {"digest": "sha256:" + "b" * 64}, "SchemaV2Manifest": {"config": {"digest": ID}}}
+# In place of a Debian, which takes a minute and the network: its last word is the file to write.
+DEBIAN = """#!/bin/sh
+for target; do :; done
+folder=$(mktemp -d)
+mkdir -p "$folder/var/lib/dpkg"
+echo "$*" > "$folder/words"
+: > "$folder/var/lib/dpkg/status"
+tar -cf "$target" -C "$folder" .
+rm -r "$folder"
 """
 
 
@@ -34,8 +51,9 @@ def shop(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Termina
     (root / "bin").mkdir()
     (root / "bin" / "docker").write_text(BUILDER)
     (root / "bin" / "docker").chmod(0o755)
-    # In place of a Debian, which takes a minute and the network: its last word is the file to write.
-    (root / "bin" / "mmdebstrap").write_text('#!/bin/sh\nfor target; do :; done\necho "$*" > "$target"\n')
+    (root / "bin" / "registry").mkdir()
+    (root / "bin" / "pushed.json").write_text(json.dumps(PUSHED))
+    (root / "bin" / "mmdebstrap").write_text(DEBIAN)
     (root / "bin" / "mmdebstrap").chmod(0o755)
     path = f"{root / 'bin'}:{terminal.env['PATH']}"
     return Terminal(folder=terminal.folder, env={**terminal.env, "PATH": path}, instead=terminal.instead)
@@ -100,12 +118,14 @@ def test_what_is_not_built_is_told_and_the_context_of_before_stays(shop: Termina
 
 def test_an_image_is_pushed_with_its_onbuild_variant_and_the_floating_tags(shop: Terminal) -> None:
     said(shop)
-    pushed = shop.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http").stdout.split()
-    assert pushed == [
+    names = [
         f"127.0.0.1:5000/astronomer/ap-airflow:{VERSION}{ending}"
         for ending in ("-1-bookworm", "-bookworm", "-1-bookworm-onbuild", "-bookworm-onbuild")
     ]
-    assert [line.split()[-1] for line in said(shop) if line.startswith("push")] == pushed
+    for told in (names, []):
+        pushed = shop.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http").stdout.split()
+        assert pushed == [f"{name}@{PUSHED['Descriptor']['digest']}" for name in names]
+        assert [line.split()[-1] for line in said(shop) if line.startswith("push")] == told
     other = Terminal(folder=shop.folder, env=shop.env, instead={**shop.instead, "127.0.0.1:5000": "http://127.0.0.1"})
     refused = other.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http", statuses=(2,)).stderr
     assert "without a scheme" in refused

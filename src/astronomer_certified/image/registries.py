@@ -39,7 +39,7 @@ def known(builder: Builder, name: str, *, is_plain: bool) -> Known | None:
     """What a registry has under a name; None when that is free. CommandFailed when the registry does not say."""
     if builder.name == "docker":
         said = _answer([builder.program, "manifest", "inspect", "--verbose", *["--insecure"] * is_plain, name], builder)
-        return None if said is None else _by_docker(json.loads(said))
+        return None if said is None else _by_docker(_read(said))
     program = which("skopeo")
     if program is None:
         raise EnvironmentMissing(
@@ -51,7 +51,14 @@ def known(builder: Builder, name: str, *, is_plain: bool) -> Known | None:
     if said is None:
         return None
     digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
-    return Known(digest=digest, id=json.loads(said).get("config", {}).get("digest"))
+    return Known(digest=digest, id=_read(said).get("config", {}).get("digest"))
+
+
+def _read(said: str) -> Any:
+    try:
+        return json.loads(said)
+    except ValueError as err:
+        raise CommandFailed("the registry's answer is no manifest", details=[said[:200]]) from err
 
 
 def _by_docker(said: Any) -> Known:

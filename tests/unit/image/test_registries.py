@@ -123,6 +123,9 @@ def test_docker_is_asked_in_its_own_words(home: Path, kind: str) -> None:
     said = {"Descriptor": {"digest": DIGEST}, kind: {"config": {"digest": ID}}}
     (home / "said").write_text(json.dumps(said))
     assert registries.known(builder, "127.0.0.1:5/a/b:1", is_plain=True) == Known(digest=DIGEST, id=ID)
+    (home / "said").write_text("<html>")
+    with pytest.raises(CommandFailed, match="is no manifest"):
+        registries.known(builder, "127.0.0.1:5/a/b:1", is_plain=True)
     (home / "said").write_text(json.dumps([said, said]))
     many = registries.known(builder, "127.0.0.1:5/a/b:1", is_plain=True)
     assert many is not None
