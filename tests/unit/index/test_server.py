@@ -364,11 +364,15 @@ def test_three_hundred_readers_that_never_read_leave_a_good_client_alone(served:
             with contextlib.suppress(OSError):
                 wire.sendall(f"GET /packages/{LARGE} HTTP/1.1\r\nHost: x{number}\r\n\r\n".encode())
         time.sleep(1)
-        start = time.monotonic()
-        with socket.create_connection((host, int(port)), timeout=40) as good:
-            good.sendall(b"GET /simple/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert good.recv(12) == b"HTTP/1.1 200"
-        assert time.monotonic() - start < 40  # by themselves the others would go after a minute
+        start, answer = time.monotonic(), b""
+        # On a busy machine the server may still be at the readers of before, and gives up one that it has not read:
+        # then clients try again. By themselves the readers would go after a minute.
+        while not answer and time.monotonic() - start < 40:
+            with contextlib.suppress(ConnectionError), socket.create_connection((host, int(port)), timeout=40) as good:
+                good.sendall(b"GET /simple/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                answer = good.recv(12)
+        assert answer == b"HTTP/1.1 200"
+        assert time.monotonic() - start < 40
         process.terminate()
         assert process.wait(60) == 0
 
