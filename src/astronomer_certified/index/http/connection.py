@@ -83,7 +83,7 @@ class Doorkeeper:
             other for other in self.connections
             if other is not newcomer and (other.doing is Doing.IDLE or other.quiet(now) > _PATIENCE_WHEN_FULL)
         ]  # fmt: skip
-        return min(waiting, key=lambda other: (other.doing, -other.quiet(now)), default=newcomer)
+        return min(waiting, key=lambda other: (other.is_new(now), other.doing, -other.quiet(now)), default=newcomer)
 
     def look(self) -> None:
         """Every connection that has used up its time is closed."""
@@ -321,6 +321,10 @@ class Connection(HttpToolsProtocol):
             case Doing.READING_AN_ANSWER:
                 # With nothing in the buffer it is the application that takes its time.
                 return bool(self._buffer()) and quiet > STALLED_SECONDS
+
+    def is_new(self, now: float) -> bool:
+        """Whether it has asked nothing yet, and had hardly the time to: several are accepted before one is read."""
+        return self.cycle is None and not self._head and self.quiet(now) <= _PATIENCE_WHEN_FULL
 
     def give_up(self) -> None:
         """It was late. Who began a request is told so, if he takes it."""
