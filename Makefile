@@ -122,7 +122,7 @@ image-all: $(ready) ## the images of all releases, made, run and pushed to a reg
 		CERTIFIED_IMAGE_VERSION=$$version $(bin)/pytest -q tests/certification/test_image.py tests/certification/test_compose.py || status=$$?; \
 	done; exit $$status
 
-certify: $(ready) thorough regenerate ## real Airflow: release VERSION, every documented command, all constraints (long)
+certify: $(ready) thorough regenerate ## real Airflow: release VERSION, every documented command, faults, all constraints (long)
 	@$(bin)/pytest -q tests/certification
 
 certify-all: $(ready) ## every release, complete, with its certificates (long)

@@ -78,8 +78,8 @@ class Builder:
             run([self.program, "tag", image, destination], env=env)
             run([self.program, "push", destination], env=env, log=log, timeout=_TIMEOUT)
             return
-        verify = f"--tls-verify={str(not is_plain).lower()}"
-        run([self.program, "push", verify, image, f"docker://{destination}"], env=env, log=log, timeout=_TIMEOUT)
+        words = [self.program, "push", tls(is_plain=is_plain), image, f"docker://{destination}"]
+        run(words, env=env, log=log, timeout=_TIMEOUT)
 
 
 def find(wanted: str | None = None) -> Builder:
@@ -103,6 +103,11 @@ def find(wanted: str | None = None) -> Builder:
         details=tried,
         hint="start docker, or install podman or buildah: on Debian, apt-get install --no-install-recommends buildah",
     )
+
+
+def tls(*, is_plain: bool) -> str:
+    """How podman, buildah and skopeo are told whether a registry has TLS."""
+    return f"--tls-verify={str(not is_plain).lower()}"
 
 
 def environment(name: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@
     constraints.txt                every pin of the release, which pip heeds in the image
     wheels/                        what is installed, with requirements.txt, hashed
     compose.yaml                   services that run it with Celery, for docker compose and podman-compose
-    helm-values.yaml               the same for the official Helm chart
+    helm-values.yaml               the same for the official Helm chart, of Airflow 2
     files/                         entrypoint and scripts, as they are in the image
 
 The same arguments make the same bytes.
@@ -116,7 +116,8 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str,
         link_or_copy(image.base.python, folder / "python.tar")
     (folder / "Containerfile").write_text(containerfile(image), encoding="utf-8")
     (folder / "Containerfile.onbuild").write_text(onbuild(image), encoding="utf-8")
-    for name in ("compose.yaml", "helm-values.yaml"):
+    # The official chart is for Airflow 2.
+    for name in ["compose.yaml", *["helm-values.yaml"] * _is_2(image)]:
         (folder / name).write_text(_filled(_file(name).decode(), image), encoding="utf-8")
 
 
@@ -178,7 +179,11 @@ def _filled(template: str, image: Image) -> str:
 
 def _celery(image: Image) -> list[str]:
     """What begins the commands of Celery's services, which got a word of their own in 2.0."""
-    return ["airflow", "celery"] if image.release.upstream.major > 1 else ["airflow"]
+    return ["airflow", "celery"] if _is_2(image) else ["airflow"]
+
+
+def _is_2(image: Image) -> bool:
+    return image.release.upstream.major > 1
 
 
 def _base(image: Image) -> str:

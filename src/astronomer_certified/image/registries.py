@@ -15,7 +15,7 @@ from typing import Any
 from astronomer_certified.effects.processes import run
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
-from .builders import Builder, environment
+from .builders import Builder, environment, tls
 
 # How registries (MANIFEST_UNKNOWN, NAME_UNKNOWN of the OCI distribution specification) and docker say: a name is free.
 _FREE = ("manifest unknown", "name unknown", "no such manifest", "repository name not known")
@@ -25,9 +25,10 @@ _TIMEOUT = 120.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """An image in a registry: the digests of its manifest, by which it is pulled, and of its configuration, which is
-    its ID in a store. Both begin with `sha256:`. A list of images for many machines has no ID."""
+    its ID in a store. Both begin with `sha256:`. A list of images for many machines has no ID, and docker does not tell
+    its digest."""
 
-    digest: str
+    digest: str | None
     id: str | None
 
     def is_the(self, image: str) -> bool:
@@ -46,8 +47,7 @@ def known(builder: Builder, name: str, *, is_plain: bool) -> Known | None:
             "skopeo, which asks registries what they have, is not here",
             hint="on Debian: apt-get install --no-install-recommends skopeo",
         )
-    tls = f"--tls-verify={str(not is_plain).lower()}"
-    said = _answer([program, "inspect", "--raw", tls, f"docker://{name}"], builder)
+    said = _answer([program, "inspect", "--raw", tls(is_plain=is_plain), f"docker://{name}"], builder)
     if said is None:
         return None
     digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
@@ -63,7 +63,7 @@ def _read(said: str) -> Any:
 
 def _by_docker(said: Any) -> Known:
     if isinstance(said, list):
-        return Known(digest="", id=None)
+        return Known(digest=None, id=None)
     manifest = said.get("OCIManifest") or said.get("SchemaV2Manifest") or {}
     return Known(digest=said["Descriptor"]["digest"], id=manifest.get("config", {}).get("digest"))
 
@@ -73,7 +73,7 @@ def _answer(words: list[str | Path], builder: Builder) -> str | None:
     if asked.returncode == 0:
         return asked.stdout
     lines = asked.stderr.strip().splitlines()
-    if any(words in asked.stderr.lower() for words in _FREE):
+    if any(free in asked.stderr.lower() for free in _FREE):
         return None
     raise CommandFailed(
         "the registry does not say what it has",

@@ -57,7 +57,7 @@ _STATES = {
     "unknown": ImpactAnalysisState.IN_TRIAGE,
 }
 
-# Of serial numbers: the same image has the same one.
+# Of serial numbers.
 _NAMESPACE = uuid.UUID("8c9e4f0a-6d0b-5b0e-9a43-6a4c0f3f6f2d")
 _LONGEST_LICENSE = 100
 
@@ -80,7 +80,7 @@ def bill(image: Image, wheels: Sequence[Wheel]) -> bytes:
         components=[*components.values(), *system],
         vulnerabilities=[_vulnerability(item, core) for item in release["vulnerabilities"]],
         metadata=BomMetaData(component=whole, timestamp=datetime.fromtimestamp(image.epoch, UTC)),
-        serial_number=uuid.uuid5(_NAMESPACE, " ".join([image.tag, *sorted(wheel.sha256 for wheel in wheels)])),
+        serial_number=_serial(image, wheels, system),
     )
     bom.register_dependency(whole, [components[canonicalize_name(_CERTIFIED)], *system])
     for name, said in zip(components, metadata.values(), strict=True):
@@ -90,10 +90,18 @@ def bill(image: Image, wheels: Sequence[Wheel]) -> bytes:
     return f"{text}\n".encode()
 
 
+def _serial(image: Image, wheels: Sequence[Wheel], system: Sequence[Component]) -> uuid.UUID:
+    """The same for the same bill, whenever it is made; another for another base, too."""
+    content = [image.tag, *sorted(wheel.sha256 for wheel in wheels), *sorted(str(item.purl) for item in system)]
+    return uuid.uuid5(_NAMESPACE, " ".join(content))
+
+
 def _metadata(wheel: Wheel) -> Message:
+    # Of two hundred wheels only this file is unpacked; each was checked by its sha256.
     with zipfile.ZipFile(wheel.path) as archive:
         [name] = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(".dist-info/METADATA")]
-        return email.parser.Parser().parsestr(archive.read(name).decode(errors="replace"), headersonly=True)
+        said = archive.read(name)
+    return email.parser.Parser().parsestr(said.decode(errors="replace"), headersonly=True)
 
 
 def _release(certified: Wheel) -> dict[str, Any]:

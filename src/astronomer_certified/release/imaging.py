@@ -135,7 +135,7 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
         if found is not None and not found.is_the(id) and not registry.replaces:
             raise PublishError(
                 f"{parcels[-2].destination} is another image already",
-                details=[f"there: {found.digest}", f"here: {id}"],
+                details=[f"there: {found.digest or 'images for many machines'}", f"here: {id}"],
                 hint="nothing was pushed; certified bump begins a new revision, --replace gives the name to this image",
             )
     for parcel in parcels:
@@ -159,15 +159,16 @@ def _parcel(name: str, id: str, builder: Builder, registry: Registry) -> _Parcel
 
 
 def _delivered(parcel: _Parcel, builder: Builder, registry: Registry, log: Path) -> Pushed:
-    if parcel.there is not None and parcel.there.is_the(parcel.id):
-        return Pushed(name=parcel.destination, digest=parcel.there.digest, was_there=True)
-    builder.push(parcel.name, parcel.destination, log, is_plain=registry.is_plain)
-    found = registries.known(builder, parcel.destination, is_plain=registry.is_plain)
-    if found is None or not found.is_the(parcel.id):
+    there = parcel.there
+    was_there = there is not None and there.is_the(parcel.id)
+    if not was_there:
+        builder.push(parcel.name, parcel.destination, log, is_plain=registry.is_plain)
+        there = registries.known(builder, parcel.destination, is_plain=registry.is_plain)
+    if there is None or there.digest is None or not there.is_the(parcel.id):
         raise PublishError(
             f"{parcel.destination} was pushed, and another image is there now", hint="does somebody else push, too?"
         )
-    return Pushed(name=parcel.destination, digest=found.digest, was_there=False)
+    return Pushed(name=parcel.destination, digest=there.digest, was_there=was_there)
 
 
 def _names(stated: Manifest, suite: Suite, *, onbuild: bool) -> tuple[str, ...]:

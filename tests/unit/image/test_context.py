@@ -122,6 +122,8 @@ def test_services_run_the_image_with_the_words_of_its_version(tmp_path: Path, up
 
 
 def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
+    old = image(release=Release(upstream=Version("1.10.15"), revision=4))
+    assert not (written(tmp_path / "old", old, tmp_path) / "helm-values.yaml").exists()  # it is for Airflow 2
     folder = written(tmp_path / "context", image(uid=1234), tmp_path)
     values = yaml.safe_load((folder / "helm-values.yaml").read_text())
     assert (values["defaultAirflowRepository"], values["defaultAirflowTag"]) == ("ap-airflow", "2.1.0-4-buster")

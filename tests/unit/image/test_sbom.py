@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,11 @@ def test_an_own_base_is_in_it_with_its_cpython(tmp_path: Path, wheels: list[Whee
         "pkg:deb/debian/libssl3@3.0.17-1~deb12u2?arch=amd64&distro=debian-12"
     }
     assert sbom.bill(made, wheels) == sbom.bill(made, wheels[::-1])
+    # Another system is another bill, by its serial number, too.
+    newer = STATUS.replace("deb12u2", "deb12u3").encode()
+    other = factories.tar_gz(tmp_path / "other.tar", [factories.file("./var/lib/dpkg/status", newer)])
+    again = image(base=replace(base, system=other), suite=suites.find("bookworm"), python=Python(3, 8))
+    assert said(again, wheels)["serialNumber"] != bill["serialNumber"]
     empty = factories.tar_gz(tmp_path / "empty.tar", [factories.file("etc/passwd")])
     with pytest.raises(BuildError, match="is no Debian"):
         said(image(base=OwnBase(system=empty, python=empty, full_version="3.8.18")), wheels)
