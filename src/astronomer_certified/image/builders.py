@@ -78,8 +78,8 @@ class Builder:
             run([self.program, "tag", image, destination], env=env)
             run([self.program, "push", destination], env=env, log=log, timeout=_TIMEOUT)
             return
-        words = [self.program, "push", tls(is_plain=is_plain), image, f"docker://{destination}"]
-        run(words, env=env, log=log, timeout=_TIMEOUT)
+        to = f"docker://{destination}"
+        run([self.program, "push", tls(is_plain=is_plain), image, to], env=env, log=log, timeout=_TIMEOUT)
 
 
 def find(wanted: str | None = None) -> Builder:
