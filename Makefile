@@ -1,6 +1,5 @@
 # The front door. `make help` lists what there is; everything runs in this project's own virtual environment, made from
-# hashed requirements on first use. All that is needed beforehand: a Python from 3.11 on, git, make (and a C compiler for
-# the wheels that hold machine code).
+# hashed requirements on first use. All that is needed beforehand: a Python from 3.11 on, git, make.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -155,7 +154,7 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 # Compiled wheels need those that constraints/builds.toml names; tests look at pages in a browser, and serve the export
 # of an index with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run
 # them and push them to a registry of their own.
-system-packages: ## install what compiled wheels and tests need, on Debian and as root
+system-packages: ## install what tests and images need, on Debian and as root
 	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
 		skopeo docker-registry
 

@@ -360,12 +360,14 @@ class WheelhouseItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a build of one project needs beyond its era's build requirements."""
+    """What a build of one project needs beyond its era's build requirements.
+
+    `links` names C libraries of constraints/native.toml; `build` is the build number of its wheels (PEP 427).
+    """
 
     compiled: bool
-    system_packages: tuple[str, ...]
-    programs: tuple[str, ...]
-    headers: tuple[str, ...]
+    links: tuple[str, ...]
+    build: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

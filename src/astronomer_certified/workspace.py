@@ -73,6 +73,21 @@ class Workspace:
         """The hashed build requirements of the wheelhouse."""
         return self.root / "constraints" / "toolchain.txt"
 
+    @property
+    def native_libraries(self) -> Path:
+        """The C libraries that compiled wheels hold inside."""
+        return self.root / "constraints" / "native.toml"
+
+    @property
+    def native_patches(self) -> Path:
+        """The folder of our own patches of those libraries."""
+        return self.root / "constraints" / "native"
+
+    @property
+    def compilers(self) -> Path:
+        """The hashed requirements of the compiler that makes all machine code."""
+        return self.root / "constraints" / "compilers.txt"
+
     def kept_certificate(self, release: Release) -> Path:
         """The certificate of a release that the project keeps."""
         return self.root / "certificates" / f"certificate-{release.tag}.json"
@@ -175,3 +190,7 @@ class Workspace:
     def cached_wheel(self, key: str) -> Path:
         """The folder of a built wheel in the cache, by the digest of all that went into it."""
         return self.cache / "wheels" / key[:2] / key
+
+    def cached_library(self, key: str) -> Path:
+        """The folder of a built C library in the cache, by the digest of all that went into it."""
+        return self.cache / "libraries" / key

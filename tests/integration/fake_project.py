@@ -34,6 +34,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import fake_compiler
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from wheel.wheelfile import WheelFile
@@ -216,6 +217,7 @@ def test_an_ordinary_name_is_shown_as_it_is():
 _RECIPES = """\
 [tiny-machine]
 compiled = true
+build = 1
 """
 
 
@@ -257,7 +259,10 @@ def make_wheel(folder: Path, name: str, version: str, members: Mapping[str, byte
     tags = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     with WheelFile(path, "w", compression=zipfile.ZIP_DEFLATED) as archive:
         for member, content in {**members, f"{stem}.dist-info/WHEEL": tags}.items():
-            archive.writestr(member, content)
+            entry = zipfile.ZipInfo(member, (2020, 1, 1, 0, 0, 0))
+            # As installers set it: what is a program is one afterwards.
+            entry.external_attr = (0o100755 if content.startswith(b"#!") else 0o100644) << 16
+            archive.writestr(entry, content)
         for member, content in info.items():
             archive.writestr(f"{stem}.dist-info/{member}", content)
     return path
@@ -287,6 +292,14 @@ def provider(folder: Path) -> Upload:
     }
     info = {"METADATA": core_metadata(name, "1.0.0", f"apache-airflow>={VERSION}")}
     path = make_wheel(folder, name, "1.0.0", members, info)
+    return Upload(filename=path.name, content=path.read_bytes())
+
+
+def compiler(folder: Path) -> Upload:
+    """What stands for the compiler of all machine code."""
+    version = fake_compiler.VERSION
+    metadata = {"METADATA": core_metadata("ziglang", version)}
+    path = make_wheel(folder, "ziglang", version, fake_compiler.zig_members(), metadata)
     return Upload(filename=path.name, content=path.read_bytes())
 
 
@@ -386,6 +399,7 @@ def uploads(folder: Path) -> tuple[Upload, ...]:
     theirs = upstreams_own_wheel(folder / "core", {**core, "airflow/git_version": ".release:1234567\n"})
     return (
         *tools(),
+        compiler(folder),
         Upload(filename=SDIST, content=sdist("apache-airflow", VERSION, core), uploaded=UPLOADED),
         Upload(filename=UPSTREAM_WHEEL, content=theirs, uploaded=UPLOADED),
         Upload(filename="tiny-source-1.0.tar.gz", content=sdist("tiny-source", "1.0", source)),
@@ -713,6 +727,12 @@ def write_project(root: Path, files: Mapping[str, Upload], cache: Path, index_ur
         project.patch: _HEADER.format(proof=PROOF) + _escaping_diff(),
         project.proof: _PROOF,
         root / "constraints" / "builds.toml": _RECIPES,
+        root / "constraints" / "native.toml": "",
+        root / "constraints" / "compilers.txt": "".join(
+            f"ziglang=={fake_compiler.VERSION} --hash=sha256:{file.sha256}\n"
+            for file in files.values()
+            if file.project == "ziglang"
+        ),
         root / "constraints" / "toolchain.txt": "".join(
             f"{file.project}=={parse_wheel_filename(file.filename)[1]} --hash=sha256:{file.sha256}\n"
             for file in files.values()
@@ -732,6 +752,11 @@ def _escaping_diff() -> str:
     name = "airflow/greeting.py"
     lines = difflib.unified_diff(GREETING.splitlines(True), ours.splitlines(True), f"a/{name}", f"b/{name}")
     return f"diff --git a/{name} b/{name}\n" + "".join(lines)
+
+
+def not_done(finished: Finished) -> str:
+    assert "\nNOT DONE on this machine (" in finished.stdout
+    return finished.stdout[finished.stdout.index("\nNOT DONE") :].split("\nInstall it")[0]
 
 
 def sha256_of(path: Path) -> str:

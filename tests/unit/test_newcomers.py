@@ -58,12 +58,7 @@ def test_a_package_that_cannot_be_had_keeps_no_other_away(machine: dict[str, str
     assert (done.returncode, done.stderr) == (1, "could not be installed: chromium\n")
     asked = Path(machine["LOG"]).read_text().splitlines()
     assert asked[0].endswith(" update")
-    assert {line.rpartition(" ")[2] for line in asked[2:]} >= {
-        "build-essential",
-        "libldap2-dev",
-        "chromium",
-        "nginx-light",
-    }
+    assert {line.rpartition(" ")[2] for line in asked[2:]} >= {"build-essential", "chromium", "nginx-light"}
 
 
 def test_who_is_not_root_is_told_what_to_install(machine: dict[str, str]) -> None:

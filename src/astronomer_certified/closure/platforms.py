@@ -23,7 +23,6 @@ def _supported(python: Python) -> tuple[tags.Tag, ...]:
         platforms.append(f"manylinux_2_{minor}_x86_64")
         if minor in _LEGACY:
             platforms.append(f"{_LEGACY[minor]}_x86_64")
-    platforms.append("linux_x86_64")
     # Python 3.7 was the last with the pymalloc flag in its ABI tag (PEP 3149).
     abi = f"{python.tag}{'m' if python.minor < 8 else ''}"
     version = (python.major, python.minor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -335,18 +335,24 @@ def _repair(workspace: Workspace, requirement: Requirement, problems: Problems) 
     return load_distribution(path)
 
 
-def load_recipes(path: Path) -> dict[NormalizedName, Recipe]:
-    """constraints/builds.toml: what the build of some projects needs beyond the era. Raises `ManifestError`."""
+def load_recipes(path: Path, libraries: Collection[str]) -> dict[NormalizedName, Recipe]:
+    """constraints/builds.toml: what the build of some projects needs beyond the era. Raises `ManifestError`.
+
+    `libraries` are the names that constraints/native.toml knows.
+    """
     top = toml.load(path)
     recipes = {}
     for name in top.names():
         table = top.table(name)
-        recipes[canonicalize_name(name)] = Recipe(
+        recipe = Recipe(
             compiled=table.get("compiled", toml.boolean, default=False, optional=True),
-            system_packages=table.each("system-packages", toml.text, optional=True),
-            programs=table.each("programs", toml.text, optional=True),
-            headers=table.each("headers", toml.text, optional=True),
+            links=table.each("links", toml.text, optional=True),
+            build=table.get("build", toml.positive, default=1),
         )
+        for library in recipe.links:
+            if library not in libraries:
+                table.problem("links", f"{library} is not in constraints/native.toml")
+        recipes[canonicalize_name(name)] = recipe
         table.close()
     top.close()
     top.problems.finish()

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from astronomer_certified.artifacts import Manifest, Python
 from astronomer_certified.errors import ManifestError
-from astronomer_certified.project import manifest
+from astronomer_certified.project import manifest, native_libraries
 from astronomer_certified.workspace import Workspace
 
 RELEASE = """\
@@ -110,8 +110,9 @@ def test_every_release_of_this_repository_loads(path: Path) -> None:
 
 
 def test_the_recipes_of_this_repository_load() -> None:
-    recipes = manifest.load_recipes(ROOT / "constraints" / "builds.toml")
-    assert recipes[canonicalize_name("mysqlclient")].programs == ("mysql_config",)
+    libraries = native_libraries.load(ROOT / "constraints" / "native.toml")
+    recipes = manifest.load_recipes(ROOT / "constraints" / "builds.toml", libraries)
+    assert recipes[canonicalize_name("mysqlclient")].links == ("mariadb-connector",)
 
 
 def test_a_release_is_read_whole(workspace: Workspace) -> None:
@@ -458,19 +459,27 @@ def test_what_is_no_toml_is_one_message(workspace: Workspace, text: bytes, why: 
 
 
 def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"builds.toml": '[mysqlclient]\ncompild = true\nsystem-packages = "x"\n'})
+    write_tree(tmp_path, {"builds.toml": '[mysqlclient]\ncompild = true\nlinks = "x"\nbuild = 0\n'})
     with pytest.raises(ManifestError) as caught:
-        manifest.load_recipes(tmp_path / "builds.toml")
+        manifest.load_recipes(tmp_path / "builds.toml", ())
     assert list(caught.value.details) == [
         "line 2: mysqlclient.compild: unknown key, did you mean 'compiled'?",
-        "line 3: mysqlclient.system-packages: must be an array, not 'x'",
+        "line 3: mysqlclient.links: must be an array, not 'x'",
+        "line 4: mysqlclient.build: must be a whole number from 1, not 0",
     ]
+
+
+def test_a_recipe_that_links_an_unknown_library_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"builds.toml": '[mysqlclient]\ncompiled = true\nlinks = ["maria"]\nbuild = 1\n'})
+    with pytest.raises(ManifestError) as caught:
+        manifest.load_recipes(tmp_path / "builds.toml", ["mariadb-connector"])
+    assert list(caught.value.details) == ["line 3: mysqlclient.links: maria is not in constraints/native.toml"]
 
 
 def test_a_recipe_that_is_no_table_is_refused(tmp_path: Path) -> None:
     write_tree(tmp_path, {"builds.toml": "mysqlclient = true\n"})
     with pytest.raises(ManifestError, match="1 problem") as caught:
-        manifest.load_recipes(tmp_path / "builds.toml")
+        manifest.load_recipes(tmp_path / "builds.toml", ())
     assert list(caught.value.details) == ["line 1: mysqlclient: must be a table, not True"]
 
 

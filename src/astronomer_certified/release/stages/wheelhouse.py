@@ -13,7 +13,7 @@ from astronomer_certified.artifacts import PinnedFile, UpstreamFile, WheelhouseI
 from astronomer_certified.closure import constraints
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.errors import ConstraintsError
-from astronomer_certified.project import manifest
+from astronomer_certified.project import manifest, native_libraries
 from astronomer_certified.release.run import Run
 from astronomer_certified.source import fetch
 from astronomer_certified.steps import code
@@ -66,18 +66,30 @@ def _step(run: Run, part: _Part) -> Step:
     def inputs(done: Done) -> Mapping[str, str]:
         # Each files.json names the digest of all that its release resolves, its repairs among them.
         own = run.constraints_folder / "files.json"
-        paths = [own, *_sharing(run).values(), requirements, run.workspace.recipes]
+        paths = [own, *_sharing(run).values(), requirements, run.workspace.recipes, *_of_machine_code(run)]
         if missing := [path for path in paths if not path.is_file()]:
             raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
         return run.file_digests(paths)
 
     def do(done: Done) -> Made:
         from astronomer_certified.build import wheelhouse
+        from astronomer_certified.native.libraries import Foundry
 
+        libraries = native_libraries.load(run.workspace.native_libraries)
+        foundry = Foundry(
+            workspace=run.workspace,
+            requirements=run.workspace.compilers,
+            libraries=libraries,
+            own_patches=run.workspace.native_patches,
+            logs=run.logs,
+            jobs=run.jobs,
+            code=code.digest_of(Foundry.__module__),
+        )
         era = wheelhouse.Era(
             requirements=requirements,
             pure_pythons=_TOOLCHAIN_PYTHONS,
-            recipes=manifest.load_recipes(run.workspace.recipes),
+            recipes=manifest.load_recipes(run.workspace.recipes, libraries),
+            foundry=foundry,
             code=code.digest_of(wheelhouse.__name__),
         )
 
@@ -98,6 +110,12 @@ def _step(run: Run, part: _Part) -> Step:
 
     shown = Shown(stage=NAME, minor=part.name != NAME)
     return run.step(part.name, inputs, do, needs=["constraints", *part.after], shown=shown)
+
+
+def _of_machine_code(run: Run) -> tuple[Path, ...]:
+    """The files that state what machine code is made with."""
+    workspace = run.workspace
+    return (workspace.compilers, workspace.native_libraries, *sorted(workspace.native_patches.glob("*.patch")))
 
 
 def _sharing(run: Run) -> dict[Version, Path]:
