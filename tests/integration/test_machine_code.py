@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -137,3 +138,20 @@ def test_of_a_library_only_what_is_static_can_be_linked(linked: Project, salt: s
     assert finished.status == 0
     assert kept(linked, "libraries/*/usr/lib/*.a")
     assert not kept(linked, "libraries/*/usr/lib/*.so*")
+
+
+def test_the_archives_are_published_beside_the_wheels(linked: Project, salt: str) -> None:
+    sources = fake_compiler.write_archives(linked.root / "sources", salt)
+    linked.must("publish", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+
+    [published] = linked.store.glob("astronomer_certified_sources-*.tar.gz")
+    with tarfile.open(published) as archive:
+        held = {Path(member.name).relative_to(Path(member.name).parts[0]).as_posix(): member for member in archive}
+        stream = archive.extractfile(held[f"archives/{fake_compiler.LIBRARY}"])
+        assert stream is not None
+        assert stream.read() == (sources / fake_compiler.LIBRARY).read_bytes()
+    assert {f"archives/{fake_compiler.PATCHES}", "native.toml", "compilers.txt", "PKG-INFO"} <= held.keys()
+    assert f"archives/{fake_compiler.SECOND}" not in held
+    # The same again gives the same file: nothing is published twice.
+    linked.must("publish", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+    assert list(linked.store.glob("astronomer_certified_sources-*.tar.gz")) == [published]

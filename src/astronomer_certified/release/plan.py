@@ -2,7 +2,7 @@
 
 fetch -> wheel (for each patched distribution)          ┐
 constraints -> certified wheel                          ├-> publish -> install, installers ┐
-constraints -> wheelhouse                               ┘                                  ├-> certificate
+constraints -> wheelhouse -> sources                    ┘                                  ├-> certificate
 wheels + constraints + wheelhouse -> prove                                                 ┘
 """
 
@@ -29,6 +29,7 @@ from .stages import (
     pinning,
     proving,
     publishing,
+    sources,
     trying_installers,
     wheel,
     wheelhouse,
@@ -60,6 +61,7 @@ class Plan:
             *(step for item in self.run.manifest.distributions for step in self.wheel_steps(item)),
             certified_wheel.step(self.run, self.carried, self.committed),
             wheelhouse.step(self.run),
+            sources.step(self.run),
             wheelhouse.step_of_proofs(self.run, self.committed, after=[wheelhouse.NAME]),
         )
 

@@ -16,7 +16,7 @@ NAME = "publish"
 
 def step(run: Run, carried: Carried, own_steps: Sequence[str]) -> Step:
     """Every wheel of the release is on the index of the workspace. `own_steps` made those of its own."""
-    made = (*own_steps, "wheelhouse")
+    made = (*own_steps, "wheelhouse", "sources")
 
     def inputs(done: Done) -> Mapping[str, str]:
         # CERTIFIED_INDEX_DIR may name another index, which has none of these files yet.
@@ -32,7 +32,7 @@ def step(run: Run, carried: Carried, own_steps: Sequence[str]) -> Step:
         # How the description of a repaired distribution renders is its author's business, as in the wheelhouse.
         repairs = {wheel_step_of(item) for item in run.manifest.repairs}
         own = [output.path for name in own_steps if name not in repairs for output in done[name].outputs]
-        foreign = [output.path for name in (*sorted(repairs), "wheelhouse") for output in done[name].outputs]
+        foreign = [output.path for name in (*sorted(repairs), "wheelhouse", "sources") for output in done[name].outputs]
         credentials = ensure_credentials(run.workspace.htpasswd, run.workspace.upload_secret)
 
         def twine(argv: Sequence[str], *, env: Mapping[str, str]) -> processes.Completed:
