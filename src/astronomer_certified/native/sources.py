@@ -49,7 +49,7 @@ def fetch(library: NativeLibrary, workspace: Workspace) -> tuple[LibrarySource, 
     tried: list[str] = []
     for source in library.sources:
         try:
-            return source, tuple(_fetched(archive, workspace) for archive in source.archives)
+            return source, tuple(fetch_archive(archive, workspace) for archive in source.archives)
         except DigestMismatch:
             raise
         except UpstreamError as err:
@@ -62,7 +62,8 @@ def fetch(library: NativeLibrary, workspace: Workspace) -> tuple[LibrarySource, 
     )
 
 
-def _fetched(archive: Archive, workspace: Workspace) -> Path:
+def fetch_archive(archive: Archive, workspace: Workspace) -> Path:
+    """The file in the cache, checked. Raises `DigestMismatch`, and `UpstreamError` when it cannot be had."""
     target = workspace.cached(archive.sha256, archive.filename)
     with lock(target.with_name(target.name + ".lock"), on_wait=lambda pid: None):
         if target.is_file():
