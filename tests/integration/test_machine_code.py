@@ -155,3 +155,15 @@ def test_the_archives_are_published_beside_the_wheels(linked: Project, salt: str
     # The same again gives the same file: nothing is published twice.
     linked.must("publish", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
     assert list(linked.store.glob("astronomer_certified_sources-*.tar.gz")) == [published]
+
+
+def test_what_a_killed_run_left_of_a_library_is_taken_away(linked: Project, salt: str) -> None:
+    assert made(linked, salt).status == 0
+    left = linked.cache / "astronomer-certified" / "libraries" / ".tiny.tmp-killed"
+    left.mkdir()
+    record = linked.root / "constraints" / "native.toml"
+    record.write_text(record.read_text().replace("mkdir -p", "mkdir -p  "))
+
+    assert made(linked, salt).status == 0
+
+    assert not left.exists()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astronomer_certified.effects.disk import atomic_folder, digest, lock, scratch_folder, sha256_of
+from astronomer_certified.effects.disk import atomic_folder, digest, lock, scratch_folder, sha256_of, sweep
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import BuildError, CommandFailed
 from astronomer_certified.workspace import Workspace
@@ -74,9 +74,12 @@ class Foundry:
             needs = [built[name] for name in library.needs]
             key = self._key(library, source, [need.key for need in needs])
             folder = self.workspace.cached_library(key)
-            with lock(folder.with_name(f"{folder.name}.lock"), on_wait=lambda pid: None):
+            # By its name, so that what a killed run left of the same library can be told from what somebody works in.
+            with lock(folder.with_name(f"{library.name}.lock"), on_wait=lambda pid: None):
                 if not folder.is_dir():
                     told(f"{library.name} {source.version}")
+                    sweep(folder.parent, library.name)
+                    sweep(folder.parent, key)
                     self._make(library, source, files, needs, folder)
             built[library.name] = BuiltLibrary(library=library, source=source, folder=folder, key=key)
         return built
