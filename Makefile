@@ -156,7 +156,7 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 # them and push them to a registry of their own.
 system-packages: ## install what tests and images need, on Debian and as root
 	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
-		skopeo docker-registry
+		skopeo docker-registry mariadb-server-core slapd krb5-kdc krb5-admin-server openssl
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

@@ -24,14 +24,6 @@ _PACKAGES = (
         path="pool/main/g/glibc/libc6_2.31-13+deb11u11_amd64.deb",
         sha256="05f7264da867b37f4c5ce49266b558ea1e81e05a9464f623152fca70f3550282",
     ),
-    Archive(
-        path="pool/main/u/unixodbc/libodbc1_2.3.6-0.1+b1_amd64.deb",
-        sha256="a19d4e2aa8f7d692e0e37f09bd9bd098443468b76b7dbbcc7e1aee0b9eda960e",
-    ),
-    Archive(
-        path="pool/main/libt/libtool/libltdl7_2.4.6-15_amd64.deb",
-        sha256="52a0a21e06bb89038a3ab6949020228fbf9dd7897e027233cf0a8c2d111d6c10",
-    ),
 )
 _GLIBC = "2.31"
 _LOADER = "lib/x86_64-linux-gnu/ld-2.31.so"

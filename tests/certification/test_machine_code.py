@@ -65,7 +65,7 @@ def old(
     environments.create(environment, interpreter)
     environments.uv_call(
         [
-            "uv",
+            interpreters.uv(),
             "pip",
             "install",
             "--quiet",

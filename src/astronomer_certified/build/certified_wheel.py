@@ -148,12 +148,10 @@ def metadata(manifest: Manifest, constraints: Sequence[Constraints]) -> str:
         "Description-Content-Type: text/markdown",
         # The revision of the core and no other: without the local part, upstream's own wheel would do.
         f"Requires-Dist: {manifest.core.name}=={release.patched}",
-        *(f"Requires-Dist: {line}" for line in _requirements(constraints, {c.python: c.core for c in constraints}, ())),
     ]
-    for extra, names in extras(manifest, constraints).items():
-        spellings = _spellings(extra)
-        lines += [f"Provides-Extra: {spelling}" for spelling in spellings]
-        lines += [f"Requires-Dist: {line}" for line in _requirements(constraints, names, spellings)]
+    added = extras(manifest, constraints)
+    lines += [f"Provides-Extra: {spelling}" for extra in added for spelling in _spellings(extra)]
+    lines += [f"Requires-Dist: {line}" for line in _requirements(constraints, added)]
     description = _DESCRIPTION.format(version=release.upstream, patched=release.patched, pythons=pythons)
     return "\n".join(lines) + f"\n\n{description}"
 
@@ -177,22 +175,38 @@ def _spellings(extra: str) -> tuple[str, ...]:
 
 
 def _requirements(
-    constraints: Sequence[Constraints], names: Mapping[Python, frozenset[NormalizedName]], extras: Sequence[str]
+    constraints: Sequence[Constraints], added: Mapping[str, Mapping[Python, frozenset[NormalizedName]]]
 ) -> list[str]:
-    """One `name==version` line for each pin, marked with the Pythons that it is for and the extra that asks for it."""
-    # Pythons with the same pin share a line: there are thousands of them as it is.
-    where: dict[tuple[NormalizedName, str], list[Python]] = {}
+    """The pins as `name==version` lines, each marked with the Pythons that it is for and all extras that ask for it.
+
+    pip reads every line and evaluates its marker for every extra, so a pin that many extras ask for stands in one line.
+    """
+    # Pin -> Python -> the extras that ask for it there; None for what is required in any case.
+    asking: dict[tuple[NormalizedName, str], dict[Python, frozenset[str] | None]] = {}
     for c in constraints:
-        for name in names[c.python]:
-            where.setdefault((name, str(c.pins[name].version)), []).append(c.python)
+        for name in c.core:
+            asking.setdefault((name, str(c.pins[name].version)), {})[c.python] = None
+        by_name: dict[NormalizedName, frozenset[str]] = {}
+        for extra, names in added.items():
+            for name in names[c.python]:
+                by_name[name] = by_name.get(name, frozenset()).union(_spellings(extra))
+        for name, spellings in by_name.items():
+            asking.setdefault((name, str(c.pins[name].version)), {})[c.python] = spellings
     lines = []
-    for (name, version), pythons in sorted(where.items()):
-        # For all Pythons no marker is needed: Requires-Python keeps the others out.
-        marker = "" if len(pythons) == len(constraints) else " or ".join(f'python_version == "{p}"' for p in pythons)
-        if not extras:
+    for (name, version), by_python in sorted(asking.items()):
+        # Pythons where the same extras ask for it share a line.
+        alike: dict[frozenset[str] | None, list[Python]] = {}
+        for python, asked_by in by_python.items():
+            alike.setdefault(asked_by, []).append(python)
+        for asked_by, pythons in alike.items():
+            # For all Pythons no marker is needed: Requires-Python keeps the others out.
+            here = [] if len(pythons) == len(constraints) else [f'python_version == "{python}"' for python in pythons]
+            asked = [f'extra == "{extra}"' for extra in sorted(asked_by or ())]
+            marker = " and ".join(_any_of(words) for words in (here, asked) if words)
             lines.append(f"{name}=={version}" + (f" ; {marker}" if marker else ""))
-        for extra in extras:
-            # In a marker `and` binds closer than `or` (PEP 508).
-            both = f"({marker}) and " if " or " in marker else f"{marker} and " if marker else ""
-            lines.append(f'{name}=={version} ; {both}extra == "{extra}"')
     return lines
+
+
+def _any_of(words: Sequence[str]) -> str:
+    """In a marker `and` binds closer than `or` (PEP 508)."""
+    return f"({' or '.join(words)})" if len(words) > 1 else words[0]

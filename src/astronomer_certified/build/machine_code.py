@@ -116,9 +116,6 @@ class Workbench:
         env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
         words: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out, "--only-plat"]
         words += ["--plat", f"manylinux2014_{platform.machine()}"]
-        for built in libraries:
-            if not built.library.inside:
-                words += [word for name in built.library.links for word in ("--exclude", f"lib{name}.so*")]
         try:
             run([*words, made], env=env)
         except CommandFailed as err:
@@ -139,7 +136,7 @@ class Workbench:
 
     def inside(self, recipe: Recipe, wheel: str, epoch: int) -> dict[str, Member]:
         """What a wheel says of the libraries inside, by path below its .dist-info."""
-        libraries = [built for built in self._libraries(recipe) if built.library.inside]
+        libraries = self._libraries(recipe)
         if not libraries:
             return {}
         name, version, _, _ = parse_wheel_filename(wheel)

@@ -39,11 +39,8 @@ class BuiltLibrary:
     @property
     def link_words(self) -> tuple[str, ...]:
         """The words of a linker that take it and what it needs of the system."""
-        names = [f"-l{name}" for name in (*self.library.links, *self.library.system_links)]
-        if not self.library.inside:
-            # Its stand-in has no symbols, by which a linker would tell that it is needed.
-            names = ["-Wl,--no-as-needed", *names, "-Wl,--as-needed"]
-        return (f"-L{self.folder / 'usr' / 'lib'}", *names)
+        names = (*self.library.links, *self.library.system_links)
+        return (f"-L{self.folder / 'usr' / 'lib'}", *(f"-l{name}" for name in names))
 
     @property
     def licences(self) -> dict[str, bytes]:
@@ -114,7 +111,7 @@ class Foundry:
                 for part in _KEPT:
                     if (out / part).is_dir():
                         shutil.copytree(out / part, beside / part, symlinks=True)
-                _only_static(beside, library)
+                _only_static(beside)
                 (beside / "licences").mkdir()
                 for name in library.licence_files:
                     shutil.copyfile(tree / name, beside / "licences" / Path(name).name)
@@ -146,10 +143,10 @@ class Foundry:
             ) from err
 
 
-def _only_static(folder: Path, library: NativeLibrary) -> None:
+def _only_static(folder: Path) -> None:
     """Shared libraries and what names folders of the build are taken away: nothing must link to them by accident."""
     for path in (folder / "usr" / "lib").rglob("*"):
-        unwanted = path.suffix == ".la" or (library.inside and ".so" in path.suffixes)
+        unwanted = path.suffix == ".la" or ".so" in path.suffixes
         if path.is_symlink() or (path.is_file() and unwanted):
             path.unlink()
         elif path.name in ("pkgconfig", "cmake") and path.is_dir():

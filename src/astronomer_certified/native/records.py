@@ -36,17 +36,12 @@ class LibrarySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeLibrary:
-    """One C library. Of its `sources` the first that can be had is made.
-
-    `inside` says whether its code ends up in what links it; the headers of one that is not are used, and the machine's
-    own library at run time.
-    """
+    """One C library. Of its `sources` the first that can be had is made."""
 
     name: str
     why: str
     licence: str
     licence_files: tuple[str, ...]
-    inside: bool
     needs: tuple[str, ...]
     programs: tuple[str, ...]
     folder: str

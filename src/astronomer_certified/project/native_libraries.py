@@ -34,7 +34,6 @@ def _library(name: str, table: Table) -> NativeLibrary:
         why=table.get("why", toml.text, default=""),
         licence=table.get("licence", toml.text, default=""),
         licence_files=table.each("licence-files", toml.inner_path),
-        inside=table.get("inside", toml.boolean, default=True, optional=True),
         needs=table.each("needs", toml.text, optional=True),
         programs=table.each("programs", toml.file_name, optional=True),
         folder=table.get("folder", toml.inner_path, default="", optional=True),

@@ -27,7 +27,7 @@ def step(run: Run) -> Step:
     def do(done: Done) -> Made:
         from astronomer_certified.build import source_archive
 
-        inside = [library for library in native_libraries.load(workspace.native_libraries).values() if library.inside]
+        inside = tuple(native_libraries.load(workspace.native_libraries).values())
         for old in run.dist.glob(f"{source_archive.NAME.replace('-', '_')}-*.tar.gz"):
             old.unlink()
         if not inside:
