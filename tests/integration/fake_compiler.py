@@ -114,6 +114,16 @@ def write_archives(folder: Path, salt: str, *names: str) -> Path:
     return folder
 
 
+def apt_for(folder: Path, *mirrors: str) -> dict[str, str]:
+    """The variable by which apt finds a configuration of its own, with those mirrors."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sources.list").write_text("".join(f"deb {address} stable main\n" for address in mirrors))
+    (folder / "apt.conf").write_text(
+        f'Dir::Etc::SourceList "{folder}/sources.list";\nDir::Etc::SourceParts "-";\nAcquire::http::Proxy "DIRECT";\n'
+    )
+    return {"APT_CONFIG": str(folder / "apt.conf")}
+
+
 def _tar(members: dict[str, str], compression: str) -> bytes:
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:

@@ -11,9 +11,6 @@ import fake_compiler
 import pytest
 from fake_project import Finished, Project, not_done
 
-# What apt would ask answers nothing: these tests need no mirror.
-NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-
 
 @pytest.fixture
 def salt(tmp_path: Path) -> str:
@@ -32,8 +29,14 @@ def linked(project: Project, salt: str) -> Project:
 
 def made(project: Project, salt: str, *archives: str) -> Finished:
     """`certified wheelhouse`, with a folder of those archives; all of them by default."""
-    sources = fake_compiler.write_archives(project.root / "sources", salt, *archives)
-    return project.run("wheelhouse", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+    return project.run(
+        "wheelhouse", **given(project, fake_compiler.write_archives(project.root / "sources", salt, *archives))
+    )
+
+
+def given(project: Project, sources: Path) -> dict[str, str]:
+    """The variables of an operator who names a folder, on a machine whose apt knows no mirror."""
+    return {"CERTIFIED_SOURCES_DIR": str(sources), **fake_compiler.apt_for(project.root / "apt")}
 
 
 def machine_wheel(project: Project) -> Path:
@@ -100,7 +103,7 @@ def test_without_any_source_the_files_and_the_variable_are_named(linked: Project
 def test_another_content_than_was_pinned_is_never_used(linked: Project, salt: str) -> None:
     sources = fake_compiler.write_archives(linked.root / "sources", salt)
     (sources / fake_compiler.LIBRARY).write_bytes(b"something else")
-    refused = linked.run("wheelhouse", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+    refused = linked.run("wheelhouse", **given(linked, sources))
     assert refused.status == 1
     assert f"{fake_compiler.LIBRARY} does not have the sha256 that this repository says" in refused.stderr
     for path in kept(linked, f"files/*/*/{fake_compiler.LIBRARY}"):
@@ -142,7 +145,7 @@ def test_of_a_library_only_what_is_static_can_be_linked(linked: Project, salt: s
 
 def test_the_archives_are_published_beside_the_wheels(linked: Project, salt: str) -> None:
     sources = fake_compiler.write_archives(linked.root / "sources", salt)
-    linked.must("publish", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+    linked.must("publish", **given(linked, sources))
 
     [published] = linked.store.glob("astronomer_certified_sources-*.tar.gz")
     with tarfile.open(published) as archive:
@@ -153,7 +156,7 @@ def test_the_archives_are_published_beside_the_wheels(linked: Project, salt: str
     assert {f"archives/{fake_compiler.PATCHES}", "native.toml", "compilers.txt", "PKG-INFO"} <= held.keys()
     assert f"archives/{fake_compiler.SECOND}" not in held
     # The same again gives the same file: nothing is published twice.
-    linked.must("publish", CERTIFIED_SOURCES_DIR=str(sources), **NO_NETWORK)
+    linked.must("publish", **given(linked, sources))
     assert list(linked.store.glob("astronomer_certified_sources-*.tar.gz")) == [published]
 
 

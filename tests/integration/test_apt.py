@@ -1,0 +1,76 @@
+"""Archives of C libraries come through apt, from the mirrors that it is told to use."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_compiler
+import pytest
+from fake_project import Project
+
+pytestmark = pytest.mark.skipif(not Path("/usr/lib/apt/apt-helper").is_file(), reason="no apt on this machine")
+
+RECIPE = 'links = ["tiny"]\n'
+
+
+@contextlib.contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """The address of a web server for that folder."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def linked(project: Project, tmp_path: Path) -> Project:
+    recipes = project.root / "constraints" / "builds.toml"
+    recipes.write_text(recipes.read_text() + RECIPE)
+    (project.root / "constraints" / "native.toml").write_text(fake_compiler.record(str(tmp_path)))
+    return project
+
+
+def test_the_first_mirror_that_has_an_archive_gives_it(linked: Project, tmp_path: Path) -> None:
+    pool = tmp_path / "full" / "pool" / "main" / "t" / "tiny"
+    pool.mkdir(parents=True)
+    fake_compiler.write_archives(pool, str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    with mirror(tmp_path / "empty") as empty, mirror(tmp_path / "full") as full:
+        finished = linked.run("wheelhouse", **fake_compiler.apt_for(tmp_path / "apt", f"{empty}/", full))
+    assert finished.status == 0, finished.stderr
+    assert "the C library tiny 1.0" in finished.stderr
+
+
+def test_what_a_mirror_has_with_another_content_is_refused(linked: Project, tmp_path: Path) -> None:
+    pool = tmp_path / "full" / "pool" / "main" / "t" / "tiny"
+    pool.mkdir(parents=True)
+    fake_compiler.write_archives(pool, "another content")
+    with mirror(tmp_path / "full") as full:
+        refused = linked.run("wheelhouse", **fake_compiler.apt_for(tmp_path / "apt", full))
+    assert refused.status == 1
+    assert f"{fake_compiler.LIBRARY} does not have the sha256 that this repository says" in refused.stderr
+
+
+def test_an_archive_that_no_mirror_has_is_named_with_what_to_do(linked: Project, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with mirror(tmp_path / "empty") as empty:
+        refused = linked.run("wheelhouse", **fake_compiler.apt_for(tmp_path / "apt", empty))
+    assert refused.status == 1
+    assert f"no mirror of this machine's apt has {fake_compiler.LIBRARY}" in refused.stderr
+    assert "name it in CERTIFIED_SOURCES_DIR" in refused.stderr
+    assert "Traceback" not in refused.stderr
