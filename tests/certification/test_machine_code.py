@@ -196,3 +196,20 @@ def test_kerberos_and_sasl_get_a_ticket_of_a_real_kdc(old: OldPython, tmp_path: 
         refused = old.runs(GSSAPI, check=False, **{**client, "KRB5_CLIENT_KTNAME": f"FILE:{tmp_path}/no.keytab",
                                                    "KRB5CCNAME": f"FILE:{tmp_path}/none"})  # fmt: skip
         assert refused.returncode != 0
+
+
+ODBC = """
+import pyodbc
+print(pyodbc.drivers())
+try:
+    pyodbc.connect('Driver=Tiny')
+except pyodbc.Error as err:
+    print(err.args[1])
+"""
+
+
+def test_pyodbc_knows_the_drivers_of_the_machine(old: OldPython, tmp_path: Path) -> None:
+    (tmp_path / "odbcinst.ini").write_text(f"[Tiny]\nDriver = {tmp_path}/libtiny.so\n")
+    drivers, error = old.runs(ODBC, ODBCSYSINI=str(tmp_path)).stdout.splitlines()
+    assert drivers == "['Tiny']"
+    assert f"Can't open lib '{tmp_path}/libtiny.so'" in error

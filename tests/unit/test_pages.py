@@ -8,6 +8,7 @@ from dataclasses import fields
 from factories import ROOT
 
 from astronomer_certified.certify import certificate
+from astronomer_certified.project import native_libraries
 
 PACKAGE = ROOT / "src" / "astronomer_certified"
 IN_THE_PROJECT = re.compile(
@@ -60,3 +61,19 @@ def test_what_pages_name_of_the_project_is_there() -> None:
         if not is_there(name)
     }
     assert missing == set()
+
+
+def test_the_page_on_machine_code_tells_the_versions_that_are_made() -> None:
+    libraries = native_libraries.load(ROOT / "constraints" / "native.toml")
+    told = sorted(row[1].split()[0] for row in rows(page("native.md"), "library"))
+    assert told == sorted(library.sources[0].version for library in libraries.values())
+
+
+def test_the_page_on_machine_code_explains_every_key() -> None:
+    text = page("native.md")
+    keys = {key for row in rows(text, "key") for key in re.findall(r"`([a-z0-9-]+)`", " ".join(row[:1]))}
+    files = [(ROOT / "constraints" / name).read_text(encoding="utf-8") for name in ("native.toml", "builds.toml")]
+    stated = {key for file in files for key in re.findall(r"^([a-z0-9-]+) =", file, re.MULTILINE)}
+    assert keys - {"sources"} <= stated
+    # Those of a source are explained in the row of all of them.
+    assert stated - keys <= set(re.findall(r"`([a-z0-9-]+)`", text))
