@@ -15,7 +15,8 @@ def fixture_told(monkeypatch):
     executor = importlib.import_module('airflow.{}executors.kubernetes_executor'.format('contrib.' * contributed))
 
     def told(status, kind):
-        metadata = types.SimpleNamespace(name='its pod', namespace='default', labels={}, annotations={}, resource_version='1')
+        metadata = types.SimpleNamespace(name='its pod', namespace='default', labels={}, resource_version='1')
+        metadata.annotations = dict.fromkeys(['dag_id', 'task_id', 'execution_date', 'try_number'], '1')
         pod = types.SimpleNamespace(metadata=metadata, status=types.SimpleNamespace(phase=status))
         stream = types.SimpleNamespace(stream=lambda *args, **kwargs: [{'type': kind, 'object': pod}])
         monkeypatch.setattr(executor.watch, 'Watch', lambda: stream)
