@@ -13,6 +13,11 @@ def sent(task):
     return task[0]
 
 
+def state_of(task):
+    """Stands for the function that asks Celery for the state of a task."""
+    return task, 'SUCCESS', None
+
+
 @pytest.fixture(name='scheduler')
 def fixture_scheduler(tmp_path, monkeypatch):
     """A scheduler with its handlers of signals, of whose children only the first begins to work soon."""
@@ -22,8 +27,9 @@ def fixture_scheduler(tmp_path, monkeypatch):
     job.ended = tmp_path / 'ended'
     job.processor_agent.end = lambda: job.ended.write_text('by a child')
     job.executor = celery_executor.CeleryExecutor()
-    job.executor._sync_parallelism = 2
+    job.executor._sync_parallelism = job.executor.bulk_state_fetcher._sync_parallelism = 2
     monkeypatch.setattr(celery_executor, 'send_task_to_executor', sent)
+    monkeypatch.setattr(celery_executor, 'fetch_celery_task_state', state_of)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
     job.register_signals()
     parents, children = [], tmp_path / 'children'
@@ -42,20 +48,19 @@ def fixture_scheduler(tmp_path, monkeypatch):
         signal.signal(number, handler)
 
 
-def outcome(scheduler, folder):
-    """Which tasks a scheduler says that it has sent, in a process of its own; None if it does not come back."""
+def outcome(function, scheduler, folder):
+    """What a function of a scheduler says, in a process of its own; None if it does not come back."""
     pid = os.fork()
     if not pid:
         try:
             os.setsid()
             scheduler.begins(os.getpid())
-            tasks = [(number, None, ['airflow'], 'default', None) for number in range(4)]
-            (folder / 'sent').write_text(json.dumps(list(scheduler.executor._send_tasks_to_celery(tasks))))
+            (folder / 'said').write_text(json.dumps(function()))
         finally:
             os._exit(0)
     for _ in range(100):
         if os.waitpid(pid, os.WNOHANG)[0]:
-            return json.loads((folder / 'sent').read_text())
+            return json.loads((folder / 'said').read_text())
         time.sleep(0.1)
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -63,7 +68,17 @@ def outcome(scheduler, folder):
 
 
 def test_all_tasks_are_sent_and_the_scheduler_goes_on(scheduler, tmp_path):
-    assert outcome(scheduler, tmp_path) == [0, 1, 2, 3], 'the scheduler waits for ever'
+    tasks = [(number, None, ['airflow'], 'default', None) for number in range(4)]
+    said = outcome(lambda: list(scheduler.executor._send_tasks_to_celery(tasks)), scheduler, tmp_path)
+    assert said == [0, 1, 2, 3], 'the scheduler waits for ever'
+    assert not scheduler.ended.exists(), 'a child has ended what belongs to the scheduler'
+
+
+def test_celery_is_asked_for_states_and_the_scheduler_goes_on(scheduler, tmp_path):
+    tasks = ['a', 'b', 'c', 'd']
+    fetcher = scheduler.executor.bulk_state_fetcher
+    said = outcome(lambda: fetcher._get_many_using_multiprocessing(tasks), scheduler, tmp_path)
+    assert said == {task: ['SUCCESS', None] for task in tasks}, 'the scheduler waits for ever'
     assert not scheduler.ended.exists(), 'a child has ended what belongs to the scheduler'
 
 
