@@ -3,9 +3,8 @@ import datetime
 import re
 import types
 
-import cluster
+import cluster  # noqa: F401
 import pytest
-import scheduling
 
 DATE = datetime.datetime(2021, 6, 2, tzinfo=datetime.timezone.utc)
 LONG = 'a-long-name-' * 8 + 'end'
@@ -44,7 +43,6 @@ def fixture_metadata_of(monkeypatch):
         ).metadata  # fmt: skip
 
     monkeypatch.setattr(pod_generator, 'k8s', Kinds())
-    monkeypatch.setattr(pod_generator.PodGenerator, 'serialize_pod', staticmethod(lambda pod: pod))
     return metadata_of
 
 
@@ -62,21 +60,3 @@ def test_the_scheduler_knows_of_which_task_it_hears(metadata_of, dag_id, task_id
     hears = AirflowKubernetesScheduler.__new__(AirflowKubernetesScheduler)
     key = hears._annotations_to_key(metadata_of(dag_id, task_id).annotations)
     assert key == TaskInstanceKey(dag_id, task_id, DATE, 1), 'its slot is never free again'
-
-
-@ids
-def test_another_scheduler_takes_it_over(metadata_of, monkeypatch, dag_id, task_id):
-    from airflow.executors.kubernetes_executor import KubernetesExecutor
-
-    monkeypatch.setenv('AIRFLOW__KUBERNETES__DAGS_IN_IMAGE', 'True')
-    metadata = metadata_of(dag_id, task_id)
-    metadata.namespace, pod = 'default', V1(metadata=metadata)
-    found = types.SimpleNamespace(items=[pod])
-    with cluster.short_paths():
-        executor = KubernetesExecutor()
-        executor.scheduler_job_id = 8
-        executor.kube_client = scheduling.Remembers()
-        executor.kube_client.list_namespaced_pod = lambda **kwargs: found
-        ti = types.SimpleNamespace(dag_id=dag_id, task_id=task_id, external_executor_id='7', key='key')
-        assert executor.try_adopt_task_instances([ti]) == [], 'the task is sent once more'
-    assert metadata.labels['airflow-worker'] == '8'
