@@ -1,0 +1,58 @@
+"""apache/airflow#18095: a task whose pod is deleted with its node, while it runs, has failed."""
+import importlib
+import importlib.util
+import types
+
+import cluster  # noqa: F401
+import pytest
+import scheduling
+
+
+@pytest.fixture(name='told')
+def fixture_told(monkeypatch):
+    """What the scheduler is told of a task, as Kubernetes says that of its pod."""
+    contributed = importlib.util.find_spec('airflow.executors.kubernetes_executor') is None
+    executor = importlib.import_module('airflow.{}executors.kubernetes_executor'.format('contrib.' * contributed))
+
+    def told(status, kind, deleted=None):
+        metadata = types.SimpleNamespace(name='its pod', namespace='default', labels={}, resource_version='1')
+        metadata.deletion_timestamp = deleted
+        metadata.annotations = dict.fromkeys(['dag_id', 'task_id', 'execution_date', 'try_number'], '1')
+        pod = types.SimpleNamespace(metadata=metadata, status=types.SimpleNamespace(phase=status))
+        stream = types.SimpleNamespace(stream=lambda *args, **kwargs: [{'type': kind, 'object': pod}])
+        monkeypatch.setattr(executor.watch, 'Watch', lambda: stream)
+        watcher = executor.KubernetesJobWatcher.__new__(executor.KubernetesJobWatcher)
+        watcher.namespace, watcher.multi_namespace_mode = 'default', False
+        watcher.watcher_queue = scheduling.Remembers()
+        watcher.watcher_queue.put = watcher.watcher_queue.told.append
+        config = types.SimpleNamespace(kube_client_request_args={})
+        watcher._run(scheduling.Remembers(), None, 'ours', config)
+        return [message[-3] for message in watcher.watcher_queue.told]
+
+    return told
+
+
+DATE = '2021-06-02T00:00:00Z'
+
+
+def test_a_pod_that_is_deleted_while_it_runs_has_failed(told):
+    assert told('Running', 'DELETED', DATE) == ['failed'], 'its slot is never free again'
+
+
+def test_a_pod_that_another_scheduler_takes_over_runs_on(told):
+    """It has no longer the label that the watcher asks for, which looks like its end."""
+    assert told('Running', 'DELETED') == []
+
+
+@pytest.mark.parametrize(
+    'status, kind, deleted, states',
+    [
+        ('Running', 'ADDED', None, []),
+        ('Running', 'MODIFIED', None, []),
+        ('Running', 'MODIFIED', DATE, []),
+        ('Failed', 'MODIFIED', DATE, ['failed']),
+        ('Succeeded', 'MODIFIED', None, [None]),
+    ],
+)
+def test_other_pods_are_as_ever(told, status, kind, deleted, states):
+    assert told(status, kind, deleted) == states
