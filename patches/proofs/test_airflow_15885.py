@@ -1,4 +1,4 @@
-"""apache/airflow#15885: setting the states of tasks by the API is a dry run where nothing is said of that."""
+"""apache/airflow#15889: setting the states of tasks by the API is a dry run where nothing is said of that."""
 import people
 import pytest
 import ui
