@@ -1,4 +1,4 @@
-"""AC-BUG-29: `airflow sync_perm` makes the permissions of single DAGs, and gives and takes them as access_control says."""
+"""AC-BUG-29: `airflow sync_perm` makes the permissions of DAGs, and gives and takes them as access_control says."""
 import argparse
 import datetime
 import os

@@ -1,4 +1,4 @@
-"""AC-BUG-40: the REST API tells of tasks that are being ended, or that a smart sensor watches, and of those beside them."""
+"""AC-BUG-40: the REST API tells of tasks that are being ended, or that a smart sensor watches."""
 import people
 import pytest
 import ui

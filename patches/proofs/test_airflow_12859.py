@@ -1,4 +1,4 @@
-"""apache/airflow#12859: plugins of entry points are loaded on Python 3.8, without the package importlib-metadata too."""
+"""apache/airflow#12859: plugins of entry points are loaded on Python 3.8 without importlib-metadata."""
 import os
 import subprocess
 import sys

@@ -49,7 +49,8 @@ def test_airflow_starts_with_a_connection_that_is_a_secret(tmp_path):
 
 
 def test_settings_that_do_not_go_together_are_refused(tmp_path):
-    out, errors = asked(tmp_path, '[core]\nsql_alchemy_conn = sqlite:////tmp/a.db\n', AIRFLOW__CORE__EXECUTOR='LocalExecutor')
+    config = '[core]\nsql_alchemy_conn = sqlite:////tmp/a.db\n'
+    out, errors = asked(tmp_path, config, AIRFLOW__CORE__EXECUTOR='LocalExecutor')
     assert not out and 'cannot use sqlite with the LocalExecutor' in errors
 
 

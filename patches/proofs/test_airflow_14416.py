@@ -1,4 +1,4 @@
-"""apache/airflow#14416: a task instance is shown, and its templates rendered, though the one before has no start date."""
+"""apache/airflow#14416: a task instance is shown, and rendered, though the one before has no start date."""
 import pendulum
 import pytest
 import ui

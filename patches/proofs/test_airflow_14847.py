@@ -1,4 +1,4 @@
-"""apache/airflow#14847: with update_fab_perms off, one `airflow sync_perm` is enough for the roles to have their rights."""
+"""apache/airflow#14847: with update_fab_perms off, one `airflow sync_perm` gives the roles their rights."""
 import argparse
 
 import people
@@ -53,8 +53,9 @@ def sync_perm(monkeypatch):
 def rights():
     """The rights of each role that Airflow makes."""
     with ui.app_of(ui.RBAC).app_context():
+        manager = people.security()
         found = {
-            name: {(str(right.permission), str(right.view_menu)) for right in people.security().find_role(name).permissions}
+            name: {(str(right.permission), str(right.view_menu)) for right in manager.find_role(name).permissions}
             for name in ROLES
         }
     ui.let_go()
