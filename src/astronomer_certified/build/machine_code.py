@@ -48,6 +48,7 @@ class Workbench:
         self._foundry = foundry
         self._told = told
         self._lock = threading.Lock()
+        self._made: dict[tuple[str, ...], tuple[BuiltLibrary, ...]] = {}
 
     def lacks(self, recipe: Recipe, title: str) -> NotDone | None:
         """What this machine lacks to make an extension; None when it lacks nothing."""
@@ -79,7 +80,9 @@ class Workbench:
     def _libraries(self, recipe: Recipe) -> tuple[BuiltLibrary, ...]:
         # Held while they are made: others who want the same wait, and make none at the same time with as many jobs.
         with self._lock:
-            return tuple(self._foundry.make(recipe.links, self._told).values())
+            if recipe.links not in self._made:
+                self._made[recipe.links] = tuple(self._foundry.make(recipe.links, self._told).values())
+            return self._made[recipe.links]
 
     def variables(self, recipe: Recipe, scratch: Path) -> dict[str, str]:
         """The environment in which an extension is built; `scratch` is a folder of its own."""
@@ -106,7 +109,7 @@ class Workbench:
     def audited(self, made: Path, recipe: Recipe, own: Path) -> Path:
         """The wheel under a name that says truly where it loads (PEP 600), with the recipe's build number.
 
-        Raises `BuildError` for one that wants more than glibc 2.17 or a library that is neither inside nor allowed.
+        Raises `BuildError` for one that wants more than glibc 2.17, or a library that is not inside.
         """
         libraries = self._libraries(recipe)
         out = own / "audited"
