@@ -81,7 +81,7 @@ def archive(used: Iterable[Used], stated: Mapping[str, Path], folder: Path) -> P
         beside.open("wb") as stream,
         # Archives are compressed already.
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=stream, mtime=_EPOCH) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        tarfile.TarFile(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name, text in (("PKG-INFO", _METADATA), ("pyproject.toml", _PYPROJECT)):
             content = text.format(**said).encode()

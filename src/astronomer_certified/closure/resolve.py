@@ -31,6 +31,9 @@ from . import platforms
 
 # Overrides win over the date; uv wants a date all the same. Its parser ends before the year 10000.
 _NO_CUTOFF = datetime(9999, 12, 30, tzinfo=UTC)
+# What asks a source for its requirements must be of the era, also where a release pins a later setuptools to be
+# installed: from 58 on it refuses use_2to3, which Flask-OpenID says. constraints/toolchain.txt builds with the same.
+_BUILD_CONSTRAINTS = ("setuptools<58",)
 # uv asks a locked package for the index that it came from, and asks the configured one all the same (RFC 2606's name).
 _NO_INDEX = "https://index.invalid/simple"
 
@@ -116,6 +119,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides_on(python))}",
         # Not as requirements: a provider comes with its extra, and `_check_providers` looks whether it came.
         f"constraint-dependencies = {array(providers)}",
+        f"build-constraint-dependencies = {array(_BUILD_CONSTRAINTS)}",
         "[tool.uv.sources]",
         *(f"{quote(name)} = {{ path = {quote(str(wheel.path.absolute()))} }}" for name, wheel in wheels.items()),
     ]

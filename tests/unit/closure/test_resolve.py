@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
-from factories import manifest, wheel
+from factories import ROOT, manifest, wheel
+from packaging.requirements import Requirement
+from packaging.version import Version
 
+from astronomer_certified.artifacts import Python
 from astronomer_certified.closure import resolve
 from astronomer_certified.errors import ResolutionError
 from astronomer_certified.formats.wheel_files import wheel_at
+from astronomer_certified.project.manifest import load
+from astronomer_certified.workspace import Workspace
 
 
 def core(folder: Path, *extras: str) -> Path:
@@ -37,3 +44,16 @@ def test_an_extra_that_is_left_out_but_does_not_exist_is_named(tmp_path: Path) -
         resolve.check_extras(manifest(left_out={"drudi": "gone"}), wheel_at(core(tmp_path, "celery")))
 
     assert refused.value.details == ("drudi: left out, but upstream declares no such extra",)
+
+
+def test_sources_are_asked_with_what_the_wheelhouse_builds_them_with() -> None:
+    # A release that pins a later setuptools moves its cutoff, which counts for builds as well.
+    workspace = Workspace.at(ROOT)
+    stated = load(workspace, Version("1.10.15"))
+    project = tomllib.loads(resolve._project(stated, {}, Python(3, 7)))
+    [constraint] = map(Requirement, project["tool"]["uv"]["build-constraint-dependencies"])
+    assert "setuptools==65.5.1" in project["tool"]["uv"]["override-dependencies"]
+    [built_with] = re.findall(r"^setuptools==(\S+)", workspace.toolchain.read_text(encoding="utf-8"), re.MULTILINE)
+    assert constraint.name == "setuptools"
+    assert built_with in constraint.specifier
+    assert "65.5.1" not in constraint.specifier
