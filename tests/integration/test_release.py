@@ -79,6 +79,8 @@ def test_the_certificate_names_every_check_and_proof(released: tuple[Project, Fi
     certificate = json.loads(project.certificate.read_text())
 
     assert certificate["release"] == f"{VERSION}-1"
+    built_with = {f"constraints/{name}" for name in ("toolchain.txt", "builds.toml", "compilers.txt", "native.toml")}
+    assert built_with <= certificate["inputs"].keys()
     assert [check["name"] for check in certificate["installs"][0]["checks"]] == CHECKS
     [proof] = certificate["proofs"]["results"]
     assert (proof["name"], proof["fails_upstream"], proof["passes_both"]) == ("test_greeting.py", 1, 1)

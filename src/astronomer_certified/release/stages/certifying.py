@@ -12,6 +12,8 @@ from astronomer_certified.release.run import Run, missing, wheel_step_of
 from astronomer_certified.steps.receipts import Made, Receipt
 from astronomer_certified.steps.runner import Done, Step
 
+from . import wheelhouse
+
 if TYPE_CHECKING:
     from astronomer_certified.certify.certificate import Certificate
 
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 def step(run: Run, own_steps: Sequence[str], installs: Sequence[str], installers: Sequence[str]) -> Step:
     """The record of what was verified: of the steps that made the wheels, the named installs and the proofs."""
     target = run.workspace.certificate(run.release)
-    evidence = (*own_steps, "wheelhouse", *installs, *installers, "prove")
+    evidence = (*own_steps, wheelhouse.NAME, *installs, *installers, "prove")
 
     def inputs(done: Done) -> Mapping[str, str]:
-        return {name: disk.digest(_verified(done[name])) for name in evidence}
+        return {name: disk.digest(_verified(done[name])) for name in evidence} | _built_with(run, done)
 
     def do(done: Done) -> Made:
         from astronomer_certified.certify import certificate  # here: a run that has nothing to do needs none of it
@@ -33,6 +35,12 @@ def step(run: Run, own_steps: Sequence[str], installs: Sequence[str], installers
 
     # "constraints" is no evidence, but its receipt names every file of the project that counts.
     return run.step("certificate", inputs, do, needs=["constraints", *evidence])
+
+
+def _built_with(run: Run, done: Done) -> dict[str, str]:
+    """What the wheelhouse read of the project, without the files of other releases that share its index."""
+    names = [path.relative_to(run.workspace.root).as_posix() for path in wheelhouse.stated(run)]
+    return {name: done[wheelhouse.NAME].inputs[name] for name in names}
 
 
 def _verified(receipt: Receipt) -> str:
@@ -62,7 +70,8 @@ def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequ
         release=run.release.tag,
         source=HashedFile(file=source.filename, sha256=source.sha256),
         # What has a slash is the path of a file of the project; the rest is the tool and the folder.
-        inputs={name: value for name, value in done["constraints"].inputs.items() if "/" in name},
+        inputs={name: value for name, value in done["constraints"].inputs.items() if "/" in name}
+        | _built_with(run, done),
         patched_wheels=all_of(PatchedWheel, map(wheel_step_of, run.manifest.distributions)),
         certified_wheel=parsed(MadeWheel, done["certified wheel"].record),
         wheelhouse=tuple(parsed(MadeWheel, item) for item in done["wheelhouse"].record["wheels"]),

@@ -66,7 +66,7 @@ def _step(run: Run, part: _Part) -> Step:
     def inputs(done: Done) -> Mapping[str, str]:
         # Each files.json names the digest of all that its release resolves, its repairs among them.
         own = run.constraints_folder / "files.json"
-        paths = [own, *_sharing(run).values(), requirements, run.workspace.recipes, *_of_machine_code(run)]
+        paths = [own, *_sharing(run).values(), *stated(run)]
         if missing := [path for path in paths if not path.is_file()]:
             raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
         return run.file_digests(paths)
@@ -112,10 +112,11 @@ def _step(run: Run, part: _Part) -> Step:
     return run.step(part.name, inputs, do, needs=["constraints", *part.after], shown=shown)
 
 
-def _of_machine_code(run: Run) -> tuple[Path, ...]:
-    """The files that state what machine code is made with."""
+def stated(run: Run) -> tuple[Path, ...]:
+    """The files of the project that say with what wheels of foreign projects are built."""
     workspace = run.workspace
-    return (workspace.compilers, workspace.native_libraries, *sorted(workspace.native_patches.glob("*.patch")))
+    libraries = (workspace.native_libraries, *sorted(workspace.native_patches.glob("*.patch")))
+    return (workspace.toolchain, workspace.recipes, workspace.compilers, *libraries)
 
 
 def _sharing(run: Run) -> dict[Version, Path]:
