@@ -25,7 +25,7 @@ from astronomer_certified.native import compilers, contents, sources
 from astronomer_certified.native.libraries import BuiltLibrary, Foundry
 from astronomer_certified.native.records import with_needs
 
-# What every build of a library or extension calls; each Debian with git has perl.
+# What every build of a library or extension calls; what else a library needs, its record says.
 _PROGRAMS = ("sh", "sed", "git")
 
 _CONFIG = """\
