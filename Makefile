@@ -151,8 +151,9 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 	@$(bin)/python scripts/bench.py
 	@$(bin)/python scripts/bench_workbench.py
 
-# Releases need none of them. Tests compile, talk to real servers, look at pages in a browser, serve the export of an index with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run
-# them and push them to a registry of their own.
+# Releases need none of them. Tests compile, talk to real servers, look at pages in a browser, serve the export of an index
+# with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run them and
+# push them to a registry of their own.
 system-packages: ## install what tests and images need, on Debian and as root
 	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
 		skopeo docker-registry mariadb-server-core slapd krb5-kdc krb5-admin-server openssl
