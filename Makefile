@@ -124,7 +124,7 @@ image-all: $(ready) ## the images of all releases, made, run and pushed to a reg
 certify: $(ready) thorough regenerate ## real Airflow: release VERSION, every documented command, faults, all constraints (long)
 	@$(bin)/pytest -q tests/certification
 
-certify-all: $(ready) ## every release, complete, with its certificates (long)
+certify-all: $(ready) ## every release, complete and in operation, with its certificates (very long)
 	@scripts/certify-all $(certified)
 
 releases-page: $(ready) ## write the generated pages of docs/ and the schema of certificates anew
@@ -156,7 +156,7 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 # push them to a registry of their own.
 system-packages: ## install what tests and images need, on Debian and as root
 	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
-		skopeo docker-registry mariadb-server-core slapd krb5-kdc krb5-admin-server openssl
+		skopeo docker-registry mariadb-server-core mariadb-client-core postgresql redis-server slapd krb5-kdc krb5-admin-server openssl
 
 lock: $(ready) ## resolve requirements/dev.txt anew
 	@$(bin)/python scripts/lock.py

@@ -88,6 +88,16 @@ class Workspace:
         """The hashed requirements of the compiler that makes all machine code."""
         return self.root / "constraints" / "compilers.txt"
 
+    @property
+    def services(self) -> Path:
+        """The servers that certification puts beside a release."""
+        return self.root / "constraints" / "services.toml"
+
+    @property
+    def differences(self) -> Path:
+        """What releases in operation do otherwise than upstream, with the reason."""
+        return self.root / "patches" / "differences.toml"
+
     def kept_certificate(self, release: Release) -> Path:
         """The certificate of a release that the project keeps."""
         return self.root / "certificates" / f"certificate-{release.tag}.json"

@@ -292,6 +292,7 @@ def certificate(*, patches: tuple[str, ...] = (), **values: Any) -> Certificate:
         "wheelhouse": (),
         "installs": (),
         "installers": (),
+        "levels": (),
         "proofs": Proofs(python="3.8.18", results=()),
         "not_done": (),
     }

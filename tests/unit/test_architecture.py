@@ -28,6 +28,7 @@ DOORS = {
     },
     "socket": {
         "effects.processes": "finds a free port",
+        "effects.datagrams": "takes statistics that a release in operation sends",
         "index.http.server": "listens",
         "index.http.workers": "shares one listening socket",
     },
@@ -39,6 +40,7 @@ DOORS = {
     },
     "requests": {
         "effects.web": "asks for what a page of another index names, within limits",
+        "certify.web_session": "asks the webserver of a release in operation for its pages",
         "source.fetch": "downloads pinned files",
         "source.index_client": "translates what the network did into an error of ours",
         "source.upstream_constraints": "translates what the network did into an error of ours",
@@ -86,7 +88,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         relative = path.relative_to(PACKAGE)
-        programs = relative.parts[0] == "payload" or relative.parts[:2] == ("image", "files")
+        programs = relative.parts[0] == "payload" or "files" in relative.parts
         if not programs and path != PROOF_SERVER:
             found[".".join(relative.with_suffix("").parts).removesuffix(".__init__")] = path
     return found

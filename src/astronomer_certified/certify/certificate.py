@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 # Readers refuse every other number: raise it with each change of these records.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,33 @@ class Proofs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelDifference:
+    """A part of a check that is seen differently of upstream, and the file name of the patch that is the reason."""
+
+    check: str
+    part: str
+    upstream: str
+    certified: str
+    patch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelReached:
+    """A release in operation on one Python, at the level `full` or `services`.
+
+    It tells what was typed, the seconds that uv took to install it, every check that held, and what upstream in the
+    same environment does otherwise.
+    """
+
+    level: str
+    requirement: str
+    python: str
+    install_seconds: float
+    checks: tuple[CheckResult, ...]
+    differences: tuple[LevelDifference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """What was verified of a release. `release` is its AC tag; `inputs` the sha256 of every file of the project that
     went into it, by path. `not_done` is what the machine could not do: a complete certificate has none."""
@@ -115,6 +142,7 @@ class Certificate:
     wheelhouse: tuple[MadeWheel, ...]
     installs: tuple[Install, ...]
     installers: tuple[Installers, ...]
+    levels: tuple[LevelReached, ...]
     proofs: Proofs | None
     not_done: tuple[NotDone, ...]
 

@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from astronomer_certified.artifacts import CommandLine, Release
 from astronomer_certified.effects.processes import background, free_port, run
 from astronomer_certified.errors import CommandFailed
+
+from .command_lines import words_of
 
 _COMMAND_TIMEOUT = 300.0
 _HEALTH_PATIENCE = 180.0
@@ -51,6 +54,9 @@ sys.exit(bool(broken))
 """
 
 
+Place = TypeVar("Place")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
     """A release in a virtual environment, as its user has it: a home folder and the environment of a process.
@@ -74,15 +80,19 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing to try. `run` says what it saw, in a few words, or raises `CommandFailed`.
+class Check(Generic[Place]):
+    """One thing to try in a place, which is an install or a deployment.
 
-    `needs` names the services without which it cannot be tried.
+    `run` says what it saw, in a few words, or raises `CommandFailed`. `needs` names the services without which it
+    cannot be tried. What it saw is `compared` with what it sees of upstream, unless it differs from one time to the
+    next; what is `ours` has nothing there to be compared with.
     """
 
     name: str
-    run: Callable[[Installed], str]
+    run: Callable[[Place], str]
     needs: frozenset[str] = frozenset()
+    compared: bool = True
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,42 +104,9 @@ class CheckResult:
     seen: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """How one of Airflow's command lines is spoken to, and what it says when it worked."""
-
-    init: tuple[str, ...]
-    initialised: str
-    list: tuple[str, ...]
-    test: tuple[str, ...]
-    interfaces: Mapping[str, Mapping[str, str]]
-    """The settings under which the webserver must answer: 1.10 has two user interfaces."""
-
-
-_WORDS = {
-    CommandLine.FLAT: Words(
-        init=("initdb",),
-        initialised="Done",
-        list=("list_dags",),
-        test=("test",),
-        interfaces={
-            "webserver /health": {"AIRFLOW__WEBSERVER__RBAC": "False"},
-            "webserver /health, RBAC": {"AIRFLOW__WEBSERVER__RBAC": "True"},
-        },
-    ),
-    CommandLine.GROUPED: Words(
-        init=("db", "init"),
-        initialised="Initialization done",
-        list=("dags", "list"),
-        test=("tasks", "test"),
-        interfaces={"webserver /health": {}},
-    ),
-}
-
-
-def checks_of(command_line: CommandLine) -> tuple[Check, ...]:
+def checks_of(command_line: CommandLine) -> tuple[Check[Installed], ...]:
     """The checks of an Airflow with that command line, in the order in which they are tried."""
-    words = _WORDS[command_line]
+    words = words_of(command_line)
     return (
         Check(
             name="pip check", run=lambda place: place.command("python", "-m", "pip", "check").strip().splitlines()[-1]
@@ -145,7 +122,7 @@ def checks_of(command_line: CommandLine) -> tuple[Check, ...]:
     )
 
 
-def missing_services(check: Check, place: Installed) -> tuple[str, ...]:
+def missing_services(check: Check[Installed], place: Installed) -> tuple[str, ...]:
     """The services that a check needs and that do not run beside the install, by name."""
     return tuple(sorted(check.needs - place.services.keys()))
 

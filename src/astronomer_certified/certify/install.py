@@ -65,7 +65,7 @@ def certify(
     installation: Installation,
     places: Places,
     progress: Callable[[str, float], None],
-    checks: Sequence[Check] | None = None,
+    checks: Sequence[Check[Installed]] | None = None,
 ) -> Tried:
     """The install, and every check of it that can be tried here: by default those of its command line.
 
@@ -81,7 +81,7 @@ def certify(
         release=installation.release, command_line=installation.command_line, home=home, env=env, logs=places.logs
     )
     wanted = checks_of(installation.command_line) if checks is None else checks
-    install = Check(name="pip install", run=lambda place: _install(installation, environment, place))
+    install = Check[Installed](name="pip install", run=lambda place: _install(installation, environment, place))
     done, left = [], []
     for check in (install, *wanted):
         if lacking := missing_services(check, place):
@@ -92,7 +92,7 @@ def certify(
     return Tried(checks=tuple(done), not_done=tuple(left))
 
 
-def _tried(installation: Installation, check: Check, place: Installed) -> CheckResult:
+def _tried(installation: Installation, check: Check[Installed], place: Installed) -> CheckResult:
     start = time.monotonic()
     try:
         seen = check.run(place)
@@ -105,7 +105,7 @@ def _tried(installation: Installation, check: Check, place: Installed) -> CheckR
     return CheckResult(name=check.name, seconds=round(time.monotonic() - start, 1), seen=seen)
 
 
-def _not_tried(installation: Installation, check: Check, lacking: Sequence[str]) -> NotDone:
+def _not_tried(installation: Installation, check: Check[Installed], lacking: Sequence[str]) -> NotDone:
     return NotDone(
         what=f"{check.name} of {installation.target}",
         why=f"no {' and no '.join(lacking)} runs beside it",

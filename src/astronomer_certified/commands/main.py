@@ -16,7 +16,7 @@ from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import CertifiedError, UsageError
 from astronomer_certified.steps.progress import watcher
 
-from . import audit, image, index, patch, questions, release, streams
+from . import audit, certify, image, index, patch, questions, release, streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-C", dest="directory", default=".", metavar="DIR", help="the project folder (default: here)")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     release.add_to(verbs)
+    certify.add_to(verbs)
     audit.add_to(verbs)
     patch.add_to(verbs)
     index.add_to(verbs)

@@ -100,7 +100,7 @@ def _release(args: argparse.Namespace, progress: Quiet) -> int:
     summary = factory.release(_one_version(args), every=args.every_python)
     # Before anything is printed, or the live line would stand in the middle of it.
     progress.close()
-    _print_summary(summary, as_json=args.json)
+    print_summary(summary, as_json=args.json)
     if not args.json:
         _print_install(summary)
     # After the table: what was done is told in any case.
@@ -115,7 +115,7 @@ def _release_all(args: argparse.Namespace, progress: Quiet, factory: Factory) ->
     outcomes = factory.release_all(every=args.every_python)
     progress.close()
     incomplete = [outcome for outcome in outcomes if outcome.not_done]
-    return _print_outcomes(outcomes, as_json=args.json) or (1 if args.require_complete and incomplete else 0)
+    return print_outcomes(outcomes, as_json=args.json) or (1 if args.require_complete and incomplete else 0)
 
 
 def _one_version(args: argparse.Namespace) -> Version:
@@ -131,8 +131,8 @@ def _all(args: argparse.Namespace) -> bool:
     return bool(args.all)
 
 
-def _print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
-    """The exit status: 1 when one of them failed."""
+def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
+    """The table of several releases, to standard output; the exit status: 1 when one of them failed."""
     from astronomer_certified.release.outcomes import table
 
     if as_json:
@@ -161,11 +161,11 @@ def _build(args: argparse.Namespace, progress: Quiet) -> int:
     if _all(args):
         outcomes = factory.build_all()
         progress.close()
-        return _print_outcomes(outcomes, as_json=args.json)
+        return print_outcomes(outcomes, as_json=args.json)
     summary = factory.build(_one_version(args))
     progress.close()
     if args.json:
-        _print_summary(summary, as_json=True)
+        print_summary(summary, as_json=True)
     else:
         # The paths and nothing else, so that `wheel=$(certified build 2.1.0)` works.
         print(*(row.file for row in summary.rows), sep="\n")
@@ -175,14 +175,14 @@ def _build(args: argparse.Namespace, progress: Quiet) -> int:
 def _wheelhouse(args: argparse.Namespace, progress: Quiet) -> int:
     summary = _factory(args, progress).wheelhouse(args.version)
     progress.close()
-    _print_summary(summary, as_json=args.json)
+    print_summary(summary, as_json=args.json)
     return 0
 
 
 def _publish(args: argparse.Namespace, progress: Quiet) -> int:
     summary = _factory(args, progress).publish(args.version)
     progress.close()
-    _print_summary(summary, as_json=args.json)
+    print_summary(summary, as_json=args.json)
     return 0
 
 
@@ -246,7 +246,8 @@ def _releases(args: argparse.Namespace, progress: Quiet) -> int:
     return 0
 
 
-def _print_summary(summary: Summary, *, as_json: bool) -> None:
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """What was made, with sizes and sha256, and what was not done here, to standard output."""
     if as_json:
         values: dict[str, Any] = {
             "release": summary.release.tag,

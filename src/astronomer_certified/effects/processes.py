@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -309,11 +309,21 @@ class Respondent:
         return status
 
 
+class Running:
+    """A server in the background; called, it says whether it still runs. `pid` is its number."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def __call__(self) -> bool:
+        """Whether it does."""
+        return self._process.poll() is None
+
+
 @contextlib.contextmanager
-def background(
-    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
-) -> Iterator[Callable[[], bool]]:
-    """A server that runs while the block does, with its children; gives a function that says whether it still runs.
+def background(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[Running]:
+    """A server that runs while the block does, with its children.
 
     It gets SIGTERM when this process is killed.
     """
@@ -322,7 +332,7 @@ def background(
         log.open("wb") as stream,
         _tied(argv, cwd, env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT) as process,
     ):
-        yield lambda: process.poll() is None
+        yield Running(process)
 
 
 @contextlib.contextmanager

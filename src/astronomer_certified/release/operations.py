@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from astronomer_certified.artifacts import Manifest, NotDone, Python, Release, Target
+from astronomer_certified.certify.level import Level, Wanted
 from astronomer_certified.closure import constraints
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import CertifiedError, ManifestError
@@ -25,7 +26,7 @@ from astronomer_certified.workspace import Workspace
 from .outcomes import Outcome, Timing
 from .plan import Plan, join_index
 from .run import Run, missing
-from .stages import pinning, proving
+from .stages import operating, pinning, proving
 
 if TYPE_CHECKING:
     from .drafts import Draft
@@ -109,6 +110,28 @@ class Factory:
             join_index(self.workspace, version)
             steps = (*plan.making(), *plan.verifying(every=every))
             return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
+
+    def certify(self, version: Version, wanted: Wanted) -> Summary:
+        """A release is made, published, installed and proven, and put into operation as far as is wanted.
+
+        When the release before it in its line is not on the index yet, that is published first: databases are upgraded
+        from it. Raises `ManifestError` for a Python that the release does not have.
+        """
+        stated = manifest.load(self.workspace, version)
+        levels = wanted.levels(stated)
+        before = operating.before(self.workspace, stated.release)
+        if before is not None and Level.FULL in levels.values() and not operating.is_there(self.workspace, before):
+            self.publish(before.upstream)
+        with self._plan(version) as plan:
+            join_index(self.workspace, version)
+            steps = (*plan.making(), *plan.verifying(every=wanted.whole, levels=levels))
+            return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
+
+    def certify_all(self, wanted: Wanted) -> tuple[Outcome, ...]:
+        """What became of every release: certified as far as is wanted."""
+        for version in self.workspace.versions():
+            join_index(self.workspace, version)
+        return self._each(lambda one, version: one.certify(version, wanted))
 
     def release_all(self, *, every: bool = False) -> tuple[Outcome, ...]:
         """What became of every release: made, published, installed, run and proven."""
@@ -322,6 +345,21 @@ def check(workspace: Workspace, version: Version) -> str:
     if recorded and (known is None or not known.same_as(now)):
         line += f"; not what {stated.release.tag} was recorded with: certified bump {version}"
     return line
+
+
+def certificate_page(workspace: Workspace, version: Version) -> str:
+    """What was verified of a release, as tables: by its last run here, or else as the project keeps it.
+
+    Raises `ManifestError` when neither is there.
+    """
+    from astronomer_certified.certify import certificate
+    from astronomer_certified.report import certificate_page as page
+
+    release = manifest.load(workspace, version).release
+    found = certificate.read(workspace.certificate(release)) or certificate.kept(workspace, release)
+    if found is None:
+        raise ManifestError(f"{release.tag} has no certificate", hint=f"make one: certified certify {version}")
+    return page.page(found, current=certificate.is_current(workspace, found))
 
 
 def releases_page(workspace: Workspace) -> str:

@@ -1,19 +1,20 @@
 """A run -> its steps: which stages there are, and what each needs.
 
 fetch -> wheel (for each patched distribution)          ┐
-constraints -> certified wheel                          ├-> publish -> install, installers ┐
-constraints -> wheelhouse -> sources                    ┘                                  ├-> certificate
-wheels + constraints + wheelhouse -> prove                                                 ┘
+constraints -> certified wheel                          ├-> publish -> install, installers, levels ┐
+constraints -> wheelhouse -> sources                    ┘                                          ├-> certificate
+wheels + constraints + wheelhouse -> prove                                                         ┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from astronomer_certified.artifacts import Distribution
+from astronomer_certified.artifacts import Distribution, Python
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects import disk
 from astronomer_certified.patches.series import Carried
@@ -26,6 +27,7 @@ from .stages import (
     certifying,
     fetching,
     installing,
+    operating,
     pinning,
     proving,
     publishing,
@@ -34,6 +36,9 @@ from .stages import (
     wheel,
     wheelhouse,
 )
+
+if TYPE_CHECKING:
+    from astronomer_certified.certify.level import Level
 
 
 class Plan:
@@ -65,16 +70,24 @@ class Plan:
             wheelhouse.step_of_proofs(self.run, self.committed, after=[wheelhouse.NAME]),
         )
 
-    def verifying(self, *, every: bool = False) -> tuple[Step, ...]:
-        """The steps after the wheels are made; with `every`, those of a complete certificate."""
+    def verifying(self, *, every: bool = False, levels: Mapping[Python, Level] | None = None) -> tuple[Step, ...]:
+        """The steps after the wheels are made.
+
+        With `every`, those of all Pythons and installers are among them; with `levels`, the release in operation.
+        """
         installs = installing.steps(self.run, self.committed, every=every)
         installers = trying_installers.steps(self.run, self.committed) if every else ()
+        operated = operating.steps(self.run, self.carried, self.committed, levels) if levels else ()
+        evidence = certifying.Evidence(
+            wheels=self.own_steps, installs=_names(installs), installers=_names(installers), levels=_names(operated)
+        )
         return (
             publishing.step(self.run, self.carried, self.own_steps),
             proving.step(self.run, self.carried, self.committed),
             *installs,
             *installers,
-            certifying.step(self.run, self.own_steps, _names(installs), _names(installers)),
+            *operated,
+            certifying.step(self.run, evidence),
         )
 
     def up_to(self, *names: str) -> list[Step]:

@@ -42,6 +42,14 @@ The one command carried out by pips of the era, pips of today and uv: on one Pyt
 it, on the others by the oldest, the newest and uv. The installer's check is clean and Airflow says the right version
 afterwards. Seconds are those of the installation, on a machine that did other things, too.
 """
+_LEVELS = """\
+## Levels
+
+How far each release was certified on each Python ([what the levels are](certification.md)): *quick* are the installs
+above; *full* is PostgreSQL with scheduler and webserver, compared with upstream; *services* is Celery with Redis, two
+hosts, LDAP and MariaDB, and processes that die. Differences are what upstream does otherwise there, each with the patch
+that is the reason; `certified show VERSION` tells them.
+"""
 _BACKPORTS = """\
 ## Providers of 1.10
 
@@ -64,6 +72,8 @@ def page(releases: Sequence[Entry]) -> str:
         _table(["release", "Python", "what was typed", "pip", "checks", "install"], _installs(releases)),
         _INSTALLERS,
         _installers(releases),
+        _LEVELS,
+        _table(["release", "Python", "level", "checks", "differences", "seconds"], _levels(releases)),
         _BACKPORTS,
         _providers([manifest for manifest in manifests if manifest.documented_providers]),
         "## Extras of upstream that are left out\n",
@@ -119,6 +129,15 @@ def _installers(releases: Iterable[Entry]) -> str:
     columns = [*pips, *(name for name in names if name not in pips)]
     rows = ([title, *(seconds.get(name, _NONE) for name in columns)] for title, seconds in records.items())
     return _table(["release", *columns], rows)
+
+
+def _levels(releases: Iterable[Entry]) -> Iterable[list[str]]:
+    for entry in releases:
+        tag = entry.manifest.release.tag
+        for reached in entry.certificate.levels if entry.certificate else ():
+            seconds = f"{sum(check.seconds for check in reached.checks):.0f}"
+            held = f"{len(reached.checks)} hold"
+            yield [tag, reached.python, reached.level, held, str(len(reached.differences)), seconds]
 
 
 def _minor(python: str) -> str:

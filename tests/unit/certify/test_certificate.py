@@ -72,8 +72,8 @@ def test_the_schema_in_the_documentation_is_that_of_the_record() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 1}, "a certificate of format 1, and this tool reads 2"),
-        ({"format": 3}, "a certificate of format 3, and this tool reads 2"),
+        ({"format": 1}, "a certificate of format 1, and this tool reads 3"),
+        ({"format": 4}, "a certificate of format 4, and this tool reads 3"),
         ({"release": None}, "release"),
         ({"surprise": 1}, "surprise"),
         ({"wheelhouse": [{"file": "x.whl"}]}, r"wheelhouse\.0\.sha256"),

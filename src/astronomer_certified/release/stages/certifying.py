@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.effects import disk
@@ -18,23 +18,37 @@ if TYPE_CHECKING:
     from astronomer_certified.certify.certificate import Certificate
 
 
-def step(run: Run, own_steps: Sequence[str], installs: Sequence[str], installers: Sequence[str]) -> Step:
-    """The record of what was verified: of the steps that made the wheels, the named installs and the proofs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The names of the steps that a certificate tells of, beside the proofs: by what they tried."""
+
+    wheels: Sequence[str]
+    installs: Sequence[str]
+    installers: Sequence[str]
+    levels: Sequence[str]
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.wheels, wheelhouse.NAME, *self.installs, *self.installers, *self.levels, "prove")
+
+
+def step(run: Run, evidence: Evidence) -> Step:
+    """The record of what was verified: how the wheels were made, what was tried with them, and the proofs."""
     target = run.workspace.certificate(run.release)
-    evidence = (*own_steps, wheelhouse.NAME, *installs, *installers, "prove")
 
     def inputs(done: Done) -> Mapping[str, str]:
-        return {name: disk.digest(_verified(done[name])) for name in evidence} | _built_with(run, done)
+        return {name: disk.digest(_verified(done[name])) for name in evidence.every} | _built_with(run, done)
 
     def do(done: Done) -> Made:
         from astronomer_certified.certify import certificate  # here: a run that has nothing to do needs none of it
 
-        made = _certificate(run, done, installs, installers)
+        made = _certificate(run, done, evidence)
         disk.write_atomic(target, certificate.rendered(made).encode())
         return Made(outputs=[target], note=target.name)
 
     # "constraints" is no evidence, but its receipt names every file of the project that counts.
-    return run.step("certificate", inputs, do, needs=["constraints", *evidence])
+    return run.step("certificate", inputs, do, needs=["constraints", *evidence.every])
 
 
 def _built_with(run: Run, done: Done) -> dict[str, str]:
@@ -47,7 +61,7 @@ def _verified(receipt: Receipt) -> str:
     return json.dumps([receipt.record, [asdict(item) for item in receipt.not_done]], sort_keys=True, default=str)
 
 
-def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequence[str]) -> Certificate:
+def _certificate(run: Run, done: Done, evidence: Evidence) -> Certificate:
     """What the receipts say, as one record; what was not done here has no record, and stands under `not_done`."""
     from astronomer_certified.certify.certificate import (
         FORMAT,
@@ -55,6 +69,7 @@ def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequ
         HashedFile,
         Install,
         Installers,
+        LevelReached,
         MadeWheel,
         PatchedWheel,
         Proofs,
@@ -75,8 +90,9 @@ def _certificate(run: Run, done: Done, installs: Sequence[str], installers: Sequ
         patched_wheels=all_of(PatchedWheel, map(wheel_step_of, run.manifest.distributions)),
         certified_wheel=parsed(MadeWheel, done["certified wheel"].record),
         wheelhouse=tuple(parsed(MadeWheel, item) for item in done["wheelhouse"].record["wheels"]),
-        installs=all_of(Install, installs),
-        installers=all_of(Installers, installers),
+        installs=all_of(Install, evidence.installs),
+        installers=all_of(Installers, evidence.installers),
+        levels=all_of(LevelReached, evidence.levels),
         proofs=proven[0] if proven else None,
         not_done=missing(done),
     )

@@ -1,0 +1,101 @@
+"""How far a release is certified, and what of two sides is a difference."""
+
+from __future__ import annotations
+
+import pytest
+from factories import manifest
+
+from astronomer_certified.artifacts import CommandLine, Python
+from astronomer_certified.certify import full_level, services_level
+from astronomer_certified.certify.checks import CheckResult
+from astronomer_certified.certify.level import Level, Wanted
+from astronomer_certified.certify.levels import Contrast, contrasts
+from astronomer_certified.certify.servers import LDAP, MARIADB, POSTGRESQL, REDIS, STATSD
+from astronomer_certified.errors import ManifestError
+
+PYTHONS = tuple(Python(3, minor) for minor in (6, 7, 8))
+
+
+def seen(text: str) -> list[CheckResult]:
+    return [CheckResult(name="pages", seconds=1, seen=text)]
+
+
+def test_what_is_promised_is_full_on_each_python_and_services_on_the_newest() -> None:
+    stated = manifest(pythons=PYTHONS)
+
+    assert Wanted().levels(stated) == {
+        Python(3, 6): Level.FULL,
+        Python(3, 7): Level.FULL,
+        Python(3, 8): Level.SERVICES,
+    }
+    assert Wanted().whole
+    assert Wanted(python=Python(3, 7)).levels(stated) == {Python(3, 7): Level.FULL}
+    assert Wanted(level=Level.SERVICES).levels(stated) == dict.fromkeys(PYTHONS, Level.SERVICES)
+    assert not Wanted(level=Level.SERVICES).whole
+
+
+def test_a_python_that_the_release_does_not_have_is_refused_with_those_it_has() -> None:
+    with pytest.raises(ManifestError, match=r"does not support Python 3\.9") as caught:
+        Wanted(python=Python(3, 9)).levels(manifest(pythons=PYTHONS))
+    assert "3.6, 3.7, 3.8" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("level", "above"),
+    [(Level.QUICK, ()), (Level.FULL, (Level.FULL,)), (Level.SERVICES, (Level.FULL, Level.SERVICES))],
+)
+def test_a_level_includes_those_before_it(level: Level, above: tuple[Level, ...]) -> None:
+    assert level.above_quick == above
+
+
+def test_sides_that_see_the_same_have_no_contrast() -> None:
+    assert list(contrasts(seen("Admin: 200 /home; Op: 403 /log"), {"pages": "Admin: 200 /home; Op: 403 /log"})) == []
+
+
+def test_a_contrast_is_a_part_of_a_check() -> None:
+    ours, theirs = "Admin: 200 /home; Public: 403 /home", "Admin: 200 /home; Public: loop /home"
+
+    assert list(contrasts(seen(ours), {"pages": theirs})) == [
+        Contrast(check="pages", part="Public", upstream="loop /home", certified="403 /home")
+    ]
+
+
+def test_a_part_that_only_one_side_has_is_a_contrast() -> None:
+    assert list(contrasts(seen("Admin: 200"), {"pages": "Admin: 200; Op: 403"})) == [
+        Contrast(check="pages", part="Op", upstream="403", certified="")
+    ]
+
+
+def test_what_has_no_names_is_compared_by_its_place() -> None:
+    assert list(contrasts(seen("28 tables; none empty"), {"pages": "27 tables; none empty"})) == [
+        Contrast(check="pages", part="1", upstream="27 tables", certified="28 tables")
+    ]
+
+
+def test_a_check_that_upstream_does_not_pass_is_one_contrast() -> None:
+    assert list(contrasts(seen("Admin: 200; Op: 403"), {"pages": "fails: the scheduler has ended"})) == [
+        Contrast(
+            check="pages", part="all of it", upstream="fails: the scheduler has ended", certified="Admin: 200; Op: 403"
+        )
+    ]
+
+
+def test_a_check_that_was_not_compared_has_no_contrast() -> None:
+    assert list(contrasts(seen("anything"), {})) == []
+
+
+@pytest.mark.parametrize("line", CommandLine)
+def test_each_check_of_a_level_has_a_name_of_its_own_and_says_which_servers_it_needs(line: CommandLine) -> None:
+    full = (*full_level.checks(line), *full_level.upgrades("2.0.2"))
+    services = services_level.checks(None)
+
+    assert {need for check in full for need in check.needs} == {POSTGRESQL}
+    assert {need for check in services for need in check.needs} == {POSTGRESQL, REDIS, LDAP, MARIADB, STATSD}
+    # Explanations speak of checks by their names.
+    for checks in (full, services):
+        assert len({check.name for check in checks}) == len(checks)
+
+
+def test_taking_over_databases_is_of_our_side_only() -> None:
+    assert [(check.name, check.ours) for check in full_level.upgrades("")] == [("database of upstream, and back", True)]
+    assert [check.name for check in full_level.upgrades("2.0.2")][1:] == ["database of 2.0.2 upgraded"]

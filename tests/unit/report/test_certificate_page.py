@@ -1,0 +1,66 @@
+"""What a terminal shows of a certificate: all that was tried, and nothing wider than the terminal."""
+
+from __future__ import annotations
+
+from factories import certificate
+
+from astronomer_certified.artifacts import NotDone
+from astronomer_certified.certify.certificate import Install, LevelDifference, LevelReached
+from astronomer_certified.certify.checks import CheckResult
+from astronomer_certified.report import certificate_page
+
+WIDE = " ".join(["/home"] * 60)
+CERTIFICATE = certificate(
+    installs=(
+        Install(
+            requirement="astronomer-certified[celery]==2.1.0.*",
+            python="3.8.18",
+            pip="23.3.2",
+            checks=(CheckResult(name="pip check", seconds=1, seen="No broken requirements found."),),
+        ),
+    ),
+    levels=(
+        LevelReached(
+            level="full",
+            requirement="astronomer-certified[postgres]==2.1.0.*",
+            python="3.8.18",
+            install_seconds=4.5,
+            checks=(CheckResult(name="pages by role", seconds=6.3, seen=f"Admin: 200 {WIDE}"),),
+            differences=(
+                LevelDifference(
+                    check="pages by role",
+                    part="Public",
+                    upstream="loop /home",
+                    certified="403 /home",
+                    patch="0044-send-nobody-in-circles.patch",
+                ),
+            ),
+        ),
+    ),
+    not_done=(NotDone(what="services on Python 3.8", why="no Redis is on this machine", how="apt-get install it"),),
+)
+
+
+def test_everything_is_shown_within_the_width_of_a_terminal() -> None:
+    page = certificate_page.page(CERTIFICATE, current=True)
+    words = " ".join(page.split())
+
+    assert page.startswith("2.1.0-4\n")
+    # A file and its sha256 stay on one line.
+    assert max(len(line) for line in page.splitlines() if ".whl" not in line) <= 110
+    for shown in (
+        "astronomer-certified[celery]==2.1.0.*, Python 3.8.18, pip 23.3.2",
+        "pip check 1.0 No broken requirements found.",
+        "level full: astronomer-certified[postgres]==2.1.0.*, Python 3.8.18, uv (4.5 s)",
+        "pages by role, Public: upstream 'loop /home', here '403 /home': 0044-send-nobody-in-circles.patch",
+        "NOT DONE (1) services on Python 3.8: no Redis is on this machine; apt-get install it",
+        "0 proofs fail on upstream and pass here, Python 3.8.18",
+    ):
+        assert shown in words
+    assert words.count("/home") == 62
+
+
+def test_a_certificate_that_speaks_of_other_files_is_called_stale() -> None:
+    assert certificate_page.page(CERTIFICATE, current=False).splitlines()[0] == (
+        "2.1.0-4 (STALE: what went into it has changed)"
+    )
