@@ -81,7 +81,7 @@ def certify(
         release=installation.release, command_line=installation.command_line, home=home, env=env, logs=places.logs
     )
     wanted = checks_of(installation.command_line) if checks is None else checks
-    install = Check[Installed](name="pip install", run=lambda place: _install(installation, environment, place))
+    install: Check[Installed] = Check(name="pip install", run=lambda place: _install(installation, environment, place))
     done, left = [], []
     for check in (install, *wanted):
         if lacking := missing_services(check, place):

@@ -149,9 +149,7 @@ def _held(operation: Operation, check: Check[Deployment], deployment: Deployment
         raise InstallError(
             f"{operation.release.tag} in operation, level {operation.level}: {check.name} failed",
             details=(err.what, *err.details),
-            hint=f"{err.hint}; "
-            if err.hint
-            else f"logs are in {deployment.logs}; the environment is kept in {operation.sides.certified}",
+            hint=f"{err.hint or f'logs are in {deployment.logs}'}; the environment is kept: {operation.sides.certified}",
         ) from err
     return CheckResult(name=check.name, seconds=round(time.monotonic() - start, 1), seen=seen)
 

@@ -35,6 +35,10 @@ CLASSIC = Interface(
 )  # fmt: skip
 
 
+class _InCirclesError(CommandFailed):
+    """A page that sends on to another, which sends back."""
+
+
 class WebSession:
     """The pages of one webserver, with the cookies of one person."""
 
@@ -55,12 +59,21 @@ class WebSession:
         login = self._interface.login
         token = _TOKEN.search(self._get(login).text)
         form = {"username": name, "password": password, self._interface.token: html.unescape(token[1]) if token else ""}
-        answer = self._ask("POST", login, data=form, headers={"Referer": f"{self._address}{login}"})
+        try:
+            answer = self._ask("POST", login, data=form, headers={"Referer": f"{self._address}{login}"})
+        except _InCirclesError:
+            return False
         return answer.status_code == 200 and "/login" not in answer.url and self.status(self._interface.home) == "200"
 
     def status(self, path: str) -> str:
-        """What a page says, as its status: `200`, or `login` and `home` where it sends the person there instead."""
-        answer = self._get(path)
+        """What a page says, as its status: `200`, or `login` and `home` where it sends the person there instead.
+
+        `circle` stands for a page that sends on to another, which sends back.
+        """
+        try:
+            answer = self._get(path)
+        except _InCirclesError:
+            return "circle"
         ended = answer.url.removeprefix(self._address).partition("?")[0].strip("/")
         if not answer.history or ended == path.partition("?")[0].strip("/"):
             return str(answer.status_code)
@@ -93,6 +106,8 @@ class WebSession:
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             return self._session.request(method, f"{self._address}{path}", timeout=_TIMEOUT, **options)
+        except requests.TooManyRedirects as err:
+            raise _InCirclesError(f"{method} {path} is sent on for ever") from err
         except requests.RequestException as err:
             raise CommandFailed(f"{method} {path} failed", details=[str(err)]) from err
 

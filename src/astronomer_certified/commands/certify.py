@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.artifacts import Python
 from astronomer_certified.certify.level import Level, Wanted
@@ -12,6 +15,9 @@ from astronomer_certified.errors import EnvironmentMissing, UsageError
 from astronomer_certified.steps.progress import Quiet
 
 from . import arguments, release
+
+if TYPE_CHECKING:
+    from astronomer_certified.steps.receipts import Receipt
 
 
 def add_to(verbs: Any) -> None:
@@ -23,9 +29,9 @@ def add_to(verbs: Any) -> None:
     certify.add_argument("--all", action="store_true", help="every release that patches/ states")
     certify.add_argument(
         "--level", choices=[str(level) for level in Level],
-        help="how far; by default full on each Python and services on the newest, with every installer",
+        help="try this level only, and write no certificate",
     )  # fmt: skip
-    certify.add_argument("--python", type=_python, metavar="X.Y", help="on one Python of the release only")
+    certify.add_argument("--python", type=_python, metavar="X.Y", help="try this Python only, and write no certificate")
     certify.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
@@ -52,18 +58,38 @@ def _certify(args: argparse.Namespace, progress: Quiet) -> int:
     wanted = Wanted(level=Level(args.level) if args.level else None, python=args.python)
     if args.all == (args.version is not None):
         raise UsageError("name a version to certify, or --all")
+    if args.all and not wanted.whole:
+        raise UsageError("--level and --python are for one version")
+    if not wanted.whole:
+        return _tried(args, progress, factory.operate(args.version, wanted))
     if args.all:
-        outcomes = factory.certify_all(wanted)
+        outcomes = factory.certify_all()
         progress.close()
         incomplete = any(outcome.not_done for outcome in outcomes)
         return release.print_outcomes(outcomes, as_json=args.json) or int(args.require_complete and incomplete)
-    summary = factory.certify(args.version, wanted)
+    summary = factory.certify(args.version)
     progress.close()
     release.print_summary(summary, as_json=args.json)
     if args.require_complete and summary.not_done:
         raise EnvironmentMissing(
             f"{summary.release.tag} is not complete: {len(summary.not_done)} things were not done here"
         )
+    return 0
+
+
+def _tried(args: argparse.Namespace, progress: Quiet, receipts: Mapping[str, Receipt]) -> int:
+    """What a level saw, or why it could not be tried here."""
+    from astronomer_certified.report import certificate_page
+
+    progress.close()
+    not_done = [item for receipt in receipts.values() for item in receipt.not_done]
+    if args.json:
+        values = {name: dict(receipt.record) for name, receipt in receipts.items()}
+        print(json.dumps({"tried": values, "not_done": [asdict(item) for item in not_done]}, indent=1))
+    else:
+        print(certificate_page.tried([receipt.record for receipt in receipts.values()], not_done), end="")
+    if args.require_complete and not_done:
+        raise EnvironmentMissing(f"{len(not_done)} things were not done here")
     return 0
 
 

@@ -111,27 +111,48 @@ class Factory:
             steps = (*plan.making(), *plan.verifying(every=every))
             return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
 
-    def certify(self, version: Version, wanted: Wanted) -> Summary:
-        """A release is made, published, installed and proven, and put into operation as far as is wanted.
+    def certify(self, version: Version) -> Summary:
+        """A release is made, published, installed, proven, and put into operation as far as is promised.
 
         When the release before it in its line is not on the index yet, that is published first: databases are upgraded
-        from it. Raises `ManifestError` for a Python that the release does not have.
+        from it.
+        """
+        stated = manifest.load(self.workspace, version)
+        levels = Wanted().levels(stated)
+        self._publish_earlier(stated, levels)
+        with self._plan(version) as plan:
+            join_index(self.workspace, version)
+            steps = (*plan.making(), *plan.verifying(every=True, levels=levels))
+            return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
+
+    def operate(self, version: Version, wanted: Wanted) -> Mapping[str, Receipt]:
+        """The receipts, by step, of a release that is tried on some Pythons at some level.
+
+        It is not proven, and no certificate is written. Raises `ManifestError` for a Python that it does not have.
         """
         stated = manifest.load(self.workspace, version)
         levels = wanted.levels(stated)
-        before = operating.before(self.workspace, stated.release)
-        if before is not None and Level.FULL in levels.values() and not operating.is_there(self.workspace, before):
-            self.publish(before.upstream)
+        self._publish_earlier(stated, levels)
         with self._plan(version) as plan:
             join_index(self.workspace, version)
-            steps = (*plan.making(), *plan.verifying(every=wanted.whole, levels=levels))
-            return _summary(plan, steps, self._perform(steps), (*plan.own_steps, "wheelhouse", "certificate"))
+            steps, names = plan.levels(levels)
+            done = self._perform(steps)
+            return {name: done[name] for name in names}
 
-    def certify_all(self, wanted: Wanted) -> tuple[Outcome, ...]:
-        """What became of every release: certified as far as is wanted."""
+    def _publish_earlier(self, stated: Manifest, levels: Mapping[Python, Level]) -> None:
+        before = operating.before(self.workspace, stated.release)
+        if (
+            before is not None
+            and set(levels.values()) - {Level.QUICK}
+            and not operating.is_there(self.workspace, before)
+        ):
+            self.publish(before.upstream)
+
+    def certify_all(self) -> tuple[Outcome, ...]:
+        """What became of every release: certified as far as is promised."""
         for version in self.workspace.versions():
             join_index(self.workspace, version)
-        return self._each(lambda one, version: one.certify(version, wanted))
+        return self._each(lambda one, version: one.certify(version))
 
     def release_all(self, *, every: bool = False) -> tuple[Outcome, ...]:
         """What became of every release: made, published, installed, run and proven."""

@@ -90,11 +90,27 @@ class Plan:
             certifying.step(self.run, evidence),
         )
 
+    def levels(self, levels: Mapping[Python, Level]) -> tuple[list[Step], tuple[str, ...]]:
+        """The steps that try some Pythons at some level, with all that they need, and the names of those that try.
+
+        What the level *quick* is stands for itself; *services* is tried after *full*.
+        """
+        above = {python: level for python, level in levels.items() if level.above_quick}
+        tried = [
+            *(step for step in installing.steps(self.run, self.committed, every=True) if _tries(step, levels, above)),
+            *operating.steps(self.run, self.carried, self.committed, above),
+        ]
+        return self._needed(self.verifying(every=True, levels=above), tried), tuple(_names(tried))
+
     def up_to(self, *names: str) -> list[Step]:
         """The named steps and all that they need, in the plan's order."""
-        steps = {step.name: step for step in (*self.making(), *self.verifying())}
+        verifying = self.verifying()
+        return self._needed(verifying, [step for step in (*self.making(), *verifying) if step.name in names])
+
+    def _needed(self, verifying: Sequence[Step], wanted_steps: Sequence[Step]) -> list[Step]:
+        steps = {step.name: step for step in (*self.making(), *verifying)}
         wanted: set[str] = set()
-        ahead = list(names)
+        ahead = _names(wanted_steps)
         while ahead:
             name = ahead.pop()
             if name not in wanted:
@@ -115,6 +131,11 @@ class Plan:
         # Without the wheelhouse of the index: what the proofs need of it is little.
         own = wheelhouse.step_of_proofs(self.run, self.committed)
         return [*self.up_to(*(need for need in step.needs if need != own.name)), own, step]
+
+
+def _tries(install: Step, levels: Mapping[Python, Level], above: Mapping[Python, Level]) -> bool:
+    """Whether an install is what some Python is to be tried at: those that are tried further are installed again."""
+    return any(install.shown.python == str(python) for python in levels if python not in above)
 
 
 def _names(steps: Sequence[Step]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from astronomer_certified.certify.certificate import Certificate
+from astronomer_certified.artifacts import NotDone
+from astronomer_certified.certify.certificate import Certificate, Install, LevelReached, parsed
 from astronomer_certified.certify.checks import CheckResult
 
 _WIDTH = 110
@@ -18,25 +20,41 @@ def page(certificate: Certificate, *, current: bool) -> str:
     """The text of a certificate, for a terminal of 110 columns; whether it is `current` stands in the first line."""
     state = "" if current else " (STALE: what went into it has changed)"
     lines = [f"{certificate.release}{state}", *_wheels(certificate)]
-    for install in certificate.installs:
-        lines += ["", f"{install.requirement}, Python {install.python}, pip {install.pip}", *_checks(install.checks)]
-    for level in certificate.levels:
-        title = f"level {level.level}: {level.requirement}, Python {level.python}, uv ({level.install_seconds} s)"
-        lines += ["", title, *_checks(level.checks)]
-        if level.differences:
-            lines += ["", "  what upstream does otherwise there"]
-        for item in level.differences:
-            text = f"{item.check}, {item.part}: upstream {item.upstream!r}, here {item.certified!r}: {item.patch}"
-            lines += _wrapped(text, "    ")
+    lines += [line for install in certificate.installs for line in _install(install)]
+    lines += [line for level in certificate.levels for line in _level(level)]
     if certificate.proofs is not None:
         results = certificate.proofs.results
         lines += ["", f"{len(results)} proofs fail on upstream and pass here, Python {certificate.proofs.python}"]
-    if certificate.not_done:
-        lines += ["", f"NOT DONE ({len(certificate.not_done)})"]
-        lines += [
-            line for item in certificate.not_done for line in _wrapped(f"{item.what}: {item.why}; {item.how}", "  ")
-        ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_not_done(certificate.not_done)]) + "\n"
+
+
+def tried(records: Sequence[Mapping[str, Any]], not_done: Sequence[NotDone]) -> str:
+    """The same of some records of installs and levels, as their steps made them."""
+    lines: list[str] = []
+    for record in filter(None, records):
+        lines += _level(parsed(LevelReached, record)) if "level" in record else _install(parsed(Install, record))
+    return "\n".join([*lines, *_not_done(not_done)]).lstrip("\n") + "\n"
+
+
+def _install(install: Install) -> Iterator[str]:
+    yield from ("", f"{install.requirement}, Python {install.python}, pip {install.pip}", *_checks(install.checks))
+
+
+def _level(level: LevelReached) -> Iterator[str]:
+    title = f"level {level.level}: {level.requirement}, Python {level.python}, uv ({level.install_seconds} s)"
+    yield from ("", title, *_checks(level.checks))
+    if level.differences:
+        yield from ("", "  what upstream does otherwise there")
+    for item in level.differences:
+        text = f"{item.check}, {item.part}: upstream {item.upstream!r}, here {item.certified!r}: {item.patch}"
+        yield from _wrapped(text, "    ")
+
+
+def _not_done(items: Sequence[NotDone]) -> Iterator[str]:
+    if items:
+        yield from ("", f"NOT DONE ({len(items)})")
+    for item in items:
+        yield from _wrapped(f"{item.what}: {item.why}; {item.how}", "  ")
 
 
 def _wheels(certificate: Certificate) -> Iterator[str]:
