@@ -89,6 +89,11 @@ class Workspace:
         return self.root / "constraints" / "compilers.txt"
 
     @property
+    def tool_requirements(self) -> Path:
+        """The hashed pins of what the tool itself needs."""
+        return self.root / "requirements" / "dev.txt"
+
+    @property
     def services(self) -> Path:
         """The servers that certification puts beside a release."""
         return self.root / "constraints" / "services.toml"

@@ -116,11 +116,26 @@ def contrasts(ours: Sequence[CheckResult], theirs: Mapping[str, str]) -> Iterato
 
 
 def _parts(seen: str) -> dict[str, str]:
-    """What was seen, taken apart: `Admin: 200 /home; Op: ...` by the words before the colon."""
-    found = {}
+    """What was seen, apart by the words before the colon; in `Op: 200 /home /tree, 403 /log` by the page, too."""
+    found: dict[str, str] = {}
     for number, text in enumerate(seen.split("; ")):
         key, colon, rest = text.partition(": ")
-        found[key if colon else str(number + 1)] = rest if colon else text
+        pages = _pages(rest)
+        if colon and pages:
+            found |= {f"{key} {page}": status for page, status in pages.items()}
+        else:
+            found[key if colon else str(number + 1)] = rest if colon else text
+    return found
+
+
+def _pages(text: str) -> dict[str, str]:
+    """What each page says, of `200 /home /tree, 403 /log`; empty for other words."""
+    found: dict[str, str] = {}
+    for group in text.split(", "):
+        status, *pages = group.split(" ")
+        if not pages or not all(page.startswith("/") for page in pages):
+            return {}
+        found |= dict.fromkeys(pages, status)
     return found
 
 
@@ -149,7 +164,7 @@ def _held(operation: Operation, check: Check[Deployment], deployment: Deployment
         raise InstallError(
             f"{operation.release.tag} in operation, level {operation.level}: {check.name} failed",
             details=(err.what, *err.details),
-            hint=f"{err.hint or f'logs are in {deployment.logs}'}; the environment is kept: {operation.sides.certified}",
+            hint=f"{err.hint or f'logs are in {deployment.logs}'}; kept to look at: {operation.sides.certified}",
         ) from err
     return CheckResult(name=check.name, seconds=round(time.monotonic() - start, 1), seen=seen)
 

@@ -94,7 +94,7 @@ def _tried(args: argparse.Namespace, progress: Quiet, receipts: Mapping[str, Rec
 
 
 def _show(args: argparse.Namespace, progress: Quiet) -> int:
-    from astronomer_certified.release import operations
+    from astronomer_certified.release import showing
 
-    print(operations.certificate_page(arguments.workspace(args), args.version), end="")
+    print(showing.certificate_page(arguments.workspace(args), args.version), end="")
     return 0

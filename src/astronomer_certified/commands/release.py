@@ -239,9 +239,9 @@ def _check(args: argparse.Namespace, progress: Quiet) -> int:
 
 
 def _releases(args: argparse.Namespace, progress: Quiet) -> int:
-    from astronomer_certified.release import operations
+    from astronomer_certified.release import showing
 
-    page = operations.upgrading_page if args.notices else operations.releases_page
+    page = showing.upgrading_page if args.notices else showing.releases_page
     print(page(arguments.workspace(args)), end="")
     return 0
 

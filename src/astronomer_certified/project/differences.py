@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,22 @@ from . import toml_reader as toml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a part of a check is seen differently of upstream: `patch` is the name of a patch without its number."""
+    """Why a part of a check is seen differently of upstream: `patch` is the name of a patch without its number.
+
+    The part, and what each side sees of it, are patterns as of files (`*` for any words).
+    """
 
     check: str
     part: str
+    upstream: str
+    certified: str
     patch: str
     why: str
 
-    def explains(self, check: str, part: str) -> bool:
-        """Whether it speaks of that part of that check."""
-        return (self.check, self.part) == (check, part)
+    def explains(self, check: str, part: str, upstream: str, certified: str) -> bool:
+        """Whether it speaks of that part of that check, and of what the two sides see of it."""
+        seen = ((part, self.part), (upstream, self.upstream), (certified, self.certified))
+        return check == self.check and all(fnmatch.fnmatchcase(text, pattern) for text, pattern in seen)
 
     def carried(self, patches: tuple[str, ...]) -> str:
         """The file name of its patch among those of a series; empty when that series has none."""
@@ -35,6 +42,8 @@ def load(path: Path) -> tuple[Explanation, ...]:
             Explanation(
                 check=table.get("check", toml.text, default=""),
                 part=table.get("part", toml.text, default=""),
+                upstream=table.get("upstream", toml.text, default=""),
+                certified=table.get("ours", toml.text, default=""),
                 patch=table.get("patch", toml.text, default=""),
                 why=table.get("why", toml.text, default=""),
             )

@@ -29,12 +29,17 @@ from .run import Run, missing
 from .stages import operating, pinning, proving
 
 if TYPE_CHECKING:
+    from astronomer_certified.effects.cluster import Cluster
+
     from .drafts import Draft
 
 _WHOLE = (0, 0, 0)
 
 # How often a draft is tried anew, each time without one extra that has no solution.
 _ATTEMPTS = 16
+
+# Things that wait for other machines.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +68,23 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factory:
-    """The operations on a project's releases. `jobs` is how many things may be done at once."""
+    """The operations on a project's releases. `jobs` is how many things may be done at once, here.
+
+    Levels above quick are tried on the machines of the `cluster`, if any, which find the index at `cluster_index`.
+    """
 
     workspace: Workspace
     jobs: int
     watcher: Watcher
+    cluster: Cluster | None = None
+    cluster_index: str | None = None
 
     @contextlib.contextmanager
     def _plan(self, version: Version) -> Iterator[Plan]:
         """The plan of a release while its lock is held; what a killed run left half-made is gone."""
         stated = manifest.load(self.workspace, version)
         plan = Plan(Run(self.workspace, stated, self.jobs, self.watcher))
+        plan.run.cluster, plan.run.cluster_index = self.cluster, self.cluster_index
 
         def waiting(pid: str) -> None:
             self.watcher.progress(
@@ -120,6 +131,9 @@ class Factory:
         stated = manifest.load(self.workspace, version)
         levels = Wanted().levels(stated)
         self._publish_earlier(stated, levels)
+        if self.cluster is not None:
+            # All at once: it is the cluster that decides how many really are.
+            replace(self, jobs=_AT_ONCE).operate(version, Wanted())
         with self._plan(version) as plan:
             join_index(self.workspace, version)
             steps = (*plan.making(), *plan.verifying(every=True, levels=levels))
@@ -139,6 +153,11 @@ class Factory:
             done = self._perform(steps)
             return {name: done[name] for name in names}
 
+    def operate_all(self, version: Version) -> Summary:
+        """The levels of a release above quick, all that are promised."""
+        self.operate(version, Wanted())
+        return self.publish(version)
+
     def _publish_earlier(self, stated: Manifest, levels: Mapping[Python, Level]) -> None:
         before = operating.before(self.workspace, stated.release)
         if (
@@ -152,6 +171,10 @@ class Factory:
         """What became of every release: certified as far as is promised."""
         for version in self.workspace.versions():
             join_index(self.workspace, version)
+        if self.cluster is not None:
+            # The wheels first, then all levels of all releases at once. What failed fails again below.
+            self._each(lambda one, version: one.publish(version))
+            replace(self, jobs=_AT_ONCE)._each(lambda one, version: replace(one, jobs=_AT_ONCE).operate_all(version))
         return self._each(lambda one, version: one.certify(version))
 
     def release_all(self, *, every: bool = False) -> tuple[Outcome, ...]:
@@ -366,46 +389,3 @@ def check(workspace: Workspace, version: Version) -> str:
     if recorded and (known is None or not known.same_as(now)):
         line += f"; not what {stated.release.tag} was recorded with: certified bump {version}"
     return line
-
-
-def certificate_page(workspace: Workspace, version: Version) -> str:
-    """What was verified of a release, as tables: by its last run here, or else as the project keeps it.
-
-    Raises `ManifestError` when neither is there.
-    """
-    from astronomer_certified.certify import certificate
-    from astronomer_certified.report import certificate_page as page
-
-    release = manifest.load(workspace, version).release
-    found = certificate.read(workspace.certificate(release)) or certificate.kept(workspace, release)
-    if found is None:
-        raise ManifestError(f"{release.tag} has no certificate", hint=f"make one: certified certify {version}")
-    return page.page(found, current=certificate.is_current(workspace, found))
-
-
-def releases_page(workspace: Workspace) -> str:
-    """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
-    from astronomer_certified.certify import certificate
-    from astronomer_certified.report import release_page
-
-    def entry(stated: Manifest) -> release_page.Entry:
-        found = certificate.kept(workspace, stated.release)
-        stale = found is not None and not certificate.is_current(workspace, found)
-        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
-
-    return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])
-
-
-def upgrading_page(workspace: Workspace) -> str:
-    """What operators must look at when they upgrade, for each release, in Markdown."""
-    from astronomer_certified.patches.series import Carried
-    from astronomer_certified.report import upgrading_page
-
-    def entry(stated: Manifest) -> upgrading_page.Entry:
-        known = revisions.read(revisions.path_of(stated))
-        patches = Carried(stated.distributions).every()
-        return upgrading_page.Entry(
-            manifest=stated, patches=patches, revisions=sorted(known, key=lambda item: item.number)
-        )
-
-    return upgrading_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from astronomer_certified.artifacts import Distribution, Manifest, NotDone, Wheel
 from astronomer_certified.effects import disk
@@ -13,14 +14,23 @@ from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Done, Shown, Step, Watcher
 from astronomer_certified.workspace import Workspace
 
+if TYPE_CHECKING:
+    from astronomer_certified.effects.cluster import Cluster
+
 Inputs = Callable[[Done], Mapping[str, str]]
 Do = Callable[[Done], Made]
 
 
 class Run:
-    """What the stages of one run share. `jobs` is how many things they may do at once."""
+    """What the stages of one run share. `jobs` is how many things they may do at once.
+
+    `cluster` has other machines for what can be done there, which find the index at `cluster_index`; where that is
+    None, at an address of this machine alone.
+    """
 
     def __init__(self, workspace: Workspace, stated: Manifest, jobs: int, watcher: Watcher) -> None:
+        self.cluster: Cluster | None = None
+        self.cluster_index: str | None = None
         self.workspace = workspace
         self.manifest = stated
         self.jobs = jobs

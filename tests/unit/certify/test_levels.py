@@ -53,10 +53,10 @@ def test_sides_that_see_the_same_have_no_contrast() -> None:
 
 
 def test_a_contrast_is_a_part_of_a_check() -> None:
-    ours, theirs = "Admin: 200 /home; Public: 403 /home", "Admin: 200 /home; Public: loop /home"
+    ours, theirs = "Admin: 200 /home; Public: 403 /home, circle /log", "Admin: 200 /home; Public: circle /home /log"
 
     assert list(contrasts(seen(ours), {"pages": theirs})) == [
-        Contrast(check="pages", part="Public", upstream="loop /home", certified="403 /home")
+        Contrast(check="pages", part="Public /home", upstream="circle", certified="403")
     ]
 
 

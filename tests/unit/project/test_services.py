@@ -17,7 +17,9 @@ HERE = Workspace.at(ROOT)
 DIFFERENCE = """\
 [[differences]]
 check = "pages by role"
-part = "Public"
+part = "Public *"
+upstream = "circle"
+ours = "403"
 patch = "send-nobody-in-circles"
 why = "upstream sends a browser in circles"
 """
@@ -47,8 +49,11 @@ def test_a_difference_is_explained_by_a_patch_that_the_series_carries(tmp_path: 
     (tmp_path / "differences.toml").write_text(DIFFERENCE)
     [item] = differences.load(tmp_path / "differences.toml")
 
-    assert item.explains("pages by role", "Public")
-    assert not item.explains("pages by role", "Op")
+    assert item.explains("pages by role", "Public /home", "circle", "403")
+    assert not item.explains("pages by role", "Op /home", "circle", "403")
+    assert not item.explains("pages by role", "Public /home", "circle", "200")
+    assert not item.explains("pages by role", "Public /home", "200", "403")
+    assert not item.explains("logs in the UI", "Public /home", "circle", "403")
     assert (
         item.carried(("0001-other.patch", "0044-send-nobody-in-circles.patch")) == "0044-send-nobody-in-circles.patch"
     )
@@ -59,7 +64,7 @@ def test_a_difference_is_explained_by_a_patch_that_the_series_carries(tmp_path: 
     ("text", "problem"),
     [
         (DIFFERENCE.replace("part", "parts"), "parts"),
-        (DIFFERENCE.replace('"Public"', "3"), "part"),
+        (DIFFERENCE.replace('"Public *"', "3"), "part"),
         ("differences = 3\n", "differences"),
     ],
 )

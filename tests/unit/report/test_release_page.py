@@ -11,7 +11,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import NotDone
 from astronomer_certified.certify.certificate import Install, Installers, InstallerTrial
 from astronomer_certified.certify.checks import CheckResult
-from astronomer_certified.release import operations
+from astronomer_certified.release import showing
 from astronomer_certified.report import release_page
 from astronomer_certified.report.release_page import Entry
 from astronomer_certified.workspace import Workspace
@@ -53,7 +53,7 @@ CERTIFICATE = certificate(
 
 
 def test_the_page_of_this_repository_is_current() -> None:
-    assert (ROOT / "docs" / "releases.md").read_text() == operations.releases_page(Workspace.at(ROOT)), (
+    assert (ROOT / "docs" / "releases.md").read_text() == showing.releases_page(Workspace.at(ROOT)), (
         "make releases-page"
     )
 

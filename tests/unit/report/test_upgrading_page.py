@@ -8,7 +8,7 @@ from factories import ROOT
 
 from astronomer_certified.patches.series import Carried
 from astronomer_certified.project import manifest
-from astronomer_certified.release import operations
+from astronomer_certified.release import showing
 from astronomer_certified.workspace import Workspace
 
 WORKSPACE = Workspace.at(ROOT)
@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs/upgrading.md").read_text(encoding="utf-8")
 
 
 def test_the_page_is_what_the_project_says_now() -> None:
-    assert operations.upgrading_page(WORKSPACE) == PAGE, "certified releases --notices > docs/upgrading.md"
+    assert showing.upgrading_page(WORKSPACE) == PAGE, "certified releases --notices > docs/upgrading.md"
 
 
 def test_every_notice_of_every_release_is_told_once() -> None:

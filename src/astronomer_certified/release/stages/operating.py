@@ -15,7 +15,6 @@ from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.errors import InstallError
 from astronomer_certified.patches.series import Carried
 from astronomer_certified.project import differences, manifest, services
-from astronomer_certified.pythons import interpreters
 from astronomer_certified.release.run import Run
 from astronomer_certified.source import fetch
 from astronomer_certified.steps.receipts import Made
@@ -25,7 +24,8 @@ from astronomer_certified.workspace import Workspace
 from . import lacking
 
 if TYPE_CHECKING:
-    from astronomer_certified.certify.levels import Contrast, Operation, Seen
+    from astronomer_certified.certify.levels import Contrast, Seen
+    from astronomer_certified.certify.trial import Tried
 
 
 def steps(run: Run, carried: Carried, committed: Committed, levels: Mapping[Python, Level]) -> tuple[Step, ...]:
@@ -80,24 +80,22 @@ def is_there(workspace: Workspace, release: Release) -> bool:
     return any(workspace.store.glob(f"astronomer_certified-{release.certified}-*.whl"))
 
 
+def _programs(run: Run) -> Mapping[str, tuple[str, ...]]:
+    return {name: item.programs for name, item in services.load(run.workspace.services).items()}
+
+
 def _available(run: Run) -> frozenset[str]:
     """The servers that can run on this machine."""
-    from astronomer_certified.certify import servers
+    from astronomer_certified.certify import trial
 
-    known = services.load(run.workspace.services)
-    return frozenset({servers.STATSD, *(name for name, item in known.items() if not _missing(item))})
-
-
-def _missing(service: services.Service) -> list[str]:
-    from astronomer_certified.certify import servers
-
-    return [program for program in service.programs if servers.find(program) is None]
+    return trial.available(_programs(run))
 
 
 def _server_lacking(run: Run, title: NotDone, level: Level) -> NotDone | None:
     from astronomer_certified.certify import levels
 
-    wanted = [name for name in levels.needed(level) if name not in _available(run)]
+    # Others may have what this machine has not: they say so themselves.
+    wanted = [name for name in levels.needed(level) if name not in _available(run)] if run.cluster is None else []
     if not wanted:
         return None
     known = services.load(run.workspace.services)
@@ -124,60 +122,57 @@ class _Trial:
 
     def made(self) -> Made:
         """The record of what was seen. Raises `InstallError`."""
-        from astronomer_certified.certify import levels
-
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        operation, seconds = self._operation()
-        self._run.watcher.progress(self._name, f"installed ({seconds} s)")
-        seen = levels.operate(operation)
-        explained = self._explained(seen.contrasts)
+        tried = self._tried()
+        explained = self._explained(tried.seen.contrasts)
         shutil.rmtree(self._folder, ignore_errors=True)
         record = {
             "level": str(self._level),
             "requirement": self._target.requirement(self._run.release),
-            "python": interpreters.require(self._target.python, "a level").full_version,
-            "install_seconds": seconds,
-            "checks": [asdict(check) for check in seen.checks],
+            "python": tried.python,
+            "install_seconds": tried.install_seconds,
+            "checks": [asdict(check) for check in tried.seen.checks],
             "differences": explained,
         }
-        note = f"{len(seen.checks)} checks hold, {len(explained)} differences from upstream, each by a patch"
-        return Made(record=record, not_done=self._not_done(seen), note=note)
+        note = f"{len(tried.seen.checks)} checks hold, {len(explained)} differences from upstream, each by a patch"
+        return Made(record=record, not_done=self._not_done(tried.seen), note=note)
 
-    def _operation(self) -> tuple[Operation, float]:
-        from astronomer_certified.certify import levels, sides
+    def _tried(self) -> Tried:
+        """What was seen here, or on a machine of the cluster."""
+        from astronomer_certified.certify import elsewhere, trial
         from astronomer_certified.index.http.server import Server
         from astronomer_certified.source.index_client import shown_url
 
         run = self._run
+        wheel = fetch.fetch(run.manifest.core.upstream_wheel, run.workspace).path
         with Server(run.workspace.store, fallback=shown_url()) as server:
-            wanted = sides.Wanted(
+            wanted = trial.Trial(
+                level=self._level,
                 release=run.release,
+                command_line=run.manifest.command_line,
                 target=self._target,
-                interpreter=interpreters.require(self._target.python, "a level"),
-                simple_url=server.simple_url,
-                upstream_wheel=fetch.fetch(run.manifest.core.upstream_wheel, run.workspace).path,
-                before=self._before if self._level is Level.FULL else None,
+                before=self._before,
+                simple_url=(run.cluster_index if run.cluster is not None else None) or server.simple_url,
+                services=_programs(run),
             )
-            environments, seconds = sides.made(wanted, self._folder)
-        operation = levels.Operation(
-            level=self._level,
-            release=run.release,
-            command_line=run.manifest.command_line,
-            sides=environments,
-            folder=self._folder,
-            logs=run.logs / self._name.replace(" ", "-"),
-            available=_available(run),
-            progress=lambda check, taken: run.watcher.progress(self._name, f"{check} ({taken:.1f} s)"),
-        )
-        return operation, seconds
+            if run.cluster is not None:
+                run.watcher.progress(self._name, "waiting for a worker of the cluster")
+                return elsewhere.carry_out(run.cluster, wanted, wheel, run.workspace.tool_requirements)
+            places = trial.Places(
+                folder=self._folder,
+                logs=run.logs / self._name.replace(" ", "-"),
+                progress=lambda check, taken: run.watcher.progress(self._name, f"{check} ({taken:.1f} s)"),
+            )
+            return trial.carry_out(wanted, wheel, places)
 
     def _explained(self, found: Sequence[Contrast]) -> list[dict[str, str]]:
         """Each difference with the patch that is its reason. Raises `InstallError` for those without."""
         known = differences.load(self._run.workspace.differences)
         explained, open_ = [], []
         for contrast in found:
-            reasons = (item.carried(self._patches) for item in known if item.explains(contrast.check, contrast.part))
+            fits = (item for item in known if item.explains(**asdict(contrast)))
+            reasons = (item.carried(self._patches) for item in fits)
             patch = next(filter(None, reasons), "")
             if patch:
                 explained.append({**asdict(contrast), "patch": patch})

@@ -1,0 +1,111 @@
+"""Other machines: a program is sent to the workers of a scheduler, and to the next one when a worker dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from astronomer_certified.effects import families
+from astronomer_certified.effects.cluster import Cluster, Parcel
+from astronomer_certified.effects.processes import background, clean_environment, free_port
+from astronomer_certified.errors import EnvironmentMissing
+
+# Says who carries it out, and waits until it may answer.
+PROGRAM = """
+import json, os, pathlib, sys, time
+folder = pathlib.Path(sys.stdin.read())
+(folder / f"started-{os.getpid()}").write_text(str(os.getppid()))
+while not (folder / "go").exists():
+    time.sleep(0.05)
+print(json.dumps({"pid": os.getpid(), "beside": pathlib.Path(sys.path[0], "beside.txt").read_text()}))
+print("a complaint", file=sys.stderr)
+"""
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """The address of a scheduler with two workers, each a process of its own."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    dask = str(Path(sys.executable).with_name("dask"))
+    env = clean_environment(HOME=str(tmp_path), DASK_DISTRIBUTED__WORKER__DAEMON="False")
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str, *words: str) -> None:
+            log = tmp_path / f"{name}.log"
+            stack.enter_context(background([dask, *words], cwd=tmp_path, env=env, log=log))
+
+        start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show")
+        for name in ("a", "b"):
+            start(
+                name, "worker", address, "--name", name, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--host",
+                "127.0.0.1", "--local-directory", str(tmp_path / name),
+            )  # fmt: skip
+        yield address
+
+
+def parcel(question: str, **changes: object) -> Parcel:
+    values = {
+        "files": {"tool/tiny.py": PROGRAM.encode(), "tool/beside.txt": "é".encode()},
+        "requirements": "",
+        "module": "tiny",
+        "question": question,
+        "timeout": 60.0,
+    }
+    return Parcel(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_worker_that_dies_in_the_middle_is_anothers_work(scheduler: str, tmp_path: Path) -> None:
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    with contextlib.closing(Cluster(scheduler)) as cluster, ThreadPoolExecutor(1) as pool:
+        until(lambda: cluster.workers() == 2)
+        answer = pool.submit(cluster.ask, parcel(str(folder)))
+        until(lambda: any(folder.glob("started-*")))
+        [first] = folder.glob("started-*")
+        until(lambda: first.read_text() != "")
+        program, worker = int(first.name.partition("-")[2]), int(first.read_text())
+
+        os.kill(worker, signal.SIGKILL)
+
+        until(lambda: len(list(folder.glob("started-*"))) == 2)
+        # What it carried out ends with it.
+        until(lambda: not families.of(program))
+        (folder / "go").touch()
+        found = answer.result(60)
+
+    said = json.loads(found.said)
+    assert found.status == 0
+    assert said["pid"] != program
+    assert said["beside"] == "é"
+    assert found.complained == ("a complaint",)
+
+
+def test_a_program_that_cannot_be_installed_is_told_with_the_reason(scheduler: str, tmp_path: Path) -> None:
+    broken = "no-such-project==1.0 --hash=sha256:" + "0" * 64
+    with contextlib.closing(Cluster(scheduler)) as cluster:
+        until(lambda: cluster.workers() == 2)
+        with pytest.raises(EnvironmentMissing, match="a worker cannot run it") as caught:
+            cluster.ask(parcel(str(tmp_path), requirements=broken))
+    assert "no-such-project" in str(caught.value)
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    with pytest.raises(EnvironmentMissing, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
+        Cluster("tcp://127.0.0.1:1")
