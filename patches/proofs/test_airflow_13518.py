@@ -1,4 +1,5 @@
 """apache/airflow#13518: the webserver ends when gunicorn has ended, and asks it for as many workers as are missing."""
+import os
 import signal
 import subprocess
 import sys
@@ -53,6 +54,8 @@ def monitor_of(master, expected, monkeypatch):
     except ImportError:
         from airflow.bin import cli
 
+        if not hasattr(cli, 'GunicornMonitor'):
+            pytest.skip('what watches gunicorn can be asked only from 1.10.12 on')
         hurried = type('Time', (), {'sleep': staticmethod(lambda seconds, sleep=time.sleep: sleep(0.05))})
         hurried.time, hurried.monotonic = time.time, time.monotonic
         monkeypatch.setattr(cli, 'time', hurried)
@@ -108,3 +111,43 @@ def test_none_is_asked_for_where_none_is_missing(gunicorn, monkeypatch):
     monkeypatch.setattr(monitor, '_get_num_ready_workers_running', lambda: 2)
     monitor._check_workers()
     assert asked == []
+
+
+@pytest.fixture(name='webserver')
+def fixture_webserver(tmp_path):
+    """`airflow webserver` whose workers are not renewed, with another program for gunicorn."""
+    gunicorn = tmp_path / 'gunicorn'
+    gunicorn.write_text('#!{}\n{}'.format(sys.executable, MASTER.replace('int(sys.argv[1])', '1')))
+    gunicorn.chmod(0o755)
+    environment = dict(
+        os.environ,
+        PATH=str(tmp_path) + os.pathsep + os.environ['PATH'],
+        AIRFLOW__WEBSERVER__RBAC='True',
+        AIRFLOW__WEBSERVER__WORKERS='1',
+        AIRFLOW__WEBSERVER__WORKER_REFRESH_INTERVAL='0',
+        AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT='2',
+    )
+    command = [os.path.join(os.path.dirname(sys.executable), 'airflow'), 'webserver', '--pid', str(tmp_path / 'pid')]
+    process = subprocess.Popen([sys.executable] + command, env=environment)
+    yield psutil.Process(process.pid), process
+    family = [psutil.Process(process.pid)] if process.poll() is None else []
+    for member in family + [child for parent in family for child in parent.children(recursive=True)]:
+        member.kill()
+    process.wait()
+
+
+def test_a_webserver_ends_with_gunicorn_that_does_not_renew_its_workers(webserver):
+    seen, process = webserver
+    until = time.time() + 60
+    while not [child for parent in seen.children() for child in parent.children()]:
+        assert process.poll() is None and time.time() < until, 'the webserver does not begin'
+        time.sleep(0.2)
+    time.sleep(2)
+    assert process.poll() is None
+    [master] = [child for child in seen.children() if child.children()]
+    _kill(master)
+    try:
+        ended = process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        ended = 'not at all'
+    assert ended not in (0, 'not at all'), 'the webserver goes on though gunicorn has ended'

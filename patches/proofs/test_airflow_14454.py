@@ -8,7 +8,8 @@ import pytest
 
 # Whether there are metrics is decided when Airflow is imported.
 pytestmark = pytest.mark.fresh_process
-os.environ['AIRFLOW__METRICS__STATSD_ON'] = 'True'
+# In 1.10 the options are in another section, and the metrics in another module.
+os.environ['AIRFLOW__METRICS__STATSD_ON'] = os.environ['AIRFLOW__SCHEDULER__STATSD_ON'] = 'True'
 
 
 class StatsClient:
@@ -33,15 +34,21 @@ library.StatsClient = StatsClient
 sys.modules['statsd'] = library
 
 
-@pytest.fixture(name='stats')
-def fixture_stats():
+def imported_anew():
     """Metrics of a process that has just begun."""
     import importlib
 
-    from airflow import stats
+    try:
+        from airflow import stats as module
+    except ImportError:
+        from airflow import settings as module
+    return importlib.reload(module).Stats
 
+
+@pytest.fixture(name='stats')
+def fixture_stats():
     StatsClient.clients.clear()
-    return importlib.reload(stats).Stats
+    return imported_anew()
 
 
 def received():
@@ -67,10 +74,7 @@ def test_another_process_sends_metrics_by_one_client(stats):
 
 
 def test_nothing_is_sent_where_no_metrics_are_configured(stats, monkeypatch):
-    from airflow import stats as module
-
-    monkeypatch.setenv('AIRFLOW__METRICS__STATSD_ON', 'False')
-    import importlib
-
-    importlib.reload(module).Stats.incr('a.metric')
+    for section in ('METRICS', 'SCHEDULER'):
+        monkeypatch.setenv('AIRFLOW__{}__STATSD_ON'.format(section), 'False')
+    imported_anew().incr('a.metric')
     assert received() == b''
