@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from astronomer_certified.steps.progress import Quiet
 from . import arguments, release
 
 if TYPE_CHECKING:
+    from astronomer_certified.effects.cluster import Cluster
+    from astronomer_certified.release.operations import Factory
     from astronomer_certified.steps.receipts import Receipt
 
 
@@ -35,6 +39,14 @@ def add_to(verbs: Any) -> None:
     certify.add_argument(
         "--require-complete", action="store_true", help="fail when this machine could not do all of it"
     )
+    certify.add_argument(
+        "--scheduler", metavar="ADDRESS", type=arguments.text,
+        help="of dask.distributed: the levels above quick are tried by its workers",
+    )  # fmt: skip
+    certify.add_argument(
+        "--index", metavar="URL", type=arguments.text,
+        help="where those workers find this project's index, like http://HOST:8080/",
+    )  # fmt: skip
     certify.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
     certify.add_argument("--quiet", action="store_true", help="no progress")
     certify.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -54,7 +66,31 @@ def _python(words: str) -> Python:
 def _certify(args: argparse.Namespace, progress: Quiet) -> int:
     from astronomer_certified.release.operations import Factory
 
-    factory = Factory(workspace=arguments.workspace(args), jobs=args.jobs, watcher=progress)
+    with _cluster(args) as cluster:
+        index = f"{args.index.rstrip('/')}/simple/" if args.index else None
+        factory = Factory(
+            workspace=arguments.workspace(args), jobs=args.jobs, watcher=progress, cluster=cluster, cluster_index=index
+        )
+        return _certified(args, progress, factory)
+
+
+@contextlib.contextmanager
+def _cluster(args: argparse.Namespace) -> Iterator[Cluster | None]:
+    """The workers that help, if any were named."""
+    if args.index and not args.scheduler:
+        raise UsageError("--index is for the workers of a --scheduler")
+    if not args.scheduler:
+        yield None
+        return
+    from astronomer_certified.effects.cluster import Cluster
+
+    cluster = Cluster(args.scheduler)
+    print(f"{cluster.workers()} workers at {args.scheduler}; watch them at {cluster.dashboard}", file=sys.stderr)
+    with contextlib.closing(cluster):
+        yield cluster
+
+
+def _certified(args: argparse.Namespace, progress: Quiet, factory: Factory) -> int:
     wanted = Wanted(level=Level(args.level) if args.level else None, python=args.python)
     if args.all == (args.version is not None):
         raise UsageError("name a version to certify, or --all")
