@@ -45,3 +45,25 @@ def test_check_says_what_every_release_states(capsys: pytest.CaptureFixture[str]
     versions = sorted((path.parent.name for path in (ROOT / "patches").glob("*/release.toml")), key=Version)
     assert [line.split("-")[0] for line in lines] == versions
     assert all(" patches, " in line and " pins for " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("certify",), "name a version to certify, or --all"),
+        (("certify", "2.1.0", "--all"), "name a version to certify, or --all"),
+        (("certify", "--all", "--level", "full"), "--level and --python are for one version"),
+        (("certify", "--all", "--python", "3.8"), "--level and --python are for one version"),
+        (("certify", "2.1.0", "--index", "http://127.0.0.1:8080/"), "--index is for the workers of a --scheduler"),
+    ],
+)
+def test_what_certify_cannot_be_asked_for_is_wrong_usage(
+    words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["-C", str(ROOT), *words]) == 2
+    assert capsys.readouterr().err == f"certified: {why}\n"
+
+
+def test_a_scheduler_that_is_not_there_is_told_before_anything_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["-C", str(ROOT), "certify", "2.1.0", "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    assert "no scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
