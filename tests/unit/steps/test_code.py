@@ -27,11 +27,11 @@ OURS = Modules(PACKAGE)
 
 @cache
 def every_module() -> dict[str, Path]:
-    """Every module of the tool by its full name. The payload, and what runs in images, are programs of their own."""
+    """Every module of the tool by its full name. The payload, and what runs in images and in certified environments, are programs of their own."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[0] != "payload" and parts[:2] != ("image", "files"):
+        if parts[0] != "payload" and "files" not in parts:
             found[".".join((NAME, *parts)).removesuffix(".__init__")] = path
     return found
 
