@@ -27,7 +27,7 @@ OURS = Modules(PACKAGE)
 
 @cache
 def every_module() -> dict[str, Path]:
-    """Every module of the tool by its full name. The payload, and what runs in images and in certified environments, are programs of their own."""
+    """Every module of the tool by its full name. What runs in images and in users' environments is no part of it."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
