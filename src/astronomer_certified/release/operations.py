@@ -132,7 +132,8 @@ class Factory:
         levels = Wanted().levels(stated)
         self._publish_earlier(stated, levels)
         if self.cluster is not None:
-            # All at once: it is the cluster that decides how many really are.
+            # What is made here first, and then all levels at once: it is the cluster that decides how many really are.
+            self.publish(version)
             replace(self, jobs=_AT_ONCE).operate(version, Wanted())
         with self._plan(version) as plan:
             join_index(self.workspace, version)
