@@ -25,6 +25,7 @@ ELSEWHERE = (PACKAGE / "certify" / "proof_server.py", PACKAGE / "effects" / "on_
 DOORS = {
     "subprocess": {
         "effects.processes": "the one place where programs are started",
+        "effects.respondents": "programs that answer questions, as quickly as they are asked",
         "index.http.workers": "workers inherit the listening socket",
     },
     "socket": {

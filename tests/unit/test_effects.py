@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from factories import ROOT, tree, write_tree
 
-from astronomer_certified.effects import disk, processes
+from astronomer_certified.effects import disk, processes, respondents
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
 WRITE_FILE_AND_HANG = """
@@ -476,9 +476,9 @@ def test_a_folder_that_several_make_at_once_is_whole_and_nobody_fails(tmp_path: 
 
 
 def test_a_program_that_does_not_read_what_it_is_asked_keeps_nobody_waiting() -> None:
-    respondent = processes.Respondent([sys.executable, "-c", "import time; time.sleep(60)"], env=os.environ)
+    respondent = respondents.Respondent([sys.executable, "-c", "import time; time.sleep(60)"], env=os.environ)
     begun = time.monotonic()
-    with pytest.raises(processes.Ended, match="gave no answer in time"):
+    with pytest.raises(respondents.Ended, match="gave no answer in time"):
         respondent.ask(b"?" * 1_000_000, timeout=0.5, longest=10)
     assert time.monotonic() - begun < 20
 
@@ -487,7 +487,7 @@ def test_a_question_that_is_longer_than_a_pipe_holds_is_asked_whole() -> None:
     echo = (
         "import sys\ntext = sys.stdin.buffer.read(300000)\nsys.stdout.buffer.write(len(text).to_bytes(8, 'big') + text)"
     )
-    respondent = processes.Respondent([sys.executable, "-c", echo], env=os.environ)
+    respondent = respondents.Respondent([sys.executable, "-c", echo], env=os.environ)
     assert respondent.ask(b"?" * 300_000, timeout=20, longest=300_000) == b"?" * 300_000
     respondent.end()
 
@@ -506,3 +506,49 @@ def test_folders_that_killed_processes_left_are_taken_away_and_those_in_use_are_
     with disk.folder_in_use("made-") as one, disk.folder_in_use("made-") as other:
         assert sorted(tmp_path.iterdir()) == sorted([one, other, others, evil])
     assert sorted(tmp_path.iterdir()) == [others, evil]
+
+
+# A step that waits for a server of its own, and would start another program when that has ended.
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from astronomer_certified.effects import processes
+from astronomer_certified.errors import CommandFailed
+from astronomer_certified.steps.progress import Quiet
+from astronomer_certified.steps.receipts import Made
+from astronomer_certified.steps.runner import Step, perform
+
+here = Path(sys.argv[1])
+env = processes.clean_environment()
+
+def wait(done):
+    sleeper = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    with processes.background(sleeper, cwd=here, env=env, log=here / "server.log"):
+        try:
+            processes.run([sys.executable, "-c", "import time; time.sleep(60)"])
+        except CommandFailed:
+            pass
+        processes.run([sys.executable, "-c", f"open({str(here / 'started')!r}, 'w')"])
+    return Made(record={}, note="")
+
+steps = [Step(name=name, inputs=lambda done: {}, do=wait, receipt=here / name) for name in ("a", "b")]
+try:
+    perform(steps, 1, Quiet())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_who_is_interrupted_ends_what_runs_and_starts_nothing_else(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    log = tmp_path / "server.log"
+    # A session of its own, as a terminal would interrupt what it started, too.
+    with subprocess.Popen(words, start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
+        assert wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+
+    assert said == "interrupted\n"
+    assert wait_until(lambda: is_gone(int(log.read_text())))
+    assert not (tmp_path / "started").exists()
+    assert not (tmp_path / "a").exists()

@@ -25,6 +25,8 @@ HOSTS = ("127.0.0.2", "127.0.0.3")
 # The variable by which sitecustomize.py knows it.
 _HOST = "CERTIFIED_HOST"
 DATABASE = "airflow"
+DATABASE_SETTING = "AIRFLOW__CORE__SQL_ALCHEMY_CONN"
+BROKER_SETTING = "AIRFLOW__CELERY__BROKER_URL"
 SMALL, MANY = "certified_small", "certified_many"
 FILES = Path(__file__).with_name("files")
 # Fernet's test vector is no secret, and the data of a certification is none either.
@@ -174,7 +176,7 @@ def settings(  # noqa: PLR0913  what differs between deployments; all by name
     basic = "airflow.api.auth.backend.basic_auth"
     api = "airflow.api.auth.backend.default" if command_line is CommandLine.FLAT else basic
     found = {
-        "AIRFLOW__CORE__SQL_ALCHEMY_CONN": database,
+        DATABASE_SETTING: database,
         "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -205,7 +207,7 @@ def settings(  # noqa: PLR0913  what differs between deployments; all by name
     }
     if backends.redis is not None:
         found |= {
-            "AIRFLOW__CELERY__BROKER_URL": backends.redis,
+            BROKER_SETTING: backends.redis,
             "AIRFLOW__CELERY__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__CELERY__RESULT_BACKEND": "db+" + database.replace("+psycopg2", ""),
         }

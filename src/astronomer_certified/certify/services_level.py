@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +12,7 @@ from functools import partial
 from astronomer_certified.errors import CommandFailed
 
 from .checks import Check
-from .deployment import HOSTS, MANY, SMALL, Deployment
+from .deployment import BROKER_SETTING, DATABASE_SETTING, HOSTS, MANY, SMALL, Deployment
 from .full_level import initialised
 from .servers import LDAP, MARIADB, PEOPLE, POSTGRESQL, REDIS, STATSD, Database
 from .web_session import CLASSIC, session
@@ -21,6 +23,8 @@ _SLOTS = 4
 _PATIENCE = 240.0
 # Until the last of 200 tasks, with two that wait for a worker that is dead.
 _MANY_PATIENCE = 1200.0
+# An address at which nobody listens.
+_NOBODY = "redis://127.0.0.1:1/0"
 _STATISTICS = ("scheduler_heartbeat", "ti_successes", "dagrun.duration.success.certified_many")
 
 
@@ -29,6 +33,7 @@ def checks(mariadb: Database | None) -> tuple[Check[Deployment], ...]:
     celery = frozenset({POSTGRESQL, REDIS})
     return (
         Check(name="database made", run=initialised, needs=frozenset({POSTGRESQL})),
+        Check(name="init and doctor", run=_doctor, needs=celery, ours=True),
         Check(name="people from LDAP", run=_people, needs=celery | {LDAP}),
         Check(name="scheduler, two workers, flower start", run=_started, needs=celery),
         Check(name="200 tasks while a host and the scheduler die", run=_many, needs=celery, compared=False),
@@ -37,6 +42,30 @@ def checks(mariadb: Database | None) -> tuple[Check[Deployment], ...]:
         Check(name="statistics", run=_statistics, needs=celery | {STATSD}),
         Check(name="a run on MariaDB", run=partial(_on_mariadb, mariadb), needs=frozenset({MARIADB})),
     )
+
+
+def _doctor(deployment: Deployment) -> str:
+    """With the environment file that `init` writes, `doctor` finds nothing wrong; with one without a broker, that."""
+    for broker, wanted in ((deployment.env[BROKER_SETTING], []), (_NOBODY, ["broker"])):
+        wrong = _complaints(deployment, broker)
+        if wrong != wanted:
+            raise CommandFailed(f"with the broker {broker}, doctor complains of {', '.join(wrong) or 'nothing'}")
+    return "doctor finds nothing wrong with what init wrote; without a broker it says so"
+
+
+def _complaints(deployment: Deployment, broker: str) -> list[str]:
+    """The checks of `doctor` that fail with a file that `init` writes for that broker."""
+    file = str(deployment.home / "environment")
+    stated = [
+        "--file", file, "--home", deployment.env["AIRFLOW_HOME"], "--executor", "CeleryExecutor", "--force",
+        "--database", deployment.env[DATABASE_SETTING], "--broker", broker,
+    ]  # fmt: skip
+    deployment.command("astronomer-certified", "init", *stated)
+    # The API is open for the checks to come, of which doctor would rightly complain; it ends with 1 when it complains.
+    own = {"AIRFLOW__API__AUTH_BACKEND": "airflow.api.auth.backend.deny_all"}
+    words = f"astronomer-certified doctor --file {shlex.quote(file)} --json || test $? = 1"
+    results = json.loads(deployment.command("sh", "-c", words, instead=own))
+    return [result["check"] for result in results if result["status"] == "failed"]
 
 
 def _people(deployment: Deployment) -> str:

@@ -8,7 +8,8 @@ import threading
 import time
 import weakref
 
-from .processes import Ended, Respondent, clean_environment
+from .processes import clean_environment
+from .respondents import Ended, Respondent
 
 # Seconds after which a companion that was asked nothing is started anew.
 _IDLE = 30

@@ -6,13 +6,12 @@ import contextlib
 import errno
 import os
 import random
-import select
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,10 +48,6 @@ if os.getppid() == int(sys.argv[1]):
 _LOG_TAIL = 22
 _LOG_HEAD = 5
 
-# Bytes of an answer that are read at once; seconds that a program has to end when its input has.
-_PIECE = 1 << 20
-_MOMENT = 0.2
-
 # Below what Linux gives out by itself (ip_local_port_range), above what services have by convention.
 _PORTS = range(20_000, 32_768)
 _TRIES = 100
@@ -88,21 +83,24 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
     Raises `EnvironmentMissing` for a program that is not there and `CommandFailed` for a non-zero status
     (unless `check` is off) or a timeout in seconds, with the last lines of what it printed.
     """
+    _go_on()
     words = [os.fspath(word) for word in argv]
     try:
-        completed = subprocess.run(
-            words,
-            cwd=cwd,
-            env=dict(env) if env is not None else clean_environment(),
-            # A program that asks something ends, and does not wait for an answer that nobody gives.
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if log else subprocess.PIPE,
-            encoding="utf-8",  # clean_environment asks for it
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        with (
+            subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=dict(env) if env is not None else clean_environment(),
+                # A program that asks something ends, and does not wait for an answer that nobody gives.
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
+                encoding="utf-8",  # clean_environment asks for it
+                errors="replace",
+            ) as process,
+            _known(process.terminate),
+        ):
+            completed = _completed(process, words, timeout)
     except FileNotFoundError as err:
         # Popen raises the same error for a folder that is not there as for a program.
         if cwd is not None and not cwd.is_dir():
@@ -119,11 +117,53 @@ def run(  # noqa: PLR0913  what one may say of a process; all but the first by n
     if check and completed.returncode != 0:
         printed = (completed.stdout or "") + (completed.stderr or "")
         raise CommandFailed(
-            f"{Path(words[0]).name} {_ending(completed.returncode)}",
+            f"{Path(words[0]).name} {ending(completed.returncode)}",
             details=[" ".join(words), *_told(printed)],
             hint=_system_hint(completed.returncode, printed) or (f"the whole output is in {log}" if log else None),
         )
     return completed
+
+
+def _completed(process: subprocess.Popen[str], words: Sequence[str], timeout: float | None) -> Completed:
+    """What a program said, when it has ended. Raises `subprocess.TimeoutExpired`, and then it has been ended."""
+    try:
+        said, complained = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        raise
+    return Completed(words, process.returncode, said, complained)
+
+
+# What ends each program that runs now, and whether it was called.
+_ENDING: dict[int, Callable[[], None]] = {}
+_INTERRUPTED = threading.Event()
+
+
+def _go_on() -> None:
+    if _INTERRUPTED.is_set():
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _known(end: Callable[[], None]) -> Iterator[None]:
+    """While the block lasts, `end_all` calls this."""
+    _ENDING[id(end)] = end
+    try:
+        yield
+    finally:
+        del _ENDING[id(end)]
+
+
+def end_all() -> None:
+    """Every program that was started here is asked to end, and no other is started: who would gets `KeyboardInterrupt`.
+
+    For who is interrupted: threads that wait for programs would go on waiting. Servers are in sessions of their own, so
+    that a terminal does not interrupt them.
+    """
+    _INTERRUPTED.set()
+    for end in list(_ENDING.values()):
+        with contextlib.suppress(OSError):
+            end()
 
 
 def pipe(
@@ -150,14 +190,15 @@ def pipe(
     if completed.returncode not in statuses:
         printed = completed.stderr.decode("utf-8", "replace")
         raise CommandFailed(
-            f"{Path(words[0]).name} {_ending(completed.returncode)}",
+            f"{Path(words[0]).name} {ending(completed.returncode)}",
             details=[" ".join(words), *_told(printed)],
             hint=_system_hint(completed.returncode, printed),
         )
     return completed
 
 
-def _ending(status: int) -> str:
+def ending(status: int) -> str:
+    """How a program ended, by its status as in `subprocess`: `ended with status 1`, `was ended by SIGKILL`."""
     return f"ended with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
 
 
@@ -185,7 +226,7 @@ class Conversation:
             status = self._process.wait()
             last = _told(self._log.read_text(encoding="utf-8", errors="replace"))
             raise CommandFailed(
-                f"{self._name} {_ending(status)}", details=last,
+                f"{self._name} {ending(status)}", details=last,
                 hint=_system_hint(status, "\n".join(last)) or f"the whole output is in {self._log}",
             )  # fmt: skip
         return line
@@ -211,102 +252,6 @@ def conversation(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
     ):
         if process.stdin is not None and process.stdout is not None:  # as it is with two pipes
             yield Conversation(process, (process.stdin, process.stdout), Path(argv[0]).name, log)
-
-
-class Ended(CommandFailed):
-    """A program that ended, or was ended, instead of giving an answer; `what` says how."""
-
-    def __init__(self, status: int | None) -> None:
-        """`status` as in `subprocess`, negative for a signal; None when it gave no answer in time."""
-        super().__init__("gave no answer in time" if status is None else _ending(status))
-        self.status = status
-
-    @property
-    def used_up(self) -> bool:
-        """Whether it had no processor time left (RLIMIT_CPU)."""
-        return self.status == -signal.SIGXCPU
-
-
-class Respondent:
-    """A program that answers one question after the other, over its standard streams; for one thread at a time.
-
-    An answer is its length, in eight bytes, and then so many bytes. The program is to end when its input does, which
-    happens at the latest when this process ends, however it ends.
-    """
-
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], silent: bool = False) -> None:
-        """The program is started; of a `silent` one, nobody hears what it complains of. Raises OSError."""
-        self.asked = 0
-        self._process = subprocess.Popen(
-            # No buffer: `_exactly` polls and reads the descriptor, and would not see what a buffer holds.
-            argv, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            stderr=subprocess.DEVNULL if silent else None,
-        )  # fmt: skip
-
-    def waits(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
-
-    def ask(self, question: bytes, *, timeout: float, longest: int) -> bytes:
-        """The answer, of at most `longest` bytes. Raises `Ended`, and then there are no more answers."""
-        self.asked += 1
-        until = time.monotonic() + timeout
-        try:
-            self._tell(question, until)
-            size = int.from_bytes(self._exactly(8, until), "big")
-            # As one that never comes: the program is ended, and nothing is read of it.
-            if size > longest:
-                raise TimeoutError
-            return self._exactly(size, until)
-        except (TimeoutError, BrokenPipeError, EOFError) as err:
-            late = isinstance(err, TimeoutError)
-            status = self.end()
-            raise Ended(None if late else status) from err
-
-    def _tell(self, question: bytes, until: float) -> None:
-        assert self._process.stdin is not None  # PIPE, above
-        number = self._process.stdin.fileno()
-        # Not blocking: a program that has stopped reading must not stop whoever asks, once the pipe is full.
-        os.set_blocking(number, False)
-        ready = select.poll()
-        ready.register(number, select.POLLOUT)
-        while question:
-            if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
-                raise TimeoutError
-            question = question[os.write(number, question) :]
-
-    def _exactly(self, size: int, until: float) -> bytes:
-        assert self._process.stdout is not None  # PIPE, above
-        number = self._process.stdout.fileno()
-        content = bytearray()
-        ready = select.poll()
-        ready.register(number, select.POLLIN)
-        while len(content) < size:
-            if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
-                raise TimeoutError
-            piece = os.read(number, min(size - len(content), _PIECE))
-            if not piece:
-                raise EOFError
-            content += piece
-        return bytes(content)
-
-    def kill(self) -> None:
-        """It ends, whatever it is asked; from any thread. Who has asked gets `Ended`."""
-        self._process.kill()
-
-    def end(self) -> int:
-        """Its status, once it is gone: at once, whatever it does."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        # First a moment to end by itself: killed at once, it could not show that it had run out of processor time.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if self._process.poll() is None:
-                self._process.wait(_MOMENT)
-        self._process.kill()
-        status = self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        return status
 
 
 class Running:
@@ -339,6 +284,7 @@ def background(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str],
 def _tied(
     argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], **streams: Any
 ) -> Iterator[subprocess.Popen[str]]:
+    _go_on()
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _TIED, str(os.getpid()), *(os.fspath(word) for word in argv)],
         cwd=cwd,
@@ -348,7 +294,8 @@ def _tied(
         **streams,
     )
     try:
-        yield process
+        with _known(lambda: os.killpg(process.pid, signal.SIGTERM)):
+            yield process
     finally:
         for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
             with contextlib.suppress(ProcessLookupError):

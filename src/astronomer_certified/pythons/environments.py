@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from astronomer_certified.artifacts import Interpreter, Wheel
+from astronomer_certified.effects import disk
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import CommandFailed, UpstreamError
 from astronomer_certified.source.index_client import INDEX_VARIABLE, index_url, shown_url
@@ -88,16 +88,18 @@ def uv_call(words: Sequence[str | Path], *, cwd: Path | None = None) -> str:
 @contextlib.contextmanager
 def _settings() -> Iterator[dict[str, str]]:
     """uv's variables that keep a user's settings out and name the index, offline too: its cache is kept by index."""
-    # In a file that only we can read, not in argv: an index's address may hold a password. Many mirrors do not say how
+    # In a folder of ours alone, not in argv: an index's address may hold a password. Many mirrors do not say how
     # long a file may be kept; uv would fetch each sdist anew, and ask it for its metadata anew, in every resolution.
     # A file never changes under its address, here or anywhere. TOML's basic strings are JSON's.
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="certified-uv-", suffix=".toml") as file:
-        file.write(
+    with disk.folder_in_use("certified-uv-") as folder:
+        file = folder / "uv.toml"
+        file.touch(mode=0o600)
+        file.write_text(
             f"[[index]]\nurl = {json.dumps(index_url())}\ndefault = true\n"
-            'cache-control = { files = "max-age=31536000, immutable" }\n'
+            'cache-control = { files = "max-age=31536000, immutable" }\n',
+            encoding="utf-8",
         )
-        file.flush()
-        yield {"UV_CONFIG_FILE": file.name}
+        yield {"UV_CONFIG_FILE": str(file)}
 
 
 def _answered(words: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str]) -> str:

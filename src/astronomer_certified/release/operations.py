@@ -15,7 +15,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import Manifest, NotDone, Python, Release, Target
 from astronomer_certified.certify.level import Level, Wanted
 from astronomer_certified.closure import constraints
-from astronomer_certified.effects import disk
+from astronomer_certified.effects import disk, processes
 from astronomer_certified.errors import CertifiedError, ManifestError
 from astronomer_certified.project import manifest, revisions
 from astronomer_certified.steps.progress import Quiet, Recorder
@@ -132,7 +132,8 @@ class Factory:
         levels = Wanted().levels(stated)
         self._publish_earlier(stated, levels)
         if self.cluster is not None:
-            # All at once: it is the cluster that decides how many really are.
+            # What is made here first, and then all levels at once: it is the cluster that decides how many really are.
+            self.publish(version)
             replace(self, jobs=_AT_ONCE).operate(version, Wanted())
         with self._plan(version) as plan:
             join_index(self.workspace, version)
@@ -203,7 +204,12 @@ class Factory:
             return Outcome(version=str(version), timings=summary.timings, not_done=summary.not_done)
 
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            return tuple(pool.map(one, self.workspace.versions()))
+            try:
+                return tuple(pool.map(one, self.workspace.versions()))
+            except KeyboardInterrupt:
+                # The pool waits for its threads, and these wait for programs.
+                processes.end_all()
+                raise
 
     def _made(self, plan: Plan, *names: str) -> Summary:
         """The named steps and all that they need are done; these vouch for their files."""

@@ -45,8 +45,11 @@ def _level(level: LevelReached) -> Iterator[str]:
     yield from ("", title, *_checks(level.checks))
     if level.differences:
         yield from ("", "  what upstream does otherwise there")
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
     for item in level.differences:
-        text = f"{item.check}, {item.part}: upstream {item.upstream!r}, here {item.certified!r}: {item.patch}"
+        alike.setdefault((item.check, item.upstream, item.certified, item.patch), []).append(item.part)
+    for (check, upstream, certified, patch), parts in alike.items():
+        text = f"{check}: upstream {upstream!r}, here {certified!r} of {', '.join(parts)}: {patch}"
         yield from _wrapped(text, "    ")
 
 
@@ -71,4 +74,4 @@ def _checks(checks: Iterable[CheckResult]) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)

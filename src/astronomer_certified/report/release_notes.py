@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from packaging.version import Version
 
 from astronomer_certified.advisories import matrix
+from astronomer_certified.advisories.status import VulnerabilityStatus
 from astronomer_certified.artifacts import Distribution, Manifest, Release
 from astronomer_certified.certify import certificate
 from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
@@ -15,14 +17,19 @@ from astronomer_certified.patches.series import Patch
 from astronomer_certified.project import manifest
 from astronomer_certified.workspace import Workspace
 
+# What a release says of a bug that it has, or may have.
+_LEFT = (VulnerabilityStatus.AFFECTED, VulnerabilityStatus.UNKNOWN)
+
 
 def of(workspace: Workspace) -> Iterator[Note]:
     """One note for each release that the project states, in the order of versions."""
     carried = matrix.load(workspace)
     for version in workspace.versions():
-        # The other rows are bugs and patches: what of them is fixed stands among the fixes in any case.
         known = tuple(_vulnerability(row, version) for row in carried.of(matrix.Kind.VULNERABILITY))
-        yield _note(workspace, manifest.load(workspace, version), known)
+        # What of bugs and patches is fixed stands among the fixes.
+        bugs = (_vulnerability(row, version) for row in carried.of(matrix.Kind.BUG))
+        left = tuple(bug for bug in bugs if bug.state in _LEFT)
+        yield replace(_note(workspace, manifest.load(workspace, version), known), bugs=left)
 
 
 def _vulnerability(row: matrix.Row, version: Version) -> Vulnerability:
@@ -67,4 +74,5 @@ def _fix(item: Distribution, patch: Patch) -> Fix:
         cves=patch.cves,
         upstream=fields.get("Applied-Upstream", "").strip(),
         proof=fields.get("Proof", "").strip(),
+        bugs=tuple(fields.get("Bug", "").replace(",", " ").split()),
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from astronomer_certified.effects import processes
+
 from . import receipts
 from .receipts import Made, Receipt
 
@@ -107,7 +109,12 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
                 running[pool.submit(_one, step, dict(done), watcher)] = step
             if not running:
                 break
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            try:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                # The pool waits for its threads, and these wait for programs.
+                processes.end_all()
+                raise
             for future in finished:
                 step = running.pop(future)
                 if (error := future.exception()) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from test_web_pages import NOTE, checked
 from tiny_wheels import wheel, whole
 
 from astronomer_certified.index.api import notes
-from astronomer_certified.index.api.notes import Fix
+from astronomer_certified.index.api.notes import Fix, Vulnerability
 from astronomer_certified.index.api.site import Address
 from astronomer_certified.index.api.web_pages import WebPages
 from astronomer_certified.index.store.records import FileRecord, ProjectRecord, Status
@@ -193,6 +194,39 @@ def test_fixes_come_in_groups_and_what_is_open_is_folded(index: Index) -> None:
               "Build again", "What it does not fix", "A session goes on.")]  # fmt: skip
     assert places == sorted(places)
     assert '<details><summary class="warn">1 known: read before you rely on it</summary>' in text
+
+
+def test_bugs_are_named_that_a_release_fixes_and_that_it_has(index: Index) -> None:
+    index.add("2.1.0.post1", name="astronomer-certified")
+    other = Fix(title="Try it again", cves=(), upstream="", proof="test_other.py", bugs=("apache/airflow#16301",))
+    bug = Vulnerability(id="airflow-15263", summary="It is <left> alone.", state="affected", reason="not small")
+    notes.write(index.store, [replace(NOTE, fixes=(other, *NOTE.fixes), bugs=(bug,))])
+    text = index.shown("/project/astronomer-certified/2.1.0.post1/")
+
+    for shown in (
+        "apache/airflow#16301",
+        "Bugs that it has",
+        "<summary>1 known</summary>",
+        "airflow-15263",
+        "not small",
+    ):
+        assert shown in text
+    assert "It is &lt;left&gt; alone." in text
+
+
+def test_notes_that_an_older_program_wrote_have_no_bugs(index: Index) -> None:
+    index.add("2.1.0.post1", name="astronomer-certified")
+    notes.write(index.store, [NOTE])
+    path = index.store.records / "notes.json"
+    [older] = json.loads(path.read_text(encoding="utf-8"))
+    del older["bugs"]
+    for fix in older["fixes"]:
+        del fix["bugs"]
+    path.write_text(json.dumps([older]), encoding="utf-8")
+
+    text = index.shown("/project/astronomer-certified/2.1.0.post1/")
+    assert "Ask &lt;first&gt;" in text
+    assert "Bugs that it has" not in text
 
 
 def test_a_page_is_sent_again_only_when_it_changed(index: Index) -> None:

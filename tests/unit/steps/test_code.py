@@ -27,11 +27,11 @@ OURS = Modules(PACKAGE)
 
 @cache
 def every_module() -> dict[str, Path]:
-    """Every module of the tool by its full name. The payload, and what runs in images, are programs of their own."""
+    """Every module of the tool by its full name. What runs in images and in users' environments is no part of it."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[0] != "payload" and parts[:2] != ("image", "files"):
+        if parts[0] != "payload" and "files" not in parts:
             found[".".join((NAME, *parts)).removesuffix(".__init__")] = path
     return found
 

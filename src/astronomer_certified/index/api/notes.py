@@ -23,11 +23,13 @@ class Fix:
     upstream: str
     """The upstream release that has it, if any."""
     proof: str
+    bugs: tuple[str, ...] = ()
+    """The reports or changes of upstream that it is about, like `apache/airflow#16301`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vulnerability:
-    """What a release says of a known vulnerability: one of the five words of `VulnerabilityStatus`, and the reason."""
+    """What a release says of a known vulnerability or bug: a word of `VulnerabilityStatus`, and the reason."""
 
     id: str
     summary: str
@@ -55,6 +57,8 @@ class Note:
     """What a user types, with the extras of the install that is tried first."""
     vulnerabilities: tuple[Vulnerability, ...] = ()
     """All that are known of any release, the most important first."""
+    bugs: tuple[Vulnerability, ...] = ()
+    """Bugs of the ledger that it has, or of which nobody knows whether it has them."""
 
 
 def write(store: Store, notes: Iterable[Note]) -> None:
@@ -79,7 +83,9 @@ def read(store: Store) -> dict[str, Note]:
 
 
 def _note(value: dict[str, Any]) -> Note:
-    fixes = tuple(Fix(**fix | {"cves": tuple(fix["cves"])}) for fix in value["fixes"])
+    fixes = tuple(Fix(**fix | {name: tuple(fix.get(name, ())) for name in ("cves", "bugs")}) for fix in value["fixes"])
     # A note that an older program wrote has none.
     known = tuple(Vulnerability(**item) for item in value.get("vulnerabilities", ()))
-    return Note(**value | {"fixes": fixes, "pythons": tuple(value["pythons"]), "vulnerabilities": known})
+    bugs = tuple(Vulnerability(**item) for item in value.get("bugs", ()))
+    own = {"fixes": fixes, "pythons": tuple(value["pythons"]), "vulnerabilities": known, "bugs": bugs}
+    return Note(**value | own)

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from astronomer_certified.effects.processes import Ended, Respondent, clean_environment
+from astronomer_certified.effects.processes import clean_environment
+from astronomer_certified.effects.respondents import Ended, Respondent
 from astronomer_certified.errors import PublishError
 
 from .contents.verification import Contents

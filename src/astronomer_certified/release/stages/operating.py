@@ -12,6 +12,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import NotDone, Python, Release, Target
 from astronomer_certified.certify.level import Level
 from astronomer_certified.closure.constraints import Committed
+from astronomer_certified.effects import disk
 from astronomer_certified.errors import InstallError
 from astronomer_certified.patches.series import Carried
 from astronomer_certified.project import differences, manifest, services
@@ -48,9 +49,7 @@ def _step(run: Run, carried: Carried, committed: Committed, python: Python, leve
             "published files": done["publish"].fingerprint,
             "what to install": f"{level} of {target}",
             "constraints": done["constraints"].fingerprint,
-            "the release before it": str(earlier)
-            if earlier is not None and is_there(run.workspace, earlier)
-            else "not there",
+            "the release before it": _sha256(run.workspace, earlier),
             "servers": " ".join(sorted(_available(run))),
             **run.file_digests([run.workspace.services, run.workspace.differences]),
         }
@@ -77,7 +76,14 @@ def before(workspace: Workspace, release: Release) -> Release | None:
 
 def is_there(workspace: Workspace, release: Release) -> bool:
     """Whether the local index has a release."""
-    return any(workspace.store.glob(f"astronomer_certified-{release.certified}-*.whl"))
+    return _sha256(workspace, release) != ""
+
+
+def _sha256(workspace: Workspace, release: Release | None) -> str:
+    """Of the certified wheel of a release on the local index; empty where there is none."""
+    name = f"astronomer_certified-{release.certified}-*.whl" if release is not None else ""
+    found = next(workspace.store.glob(name), None) if name else None
+    return disk.sha256_of(found) if found is not None else ""
 
 
 def _programs(run: Run) -> Mapping[str, tuple[str, ...]]:

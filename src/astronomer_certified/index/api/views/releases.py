@@ -51,6 +51,7 @@ class ReleaseNotes:
     security: tuple[Fix, ...]
     other: tuple[Fix, ...]
     still_open: tuple[Open, ...]
+    bugs: tuple[Open, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +129,16 @@ def notes_of(note: Note) -> ReleaseNotes:
         balance=balance(note),
         security=tuple(fix for fix in note.fixes if fix.cves),
         other=tuple(fix for fix in note.fixes if not fix.cves),
-        still_open=tuple(
-            Open(id=item.id, summary=item.summary, word=_SHOWN_AS.get(item.state, item.state), reason=item.reason)
-            for item in note.vulnerabilities
-            if item.state in (_AFFECTED, _UNKNOWN)
-        ),
+        still_open=_open(note.vulnerabilities),
+        bugs=_open(note.bugs),
+    )
+
+
+def _open(known: Sequence[Vulnerability]) -> tuple[Open, ...]:
+    return tuple(
+        Open(id=item.id, summary=item.summary, word=_SHOWN_AS.get(item.state, item.state), reason=item.reason)
+        for item in known
+        if item.state in (_AFFECTED, _UNKNOWN)
     )
 
 
