@@ -146,24 +146,32 @@ def _go_on() -> None:
 
 @contextlib.contextmanager
 def _known(end: Callable[[], None]) -> Iterator[None]:
-    """While the block lasts, `end_all` calls this."""
+    """While the block lasts, who is interrupted calls this; at once, where that came before it."""
     _ENDING[id(end)] = end
     try:
+        if _INTERRUPTED.is_set():
+            with contextlib.suppress(OSError):
+                end()
         yield
     finally:
         del _ENDING[id(end)]
 
 
-def end_all() -> None:
-    """Every program that was started here is asked to end, and no other is started: who would gets `KeyboardInterrupt`.
+@contextlib.contextmanager
+def ended_when_interrupted() -> Iterator[None]:
+    """Who is interrupted in this block has every program asked to end that was started here, and no other is started.
 
-    For who is interrupted: threads that wait for programs would go on waiting. Servers are in sessions of their own, so
-    that a terminal does not interrupt them.
+    Threads that wait for programs would go on waiting otherwise: a terminal does not interrupt servers, which are in
+    sessions of their own. Who would start another program gets `KeyboardInterrupt`.
     """
-    _INTERRUPTED.set()
-    for end in list(_ENDING.values()):
-        with contextlib.suppress(OSError):
-            end()
+    try:
+        yield
+    except KeyboardInterrupt:
+        _INTERRUPTED.set()
+        for end in list(_ENDING.values()):
+            with contextlib.suppress(OSError):
+                end()
+        raise
 
 
 def pipe(

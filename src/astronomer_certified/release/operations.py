@@ -203,13 +203,9 @@ class Factory:
                 return Outcome(version=str(version), timings=timings, error=err)
             return Outcome(version=str(version), timings=summary.timings, not_done=summary.not_done)
 
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            try:
-                return tuple(pool.map(one, self.workspace.versions()))
-            except KeyboardInterrupt:
-                # The pool waits for its threads, and these wait for programs.
-                processes.end_all()
-                raise
+        # The pool waits for its threads, and these wait for programs: those are ended first.
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool, processes.ended_when_interrupted():
+            return tuple(pool.map(one, self.workspace.versions()))
 
     def _made(self, plan: Plan, *names: str) -> Summary:
         """The named steps and all that they need are done; these vouch for their files."""

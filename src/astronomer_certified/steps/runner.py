@@ -99,7 +99,8 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
     waiting = list(steps)
     running: dict[Future[Receipt], Step] = {}
     errors: list[BaseException] = []
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool:
+    # The pool waits for its threads, and these wait for programs: those are ended first.
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool, processes.ended_when_interrupted():
         while waiting or running:
             ready = [step for step in waiting if all(need in done for need in step.needs)] if not errors else []
             # No more than there are threads for: one that waits in the pool's queue would start even after a failure.
@@ -109,12 +110,7 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
                 running[pool.submit(_one, step, dict(done), watcher)] = step
             if not running:
                 break
-            try:
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                # The pool waits for its threads, and these wait for programs.
-                processes.end_all()
-                raise
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 step = running.pop(future)
                 if (error := future.exception()) is not None:
