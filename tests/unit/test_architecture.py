@@ -29,7 +29,7 @@ DOORS = {
         "index.http.workers": "workers inherit the listening socket",
     },
     "socket": {
-        "effects.processes": "finds a free port",
+        "effects.processes": "finds a free port, and who answers at one",
         "effects.datagrams": "takes statistics that a release in operation sends",
         "index.http.server": "listens",
         "index.http.workers": "shares one listening socket",

@@ -510,7 +510,7 @@ def test_folders_that_killed_processes_left_are_taken_away_and_those_in_use_are_
 
 # A step that waits for a server of its own, and would start another program when that has ended.
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from astronomer_certified.effects import processes
 from astronomer_certified.errors import CommandFailed
@@ -518,6 +518,8 @@ from astronomer_certified.steps.progress import Quiet
 from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Step, perform
 
+# Who starts tests in the background of a shell has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 here = Path(sys.argv[1])
 env = processes.clean_environment()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from astronomer_certified.effects import disk
 from astronomer_certified.effects.datagrams import Datagrams
-from astronomer_certified.effects.processes import background, clean_environment, free_port, run
+from astronomer_certified.effects.processes import answers, background, clean_environment, free_port, run
 from astronomer_certified.errors import CommandFailed
 
 POSTGRESQL = "PostgreSQL"
@@ -150,7 +150,7 @@ overlay memberof
         port = free_port()
         address = f"ldap://127.0.0.1:{port}"
         words: list[str | Path] = [_program("slapd"), "-d", "0", "-f", folder / "slapd.conf", "-h", address]
-        with _running(words, folder, lambda: (folder / "pid").exists()):
+        with _running(words, folder, lambda: answers(port)):
             yield address
 
 

@@ -328,6 +328,13 @@ def _group_lives(group: int) -> bool:
     return True
 
 
+def answers(port: int) -> bool:
+    """Whether somebody takes connections to a TCP port of 127.0.0.1."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listened on a moment ago.
 
