@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 AIRFLOW = os.path.join(os.path.dirname(sys.executable), 'airflow')
@@ -14,6 +15,17 @@ AIRFLOW = os.path.join(os.path.dirname(sys.executable), 'airflow')
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def end(process):
+    """It has ended, with all of its session: the scheduler's reader of DAG files is in a process group of its own."""
+    for other in psutil.process_iter():
+        try:
+            if os.getsid(other.pid) == process.pid:
+                os.kill(other.pid, signal.SIGKILL)
+        except OSError:
+            pass
+    process.wait()
 
 
 @pytest.fixture(name='run')
@@ -55,11 +67,7 @@ def fixture_run(tmp_path):
                     time.sleep(0.2)
                 time.sleep(1)
             finally:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)
-                except OSError:
-                    pass
-                process.wait()
+                end(process)
         paths = [logs] + [path for path in logs.glob('**/*') if not path.is_symlink()]
         return {str(path.relative_to(tmp_path)): mode(path) for path in paths}
 
