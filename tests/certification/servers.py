@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astronomer_certified.effects.processes import background, clean_environment, free_port, run
+from astronomer_certified.effects.processes import answers, background, clean_environment, free_port, run
 
 _PATIENCE = 60.0
 
@@ -143,17 +142,11 @@ def _running(words: Sequence[str | Path], folder: Path, port: int, env: dict[str
     log = folder / "log"
     with background(words, cwd=folder, env=env or clean_environment(), log=log) as runs:
         until = time.monotonic() + _PATIENCE
-        while not _answers(port):
+        while not answers(port):
             assert runs(), log.read_text(errors="replace")[-2000:]
             assert time.monotonic() < until, log.read_text(errors="replace")[-2000:]
             time.sleep(0.1)
         yield
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 def _program(name: str) -> str:

@@ -106,6 +106,13 @@ def test_a_program_that_cannot_be_installed_is_told_with_the_reason(scheduler: s
     assert "no-such-project" in str(caught.value)
 
 
+def test_a_program_that_takes_too_long_is_ended_and_says_so(scheduler: str, tmp_path: Path) -> None:
+    with contextlib.closing(Cluster(scheduler)) as cluster:
+        until(lambda: cluster.workers() == 2)
+        answer = cluster.ask(parcel(str(tmp_path), timeout=1.0))
+    assert (answer.status, answer.complained) == (1, ("it did not end within 1 s",))
+
+
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     with pytest.raises(EnvironmentMissing, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
         Cluster("tcp://127.0.0.1:1")

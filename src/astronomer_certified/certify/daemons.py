@@ -65,8 +65,8 @@ class Daemons:
                 last = daemon.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST:]
                 raise CommandFailed(f"the {name} has ended", details=last, hint=f"the whole output is in {daemon.log}")
 
-    def wait(self, what: str, until: Callable[[], bool], patience: float) -> float:
-        """The seconds until something held; looks four times a second.
+    def wait(self, what: str, until: Callable[[], bool], patience: float) -> None:
+        """Something holds, which is looked at four times a second.
 
         Raises `CommandFailed` when it took too long, and when one of these processes has ended.
         """
@@ -78,7 +78,6 @@ class Daemons:
                     f"waited {patience:g} s for {what}", hint=f"what each process printed is in {self._logs}"
                 )
             time.sleep(0.25)
-        return time.monotonic() - start
 
     def close(self) -> None:
         """All have ended, the last that was started first."""

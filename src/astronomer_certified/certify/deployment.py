@@ -195,7 +195,6 @@ def settings(  # noqa: PLR0913  what differs between deployments; all by name
         "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__CELERY__TASK_ADOPTION_TIMEOUT": "60",
-        "AIRFLOW__CELERY__BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "40",
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "40",
         "CERTIFIED_RAN": str(home / "ran"),
         "CERTIFIED_TASKS": str(tasks),

@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
 from astronomer_certified.effects import disk
 from astronomer_certified.effects.cluster import Cluster, Parcel
 from astronomer_certified.errors import CertifiedError, EnvironmentMissing, InstallError, ManifestError
@@ -61,23 +64,19 @@ def _pins(requirements: Path) -> str:
         entries = re.split(r"^(?=[\w.-]+==)", requirements.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     except FileNotFoundError as err:
         raise ManifestError(f"{requirements} is not there: its pins are what other machines install") from err
-    known = {_normalised(entry.partition("==")[0]): entry for entry in entries}
-    wanted, ahead = set(), list(_NEEDED)
+    known = {canonicalize_name(entry.partition("==")[0]): entry for entry in entries}
+    wanted: set[NormalizedName] = set()
+    ahead = list(_NEEDED)
     while ahead:
-        name = _normalised(ahead.pop())
+        name = canonicalize_name(ahead.pop())
         # What this Python on this system does not need, its pins do not have for others either.
         if name in known and name not in wanted:
             wanted.add(name)
-            for line in importlib.metadata.requires(name) or ():
-                if "extra ==" not in line:
-                    ahead.append(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+            needs = map(Requirement, importlib.metadata.requires(name) or ())
+            ahead += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     if missing := [name for name in _NEEDED if name not in wanted]:
         raise ManifestError(f"{requirements} has no pin of {', '.join(missing)}", hint="make lock")
     return "".join(known[name] for name in sorted(wanted))
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def main() -> None:

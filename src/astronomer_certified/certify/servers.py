@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import os
 import pwd
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,9 +29,9 @@ LDAP = "LDAP"
 STATSD = "StatsD"
 
 PASSWORD = "secret"  # noqa: S105  of servers that last a minute
-# Where Debian and others keep servers; the newest PostgreSQL of several comes last.
+# Where Debian and others keep servers; of several PostgreSQL the newest is taken.
 _FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/bin", "/sbin")
-_VERSIONED = ("/usr/lib/postgresql", "/usr/pgsql-")
+_VERSIONED = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin")
 _PATIENCE = 60.0
 _PREFIX = "certified-server-"
 # Servers that refuse to run as root give it away to the first of these that there is.
@@ -43,8 +44,8 @@ PEOPLE = ("ada", "grace")
 def find(program: str) -> str | None:
     """The path of a server's program; None where it is not there. Servers are seldom on a user's PATH."""
     versioned = sorted(
-        (str(path) for start in _VERSIONED for path in Path(start).parent.glob(f"{Path(start).name}*/*/bin")),
-        key=lambda path: [int(part) for part in path.split("/") if part.isdigit()],
+        (str(path) for pattern in _VERSIONED for path in Path("/").glob(pattern)),
+        key=lambda path: [int(number) for number in re.findall(r"\d+", path)],
         reverse=True,
     )
     return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", ""), *versioned, *_FOLDERS)))

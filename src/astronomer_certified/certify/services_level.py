@@ -12,7 +12,7 @@ from functools import partial
 from astronomer_certified.errors import CommandFailed
 
 from .checks import Check
-from .deployment import BROKER_SETTING, DATABASE_SETTING, HOSTS, MANY, SMALL, Deployment
+from .deployment import BROKER_SETTING, DATABASE, DATABASE_SETTING, HOSTS, MANY, SMALL, Deployment
 from .full_level import initialised
 from .servers import LDAP, MARIADB, PEOPLE, POSTGRESQL, REDIS, STATSD, Database
 from .web_session import CLASSIC, session
@@ -221,14 +221,13 @@ def _on_mariadb(mariadb: Database | None, deployment: Deployment) -> str:
     """A database is made and a DAG run there, with the scheduler and LocalExecutor."""
     assert mariadb is not None  # the check needs one
     deployment.daemons.close()
-    name = "airflow"
     own = {
-        "AIRFLOW__CORE__SQL_ALCHEMY_CONN": mariadb.create(name),
+        DATABASE_SETTING: mariadb.create(DATABASE),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # It has no FOR UPDATE OF, which MySQL 8 has.
         "AIRFLOW__SCHEDULER__USE_ROW_LEVEL_LOCKING": "False",
     }
-    there = replace(deployment, env={**deployment.env, **own}, database=mariadb, database_name=name)
+    there = replace(deployment, env={**deployment.env, **own}, database=mariadb, database_name=DATABASE)
     there.airflow(*there.words.init)
     there.start_scheduler()
     there.airflow(*there.words.set_variable("certified", "on MariaDB"))

@@ -15,8 +15,9 @@ from astronomer_certified.errors import EnvironmentMissing
 from . import on_a_worker
 
 _PATIENCE = 15
-# Workers that may die of the same parcel before it is given up.
-_DEATHS = 3
+# How often a parcel is sent again that a worker cannot run: the next may have what it lacks. How many workers may die
+# of one, the scheduler decides.
+_AGAIN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class Cluster:
         from distributed import KilledWorker
 
         values = (dict(parcel.files), parcel.requirements, parcel.module, parcel.question, parcel.timeout)
-        future = self._client.submit(on_a_worker.carry_out, *values, pure=False, retries=_DEATHS)
+        future = self._client.submit(on_a_worker.carry_out, *values, pure=False, retries=_AGAIN)
         try:
             machine, status, said, complained = future.result()
         except KilledWorker as err:

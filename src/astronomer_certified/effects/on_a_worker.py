@@ -42,8 +42,11 @@ def carry_out(
                 raise RuntimeError(f"{' '.join(words)} on {socket.gethostname()}:\n{done.stderr}")
         words = [sys.executable, "-I", "-c", tied, str(os.getpid()), str(python), "-m", module]
         environment = {**os.environ, "PYTHONPATH": str(folder / "tool")}
-        done = subprocess.run(
-            words, cwd=folder / "tool", env=environment, input=question, capture_output=True, encoding="utf-8",
-            timeout=timeout, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                words, cwd=folder / "tool", env=environment, input=question, capture_output=True, encoding="utf-8",
+                timeout=timeout, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return socket.gethostname(), 1, "", f"it did not end within {timeout:g} s"
     return socket.gethostname(), done.returncode, done.stdout, done.stderr
