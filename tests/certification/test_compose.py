@@ -25,7 +25,7 @@ from astronomer_certified.effects.processes import free_port
 from astronomer_certified.image import builders
 from documented import ROOT, Terminal
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("image")]
 
 SERVICES = "localhost/certified-test-services"
 CONTAINERFILE = """\

@@ -25,6 +25,8 @@ from astronomer_certified.pythons import interpreters
 from astronomer_certified.workspace import Workspace
 from documented import ROOT, Terminal, repository_copy
 
+pytestmark = pytest.mark.xdist_group("documented")
+
 REVISION = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release.revision
 RELEASED_HERE = "http://127.0.0.1:8080/"
 
