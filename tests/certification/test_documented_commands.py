@@ -101,7 +101,10 @@ def test_a_release_in_operation_is_certified_at_the_level_services(released: Ter
     seen = {check["name"]: check["seen"] for level in (full, services) for check in level["checks"]}
     assert "database of 2.0.2 upgraded" in seen
     assert seen["200 tasks while a host and the scheduler die"].startswith("200 of 200 succeeded")
-    assert "level services: astronomer-certified[celery,ldap,mysql,postgres,redis,statsd]==2.1.0.*" in shown
+    assert (
+        "level services: astronomer-certified[celery,cncf.kubernetes,ldap,mysql,postgres,redis,statsd]==2.1.0.*"
+        in shown
+    )
     assert seen["flower"] in shown
     # Every difference from upstream has a reason, which the series carries.
     assert all(item["patch"] for level in (full, services) for item in level["differences"])

@@ -124,7 +124,7 @@ class Deployment:
         read = "SELECT count(*) FROM serialized_dag"
 
         def ready() -> bool:
-            return self.count(known) == 2 and (self.command_line is CommandLine.FLAT or self.count(read) == 2)
+            return self.count(known) == 2 and (self.command_line is CommandLine.FLAT or self.count(read) >= 2)
 
         self.daemons.wait("the scheduler to read the DAGs", ready, _PATIENCE)
 

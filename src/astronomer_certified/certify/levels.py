@@ -24,7 +24,7 @@ from .level import Level
 from .servers import LDAP, MARIADB, POSTGRESQL, REDIS, STATSD, Database
 
 # What both levels install: broker and databases of the architecture document, statistics, and people from LDAP.
-EXTRAS = ("celery", "ldap", "mysql", "postgres", "redis", "statsd")
+EXTRAS = ("celery", "cncf.kubernetes", "ldap", "mysql", "postgres", "redis", "statsd")
 _TASKS = 200
 # Upstream's side is there to be compared, and nothing of it is killed.
 _UPSTREAM_TASKS = 24

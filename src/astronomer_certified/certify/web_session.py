@@ -92,9 +92,16 @@ class WebSession:
         return said if isinstance(said, str) else "\n".join(str(part) for pair in said for part in pair)
 
     def json(self, method: str, path: str, user: str = "", **sent: Any) -> tuple[int, Any]:
-        """The status and the JSON of an answer of an API; `user` is who asks, with the password of the same name."""
-        auth = {"auth": (user, user)} if user else {}
-        answer = self._ask(method, path, **auth, **({"json": sent["body"]} if "body" in sent else {}))
+        """The status and the JSON of an answer of an API; `user` is who asks, with the password of the same name.
+
+        What is `sent` is a `body`, in JSON, or a `token` that says who asks.
+        """
+        options: dict[str, Any] = {"auth": (user, user)} if user else {}
+        if "body" in sent:
+            options["json"] = sent["body"]
+        if "token" in sent:
+            options["headers"] = {"Authorization": f"Bearer {sent['token']}"}
+        answer = self._ask(method, path, **options)
         try:
             return answer.status_code, answer.json() if answer.content else None
         except ValueError:
