@@ -198,6 +198,18 @@ def test_what_is_there_already_what_is_not_there_and_who_nobody_knows(client: Cl
     assert client.ask("GET", headers={"Authorization": "Bearer other"}).status_code == 401
 
 
+def test_what_a_pod_started_ends_with_it_in_whatever_session_it_is(client: Client, tmp_path: Path) -> None:
+    alive = tmp_path / "pid"
+    client.create(name="parent", script=f"setsid sh -c 'echo $$ > {alive}; sleep 60' & wait")
+    while not (alive.exists() and alive.read_text().strip()):
+        time.sleep(0.05)
+    client.ask("DELETE", "/parent?gracePeriodSeconds=0")
+    client.until("parent", "404")
+
+    status = Path("/proc", alive.read_text().strip(), "status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
+
+
 def test_its_pods_end_with_it(tmp_path: Path) -> None:
     port, alive = free_port(), tmp_path / "pid"
     words = [sys.executable, FILES / "kubernetes_api.py", str(port), TOKEN, tmp_path]

@@ -10,6 +10,7 @@ labels that the real API refuses are refused here, too. Any Python from 3.6 on.
 
 import contextlib
 import copy
+import ctypes
 import json
 import os
 import re
@@ -108,8 +109,9 @@ class Cluster:
             else:
                 pod["metadata"]["deletionTimestamp"] = _now()
                 self._tell("MODIFIED", pod)
-                _signal(process, signal.SIGTERM if grace else signal.SIGKILL)
-                killed = threading.Timer(grace, _signal, (process, signal.SIGKILL))
+                if grace:
+                    _signal(process.pid, signal.SIGTERM)
+                killed = threading.Timer(grace, _kill, (process.pid,))
                 killed.daemon = True
                 killed.start()
             return copy.deepcopy(pod)
@@ -124,9 +126,9 @@ class Cluster:
         return process is None or process.poll() is not None
 
     def close(self):
-        """No process of a pod runs any more."""
-        for process in list(self._processes.values()):
-            _signal(process, signal.SIGKILL)
+        """No process of a pod runs any more, nor what one has left behind."""
+        for pid in _children(os.getpid()):
+            _kill(pid)
 
     def _run(self, key):
         """The node: it starts the pod's process, waits for its end, and says what became of it."""
@@ -152,7 +154,6 @@ class Cluster:
             self._say(pod, "Running", {"running": {"startedAt": _now()}})
         status = process.wait()
         with self.changed:
-            _signal(process, signal.SIGKILL)  # what it has left behind
             self._ended(key, status if status >= 0 else 128 - status)
 
     def _ended(self, key, status):
@@ -223,9 +224,32 @@ def _compared(pod, selectors):
             yield of.get(name), value, sign != "!="
 
 
-def _signal(process, number):
+def _kill(pid):
+    """SIGKILL for a process and all below it: a task is in a session of its own.
+
+    All are stopped before, so that none starts another, and none is known by its parent after that has ended.
+    """
+    family = [pid]
+    for member in family:
+        _signal(member, signal.SIGSTOP)
+        family += _children(member)
+    for member in family:
+        _signal(member, signal.SIGKILL)
+
+
+def _children(parent):
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open("/proc/%s/stat" % name, "rb") as file:  # it may have ended
+            # The name of a program may hold anything, also what follows it.
+            if int(file.read().rpartition(b")")[2].split()[1]) == parent:
+                found.append(int(name))
+    return found
+
+
+def _signal(pid, number):
     with contextlib.suppress(OSError):  # it has ended
-        os.killpg(process.pid, number)
+        os.kill(pid, number)
 
 
 def _now():
@@ -374,6 +398,8 @@ class Server(socketserver.ThreadingMixIn, HTTPServer):
 if __name__ == "__main__":
     server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
     server.token, server.cluster = sys.argv[2], Cluster(sys.argv[3])
+    # What a pod has left behind is ours (prctl's PR_SET_CHILD_SUBREAPER).
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
     try:
         server.serve_forever()
