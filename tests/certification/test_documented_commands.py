@@ -125,8 +125,8 @@ def held(terminal: Terminal, *names: str) -> dict[str, tuple[int, int]]:
 @pytest.mark.skipif(interpreters.find(Python(3, 8)) is None, reason="no CPython 3.8 on this machine")
 def test_a_proof_says_the_same_after_whatever_others_and_alone(released: Terminal) -> None:
     in_order = held(released)
-    # A third of them: all, which takes as long as a release, were compared by hand.
-    mixed = random.Random(11).sample(sorted(in_order), len(in_order) // 3)
+    # A tenth of them: all, which takes as long as a release, were compared by hand.
+    mixed = random.Random(11).sample(sorted(in_order), len(in_order) // 10)
 
     assert held(released, *mixed) == {name: in_order[name] for name in mixed}
     # Alone, what they share is made anew each time.

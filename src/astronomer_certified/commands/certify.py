@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.artifacts import Python
 from astronomer_certified.certify.level import Level, Wanted
+from astronomer_certified.effects import machine
 from astronomer_certified.errors import EnvironmentMissing, UsageError
 from astronomer_certified.steps.progress import Quiet
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from astronomer_certified.effects.cluster import Cluster
     from astronomer_certified.release.operations import Factory
     from astronomer_certified.steps.receipts import Receipt
+
+# Bytes of memory that a release in operation takes at most, with its servers; measured.
+_LEVEL = 3 << 30
 
 
 def add_to(verbs: Any) -> None:
@@ -47,7 +50,10 @@ def add_to(verbs: Any) -> None:
         "--index", metavar="URL", type=arguments.text,
         help="where those workers find this project's index, like http://HOST:8080/",
     )  # fmt: skip
-    certify.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    certify.add_argument(
+        "--jobs", type=arguments.jobs, default=machine.at_once(_LEVEL),
+        help="how much runs at once; by default as much as there are processors and memory for",
+    )  # fmt: skip
     certify.add_argument("--quiet", action="store_true", help="no progress")
     certify.add_argument("--json", action="store_true", help="print the result as JSON")
     text = "Show what was verified of a release: its certificate as tables."

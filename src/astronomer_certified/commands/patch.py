@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astronomer_certified.effects import machine
 from astronomer_certified.errors import UsageError
 from astronomer_certified.steps.progress import Quiet
 from astronomer_certified.workspace import Workspace
@@ -88,7 +88,7 @@ def add_to(verbs: Verbs) -> None:
     end.add_argument("--abort", action="store_true", help="give up what waits in a checkout; --to names it")
     own.add_argument("--dry-run", action="store_true", help="only say what would become of it")
     own.add_argument("--no-prove", action="store_true", help="do not run the proofs of what was ported")
-    own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    own.add_argument("--jobs", type=arguments.jobs, default=machine.cores(), help="how much runs at once")
     own.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

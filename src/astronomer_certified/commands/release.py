@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from astronomer_certified.effects import machine
 from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import EnvironmentMissing, UsageError
 from astronomer_certified.steps.progress import Quiet
@@ -43,7 +43,7 @@ def add_to(verbs: Any) -> None:
         own.add_argument(
             "version", type=arguments.version, metavar="VERSION", nargs=nargs, help="the upstream version, like 2.1.0"
         )
-        own.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
+        own.add_argument("--jobs", type=arguments.jobs, default=machine.cores(), help="how much runs at once")
         own.add_argument("--quiet", action="store_true", help="no progress")
         if json_output:
             own.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -73,7 +73,7 @@ def add_to(verbs: Any) -> None:
     new.add_argument("version", type=arguments.version, metavar="VERSION", help="the upstream version, like 2.4.3")
     _add_prefer(new)
     new.add_argument("--no-resolve", action="store_true", help="write the draft only; build and resolve nothing")
-    new.add_argument("--jobs", type=arguments.jobs, default=os.cpu_count() or 1, help="how much runs at once")
+    new.add_argument("--jobs", type=arguments.jobs, default=machine.cores(), help="how much runs at once")
     check = verb("check", _check, "Validate manifests, series and constraints without building anything.")
     check.add_argument("versions", nargs="*", type=arguments.version, metavar="VERSION", help="all by default")
     releases = verb("releases", _releases, "Print the page that shows all releases side by side (docs/releases.md).")
