@@ -1,5 +1,6 @@
 """CVE-2024-26280: of the default roles only Admin reads the audit log, also in a database that granted it to others."""
 import pytest
+import sqlalchemy
 import ui
 from people import api, is_sent_to_login, newcomer, security
 
@@ -86,6 +87,24 @@ def test_an_admin_still_reads_it():
     assert ui.client_of(ui.RBAC).get('/log/list/').status_code == 200
     assert '/log/list/' in ui.client_of(ui.RBAC).get('/home').get_data(as_text=True)
     assert {right for right in RIGHTS} <= rights_to_the_log('Admin')
+
+
+def test_a_start_takes_nothing_from_an_admin_that_it_gives_back():
+    """Processes of the webserver that start at once would be in each other's way, and the webserver ends."""
+    sync()
+    written = []
+
+    def remember(connection, cursor, statement, *others):
+        if 'ab_permission_view_role' in statement and not statement.startswith('SELECT'):
+            written.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, 'before_cursor_execute', remember)
+    try:
+        sync()
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, 'before_cursor_execute', remember)
+
+    assert written == []
 
 
 def test_a_role_of_ones_own_keeps_it():

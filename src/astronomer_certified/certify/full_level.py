@@ -103,8 +103,14 @@ def _users(deployment: Deployment) -> str:
 
 
 def _started(deployment: Deployment) -> str:
+    granted = "SELECT id FROM ab_permission_view_role"
+    before = deployment.sql(granted)
     deployment.start_scheduler()
     deployment.start_webserver()
+    lost = {*before} - {*deployment.sql(granted)}
+    if lost:
+        # Given back at once or not: of two processes of the webserver that both do so, one ends.
+        raise CommandFailed(f"the webserver takes {len(lost)} rights from roles when it starts")
     with deployment.person() as anybody:
 
         def healthy() -> bool:

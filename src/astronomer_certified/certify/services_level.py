@@ -11,7 +11,7 @@ from functools import partial
 
 from astronomer_certified.errors import CommandFailed
 
-from . import kubernetes
+from . import pods
 from .checks import Check
 from .deployment import BROKER_SETTING, DATABASE, DATABASE_SETTING, HOSTS, MANY, SMALL, Deployment
 from .full_level import initialised
@@ -41,8 +41,8 @@ def checks(mariadb: Database | None) -> tuple[Check[Deployment], ...]:
         Check(name="logs of both hosts in the UI", run=_logs, needs=celery),
         Check(name="flower", run=_flower, needs=celery),
         Check(name="statistics", run=_statistics, needs=celery | {STATSD}),
-        Check(name="tasks in pods of a simulated Kubernetes", run=kubernetes.in_pods, needs=frozenset({POSTGRESQL})),
-        Check(name="a pod and the scheduler die", run=kubernetes.dying, needs=frozenset({POSTGRESQL}), ours=True),
+        Check(name="tasks in pods of a simulated Kubernetes", run=pods.in_pods, needs=frozenset({POSTGRESQL})),
+        Check(name="a pod and the scheduler die", run=pods.dying, needs=frozenset({POSTGRESQL}), ours=True),
         Check(name="a run on MariaDB", run=partial(_on_mariadb, mariadb), needs=frozenset({MARIADB})),
     )
 

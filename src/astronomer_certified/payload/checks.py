@@ -107,7 +107,8 @@ def environment_file(here):
         how = "astronomer-certified init writes one"
         if os.path.exists(here.file):
             how = "put it right, or be the user who may read it"
-        return [Result("environment file", FAILED, here.file_problem, how)]
+        # What other verbs say has the advice behind it.
+        return [Result("environment file", FAILED, here.file_problem.replace("; " + how, ""), how)]
     mode = stat.S_IMODE(os.stat(here.file).st_mode)
     if mode & stat.S_IROTH:
         return [Result("environment file", WARNING, "everybody may read its secrets", "chmod o-r {}".format(here.file))]

@@ -58,6 +58,9 @@ def _in_appbuilder(app, mark):
         default_view = "show"
         class_permission_name = NAME
         method_permission_name = {"show": "read"}  # noqa: RUF012 - as the framework has it
+        # With the menu's: what is not among them is taken from all roles whenever a process of the website starts, and
+        # two of them that start at once are in each other's way.
+        base_permissions = [_PERMISSION, "menu_access"]  # noqa: RUF012 - as the framework has it
 
         @expose("/")
         @has_access

@@ -162,6 +162,9 @@ def test_without_any_file_advice_names_the_place_where_it_belongs(installed: Ins
                          AIRFLOW__CORE__EXECUTOR="Celery")  # fmt: skip
     advice = {item["check"]: item["advice"] for item in json.loads(done.stdout)}
     assert advice["executor"] == f"set AIRFLOW__CORE__EXECUTOR in {gone}"
+    # Said once, and not with what was found, too.
+    assert advice["environment file"] == "astronomer-certified init writes one"
+    assert done.stdout.count("init writes one") == 1
 
 
 def test_a_file_whose_secrets_everybody_may_read_is_found(patient: Patient) -> None:

@@ -60,6 +60,7 @@ for function in app.after:
     assert function(response) is response
 view = said.pop("view", None)
 if view is not None:
+    said["permissions"] = getattr(view, "base_permissions", None)
     template, shown = (view() if isinstance(view, type) else view).show()
     said.update(template=template, problem=shown["problem"], pins=shown["pins"], counted=shown["counted"])
     said["asks"] = getattr(view.show, "asks", False) or hasattr(view, "is_accessible")
@@ -129,6 +130,11 @@ def test_in_the_footer_of_2_x_it_is_the_beginning_of_the_first_line(installed: I
 def test_what_is_no_whole_page_stays_as_it_is(installed: Installed, changes: dict[str, object]) -> None:
     page = str(changes.get("page", PAGE))
     assert website(installed, **{**changes, "page": page})["page"] == page  # type: ignore[arg-type]
+
+
+def test_the_permission_of_its_place_in_the_menu_is_one_of_the_page(installed: Installed) -> None:
+    """The framework takes all others of that name from every role whenever a process of the website starts."""
+    assert website(installed)["permissions"] == ["can_read", "menu_access"]
 
 
 def test_the_page_shows_the_release_and_the_pins_that_are_installed(installed: Installed) -> None:
