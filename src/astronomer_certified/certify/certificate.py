@@ -6,6 +6,7 @@ than its own must refuse the file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Readers refuse every other number: raise it with each change of these records.
 FORMAT = 3
+# What an input is called that is a file of the payload, before its path there.
+_PAYLOAD = "payload/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +208,18 @@ def kept(workspace: Workspace, release: Release) -> Certificate | None:
     return read(workspace.kept_certificate(release))
 
 
-def is_current(workspace: Workspace, certificate: Certificate) -> bool:
-    """Whether manifest, series, patches and constraints are still those that the certificate speaks of."""
-    files = {workspace.root / name: sha256 for name, sha256 in certificate.inputs.items()}
+def of_payload(payload: Mapping[str, bytes]) -> dict[str, str]:
+    """The inputs that the payload of the certified wheel is, from its files by their paths in it."""
+    return {f"{_PAYLOAD}{name}": hashlib.sha256(content).hexdigest() for name, content in payload.items()}
+
+
+def is_current(workspace: Workspace, certificate: Certificate, payload: Mapping[str, bytes]) -> bool:
+    """Whether manifest, series, patches, constraints and payload are still those that the certificate speaks of."""
+    shipped = {name: sha256 for name, sha256 in certificate.inputs.items() if name.startswith(_PAYLOAD)}
+    files = {workspace.root / name: sha256 for name, sha256 in certificate.inputs.items() if name not in shipped}
     # One that names no inputs vouches for none.
-    return bool(files) and all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in files.items())
+    return (
+        bool(files)
+        and shipped == of_payload(payload)
+        and all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in files.items())
+    )

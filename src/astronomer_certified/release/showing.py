@@ -15,6 +15,7 @@ def certificate_page(workspace: Workspace, version: Version) -> str:
 
     Raises `ManifestError` when neither is there.
     """
+    from astronomer_certified.build import certified_wheel
     from astronomer_certified.certify import certificate
     from astronomer_certified.report import certificate_page as page
 
@@ -22,17 +23,18 @@ def certificate_page(workspace: Workspace, version: Version) -> str:
     found = certificate.read(workspace.certificate(release)) or certificate.kept(workspace, release)
     if found is None:
         raise ManifestError(f"{release.tag} has no certificate", hint=f"make one: certified certify {version}")
-    return page.page(found, current=certificate.is_current(workspace, found))
+    return page.page(found, current=certificate.is_current(workspace, found, certified_wheel.payload()))
 
 
 def releases_page(workspace: Workspace) -> str:
     """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
+    from astronomer_certified.build import certified_wheel
     from astronomer_certified.certify import certificate
     from astronomer_certified.report import release_page
 
     def entry(stated: Manifest) -> release_page.Entry:
         found = certificate.kept(workspace, stated.release)
-        stale = found is not None and not certificate.is_current(workspace, found)
+        stale = found is not None and not certificate.is_current(workspace, found, certified_wheel.payload())
         return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
 
     return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

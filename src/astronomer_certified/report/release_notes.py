@@ -10,6 +10,7 @@ from packaging.version import Version
 from astronomer_certified.advisories import matrix
 from astronomer_certified.advisories.status import VulnerabilityStatus
 from astronomer_certified.artifacts import Distribution, Manifest, Release
+from astronomer_certified.build import certified_wheel
 from astronomer_certified.certify import certificate
 from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
 from astronomer_certified.patches import series
@@ -63,7 +64,7 @@ def _certificate(workspace: Workspace, release: Release) -> str | None:
     if made.is_file():
         return made.read_text(encoding="utf-8")
     found = certificate.kept(workspace, release)
-    current = found is not None and certificate.is_current(workspace, found)
+    current = found is not None and certificate.is_current(workspace, found, certified_wheel.payload())
     return certificate.rendered(found) if found is not None and current else None
 
 

@@ -14,6 +14,7 @@ from factories import certificate as made
 from packaging.version import Version
 
 from astronomer_certified.artifacts import Release
+from astronomer_certified.build import certified_wheel
 from astronomer_certified.certify import certificate
 from astronomer_certified.certify.certificate import Certificate
 from astronomer_certified.errors import ManifestError
@@ -27,7 +28,7 @@ KEPT = {
     version: found
     for version in HERE.versions()
     if (found := certificate.kept(HERE, manifest.load(HERE, version).release)) is not None
-    and certificate.is_current(HERE, found)
+    and certificate.is_current(HERE, found, certified_wheel.payload())
 }
 
 
@@ -42,19 +43,23 @@ def keep(root: Path, text: str) -> Workspace:
 def test_a_certificate_is_current_as_long_as_its_files_are(tmp_path: Path) -> None:
     (tmp_path / "series").write_text("0001-a.patch\n")
     digest = hashlib.sha256(b"0001-a.patch\n").hexdigest()
-    workspace = keep(tmp_path, certificate.rendered(made(inputs={"series": digest})))
+    payload = {"mark.py": b"the mark"}
+    inputs = {"series": digest, **certificate.of_payload(payload)}
+    workspace = keep(tmp_path, certificate.rendered(made(inputs=inputs)))
     found = certificate.kept(workspace, RELEASE)
 
     assert found is not None
-    assert certificate.is_current(workspace, found)
+    assert certificate.is_current(workspace, found, payload)
+    for other in ({}, {"mark.py": b"another"}, {**payload, "more.py": b""}):
+        assert not certificate.is_current(workspace, found, other)
     (tmp_path / "series").write_text("0002-b.patch\n")
-    assert not certificate.is_current(workspace, found)
+    assert not certificate.is_current(workspace, found, payload)
     (tmp_path / "series").unlink()
-    assert not certificate.is_current(workspace, found)
+    assert not certificate.is_current(workspace, found, payload)
 
 
 def test_a_certificate_that_names_no_inputs_is_not_current(tmp_path: Path) -> None:
-    assert not certificate.is_current(Workspace.at(tmp_path), made())
+    assert not certificate.is_current(Workspace.at(tmp_path), made(), {})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "certificates").glob("*.json")), ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from astronomer_certified.build import certified_wheel
 from astronomer_certified.effects import disk
 from astronomer_certified.release.run import Run, missing, wheel_step_of
 from astronomer_certified.steps.receipts import Made, Receipt
@@ -73,6 +74,7 @@ def _certificate(run: Run, done: Done, evidence: Evidence) -> Certificate:
         MadeWheel,
         PatchedWheel,
         Proofs,
+        of_payload,
         parsed,
     )
 
@@ -86,7 +88,8 @@ def _certificate(run: Run, done: Done, evidence: Evidence) -> Certificate:
         source=HashedFile(file=source.filename, sha256=source.sha256),
         # What has a slash is the path of a file of the project; the rest is the tool and the folder.
         inputs={name: value for name, value in done["constraints"].inputs.items() if "/" in name}
-        | _built_with(run, done),
+        | _built_with(run, done)
+        | of_payload(certified_wheel.payload()),
         patched_wheels=all_of(PatchedWheel, map(wheel_step_of, run.manifest.distributions)),
         certified_wheel=parsed(MadeWheel, done["certified wheel"].record),
         wheelhouse=tuple(parsed(MadeWheel, item) for item in done["wheelhouse"].record["wheels"]),
