@@ -60,8 +60,8 @@ def dying(deployment: Deployment) -> str:
     if len(ran[_LOST]) != 2 or ran[_LOST][0] == ran[_LOST][1]:
         raise CommandFailed("the task whose pod was lost did not run again in another", details=[str(ran)])
     return (
-        "with the pod of a running task and the scheduler gone, every task succeeds: the lost one in a second pod, the"
-        f" one that outlived the scheduler after {len(ran[_OUTLIVES])} start"
+        "with the pod of a running task and the scheduler gone, every task succeeds, the lost one in a second pod;"
+        f" pods of the task that outlived the scheduler: {len(ran[_OUTLIVES])}"
     )
 
 
