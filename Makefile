@@ -122,10 +122,10 @@ image-all: $(ready) ## the images of all releases, made, run and pushed to a reg
 	done; exit $$status
 
 # The wheels that all of them need are made before they start, or each would make them. What is left waits for servers
-# half of its time: two at once, and what shares a release or an image stays with one.
+# half of its time: two files at once, as what a file shares, a release or an image, is dear.
 test-airflow: $(ready) ## real Airflow: 2.1.0 released and in operation, its image, every documented command (long)
 	@$(certified) wheelhouse 2.1.0 $(jobs) > /dev/null
-	@$(bin)/pytest -q -n 2 --dist loadgroup tests/certification
+	@$(bin)/pytest -q -n 2 --dist loadfile tests/certification
 
 certify: $(ready) ## VERSION complete and in operation, its certificate kept in certificates/ (long)
 	@scripts/certify $(certified) $(VERSION) $(jobs)

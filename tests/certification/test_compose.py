@@ -25,7 +25,7 @@ from astronomer_certified.effects.processes import free_port
 from astronomer_certified.image import builders
 from documented import ROOT, Terminal
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.airflow
 
 SERVICES = "localhost/certified-test-services"
 CONTAINERFILE = """\

@@ -25,7 +25,7 @@ from astronomer_certified.pythons import interpreters
 from astronomer_certified.workspace import Workspace
 from documented import ROOT, Terminal, repository_copy
 
-pytestmark = pytest.mark.xdist_group("documented")
+pytestmark = pytest.mark.airflow
 
 REVISION = manifest.load(Workspace.at(ROOT), Version("2.1.0")).release.revision
 RELEASED_HERE = "http://127.0.0.1:8080/"

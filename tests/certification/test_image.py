@@ -20,7 +20,7 @@ from astronomer_certified.effects.processes import free_port
 from astronomer_certified.image import builders
 from documented import ROOT, Terminal
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.airflow
 
 # What Debian has set-user-ID, and sudo, which the document asks for.
 SETUID = {"chfn", "chsh", "gpasswd", "mount", "newgrp", "passwd", "su", "sudo", "umount"}

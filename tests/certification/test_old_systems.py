@@ -24,7 +24,7 @@ from astronomer_certified.pythons import environments, interpreters
 from astronomer_certified.workspace import Workspace
 from documented import ROOT, Terminal
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("old systems")]
+pytestmark = pytest.mark.airflow
 
 WORKSPACE = Workspace.at(ROOT)
 PYTHONS = ("3.6", "3.7", "3.8")
