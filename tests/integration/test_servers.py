@@ -30,8 +30,10 @@ STATED = services.load(Workspace.at(ROOT).services)
 HOLDER = """
 import sys, time
 from astronomer_certified.certify import servers
-with servers.redis() as address:
-    print(address, flush=True)
+with getattr(servers, sys.argv[1])() as started:
+    if sys.argv[1] == "postgresql":
+        started.create("kept")  # somebody who is connected, or was
+    print(getattr(started, "address", started), flush=True)
     time.sleep(60)
 """
 
@@ -81,13 +83,22 @@ def test_a_database_answers_as_long_as_its_block_lasts(
     assert not first.answers()
 
 
-@needs(servers.REDIS)
-def test_a_broker_ends_with_whoever_started_it_also_when_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as holder:
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("redis", marks=needs(servers.REDIS)),
+        pytest.param("postgresql", marks=needs(servers.POSTGRESQL)),
+        pytest.param("mariadb", marks=needs(servers.MARIADB)),
+        pytest.param("ldap", marks=needs(servers.LDAP)),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_ends_with_whoever_started_it_also_when_that_is_killed(server: str, number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, server], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         address = holder.stdout.readline().strip()
         assert answers(address)
-        holder.kill()
+        holder.send_signal(number)
     until(lambda: not answers(address))
 
 

@@ -191,7 +191,8 @@ class Database:
 @contextlib.contextmanager
 def _running(words: Sequence[str | Path], folder: Path, ready: Callable[[], bool]) -> Iterator[None]:
     log = folder / "log"
-    name = next(Path(word).name for word in words if Path(word).name != _DROP)
+    # Before a server's own path there may be that of the program which makes it another user's.
+    name = next(Path(word).name for word in words if Path(word).is_absolute() and Path(word).name != _DROP)
     with background(words, cwd=folder, env=_environment(folder), log=log) as runs:
         until = time.monotonic() + _PATIENCE
         while not ready():
@@ -223,4 +224,7 @@ def _dropping(folder: Path, own: Path) -> list[str]:
         raise CommandFailed(f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}")
     folder.chmod(0o711)
     os.chown(own, user.pw_uid, user.pw_gid)
-    return [_program(_DROP), f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    # Who becomes another user no longer hears of the end of its parent (prctl(2)), unless it asks for it after that.
+    # PostgreSQL ends at once with SIGINT; with SIGTERM it waits for all who are connected.
+    heard = ("--pdeathsig", "INT")
+    return [_program(_DROP), f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *heard]
