@@ -178,7 +178,7 @@ def test_it_is_served_where_the_release_says(released: Terminal) -> None:
     pytest.fail("nobody answers")
 
 
-# Last: it publishes the release before it in the line, and an install is tried again from an index that others have joined.
+# Last: it publishes the release before it in the line, and installs are tried again when others join their index.
 @pytest.mark.skipif(interpreters.find(Python(3, 8)) is None, reason="no CPython 3.8 on this machine")
 def test_a_release_in_operation_is_certified_at_the_level_services(released: Terminal) -> None:
     shown = " ".join(released.types("certified certify 2.1.0 --level services --python 3.8").stdout.split())
