@@ -28,11 +28,35 @@ def test_a_provider_that_one_release_repairs_is_carried_for_another(tmp_path: Pa
 
     def carried() -> set[str]:
         run = Run(workspace, manifest.load(workspace, Version(own)), 1, Quiet())
-        return {item.source.filename for item in wheelhouse.items(run) if item.source.project == PROVIDER}
+        return {
+            item.source.filename
+            for item in wheelhouse.items(run, wheelhouse.sharing)
+            if item.source.project == PROVIDER
+        }
 
     assert carried() == set()
     write_tree(tmp_path, {f"releases/{other}": b""})
     assert carried() == {"apache_airflow_providers_microsoft_azure-1.3.0-py3-none-any.whl"}
+
+
+def test_proofs_are_run_with_the_same_wheels_whoever_shares_the_index(tmp_path: Path) -> None:
+    workspace = replace(Workspace.at(ROOT), index=tmp_path)
+    run = Run(workspace, manifest.load(workspace, Version("2.1.0")), 1, Quiet())
+    steps = {step.name: step for step in Plan(run).making()}
+
+    def wanted(name: str) -> object:
+        return steps[name].inputs({})
+
+    before = {name: wanted(name) for name in (wheelhouse.NAME, wheelhouse.OF_PROOFS)}
+    write_tree(tmp_path, {"releases/2.0.2": b""})
+    assert wanted(wheelhouse.NAME) != before[wheelhouse.NAME]
+    assert wanted(wheelhouse.OF_PROOFS) == before[wheelhouse.OF_PROOFS]
+    # Upstream has a wheel of the one that 2.1.0 pins, and none of that of 2.0.2.
+    shelves = {
+        shared: {item.source.project for item in wheelhouse.items(run, shared)}
+        for shared in (wheelhouse.sharing, wheelhouse.alone)
+    }
+    assert "sqlalchemy-utils" in shelves[wheelhouse.sharing] - shelves[wheelhouse.alone]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -28,35 +29,41 @@ _TOOLCHAIN_PYTHONS = SpecifierSet(">=3.6,<3.12")
 
 OF_PROOFS = "wheelhouse of proofs"
 
+# The releases that share an index, this one among them, with their files.json.
+Shared = Callable[[Run], Mapping[Version, Path]]
+
 
 def step(run: Run) -> Step:
     """The wheelhouse of a release holds what its index needs of foreign projects, as far as this machine can."""
-    return _step(run, _Part(name=NAME, folder=run.workspace.wheelhouse(run.release), wanted=lambda: items(run)))
+    wanted = partial(items, run, sharing)
+    return _step(run, _Part(name=NAME, folder=run.workspace.wheelhouse(run.release), wanted=wanted, shared=sharing))
 
 
 def step_of_proofs(run: Run, committed: Committed, *, after: Sequence[str] = ()) -> Step:
     """A folder holds what the environment of the proofs needs of foreign projects: few of the many of the index.
 
-    A step of `after` that makes all of them comes first, so that none is built twice at once.
+    Whoever else shares the index: proofs would be run again, as with other wheels, whenever a release joins it. A step
+    of `after` that makes all of them comes first, so that none is built twice at once.
     """
 
     def needed() -> Sequence[WheelhouseItem]:
         target = run.manifest.target
         wanted = committed.of(target.python).wanted_by(run.manifest, target)
-        there = [item for item in items(run) if item.source.project in wanted]
+        there = [item for item in items(run, alone) if item.source.project in wanted]
         return [replace(item, pythons=(target.python,)) for item in there if target.python in item.pythons]
 
-    part = _Part(name=OF_PROOFS, folder=run.workspace.proof_wheels(run.release), wanted=needed, after=tuple(after))
-    return _step(run, part)
+    folder = run.workspace.proof_wheels(run.release)
+    return _step(run, _Part(name=OF_PROOFS, folder=folder, wanted=needed, shared=alone, after=tuple(after)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Some of the wheels, the folder that holds them, and the steps that come first."""
+    """Some of the wheels, the folder that holds them, by what releases they are for, and the steps that come first."""
 
     name: str
     folder: Path
     wanted: Callable[[], Sequence[WheelhouseItem]]
+    shared: Shared
     after: tuple[str, ...] = ()
 
 
@@ -66,7 +73,7 @@ def _step(run: Run, part: _Part) -> Step:
     def inputs(done: Done) -> Mapping[str, str]:
         # Each files.json names the digest of all that its release resolves, its repairs among them.
         own = run.constraints_folder / "files.json"
-        paths = [own, *_sharing(run).values(), *stated(run)]
+        paths = [own, *part.shared(run).values(), *stated(run)]
         if missing := [path for path in paths if not path.is_file()]:
             raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
         return run.file_digests(paths)
@@ -119,7 +126,7 @@ def stated(run: Run) -> tuple[Path, ...]:
     return (workspace.toolchain, workspace.recipes, workspace.compilers, *libraries)
 
 
-def _sharing(run: Run) -> dict[Version, Path]:
+def sharing(run: Run) -> dict[Version, Path]:
     """The releases that share the index, this one among them, with their files.json."""
     versions = {run.release.upstream, *run.workspace.releases_sharing()}
     files = {version: run.workspace.constraints(version) / "files.json" for version in sorted(versions)}
@@ -127,11 +134,17 @@ def _sharing(run: Run) -> dict[Version, Path]:
     return {version: path for version, path in files.items() if path.is_file()}
 
 
-def items(run: Run) -> tuple[WheelhouseItem, ...]:
-    """The wheels of foreign projects that the index must hold for this release: to build, or to carry."""
-    sharing = _sharing(run)
-    repairs = {version: {item.name for item in manifest.load(run.workspace, version).repairs} for version in sharing}
-    files = {version: constraints.load_files(path.parent) for version, path in sharing.items()}
+def alone(run: Run) -> dict[Version, Path]:
+    """This release, as if it had the index for itself."""
+    own = run.release.upstream
+    return {own: run.workspace.constraints(own) / "files.json"}
+
+
+def items(run: Run, shared: Shared) -> tuple[WheelhouseItem, ...]:
+    """The wheels of foreign projects that an index of these releases must hold for this one: to build, or to carry."""
+    releases = shared(run)
+    repairs = {version: {item.name for item in manifest.load(run.workspace, version).repairs} for version in releases}
+    files = {version: constraints.load_files(path.parent) for version, path in releases.items()}
     own = run.release.upstream
     pinned = {item.source.project for item in files[own]} | repairs[own]
     return constraints.wheelhouse_items(pinned, list(files.values()), set().union(*repairs.values()))
