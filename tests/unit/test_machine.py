@@ -51,5 +51,8 @@ def test_a_limit_of_memory_counts_without_what_is_taken(tmp_path: Path) -> None:
     says(root, "sys/fs/cgroup/memory.current", f"{2 * GIB}\n")
 
     assert machine.at_once(2 * GIB, root) == 3
+    # What was read is kept in memory as long as nobody needs it.
+    says(root, "sys/fs/cgroup/memory.stat", f"anon 1\ninactive_file {2 * GIB}\nactive_file 3\n")
+    assert machine.at_once(2 * GIB, root) == 4
     says(root, "sys/fs/cgroup/memory.max", "max\n")
     assert machine.at_once(2 * GIB, root) == 8

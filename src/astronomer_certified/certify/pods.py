@@ -127,7 +127,7 @@ def _start_api(there: Deployment) -> None:
     output = there.home / "kubernetes" / "output"
     output.mkdir()
     own = {"AIRFLOW_HOME": str(_home_of_pods(there))}
-    # Pods that start at the same moment would write it at the same moment.
+    # It writes airflow.cfg: pods that start at the same moment would all do so.
     there.airflow("version", instead=own)
     program = str(FILES / "kubernetes_api.py")
     there.daemons.start(
@@ -150,8 +150,8 @@ def _answers(there: Deployment) -> bool:
 
 def _ask(there: Deployment, method: str, path: str) -> int:
     """The status of an answer of the API."""
-    with session(f"http://127.0.0.1:{_port(there)}/api/v1/") as client:
-        return client.json(method, path, token=_TOKEN)[0]
+    with session(f"http://127.0.0.1:{_port(there)}") as client:
+        return client.json(method, f"/api/v1/{path}", token=_TOKEN)[0]
 
 
 def _ran(there: Deployment, run_id: str) -> dict[str, list[str]]:

@@ -24,9 +24,11 @@ def at_once(each: int, root: Path = _ROOT) -> int:
     """How many pieces of work run at once, at least 1: one for each processor, if there are `each` bytes of free memory
     for every one of them. Where nothing says how much there is, memory is not looked at."""
     free = [int(found) * _KIB for found in re.findall(r"MemAvailable:\s*(\d+) kB", _read(root / "proc/meminfo"))]
-    most, now = (_read(root / _LIMITS / f"memory.{name}") for name in ("max", "current"))
+    most, now, parts = (_read(root / _LIMITS / f"memory.{name}") for name in ("max", "current", "stat"))
     if most.isdigit() and now.isdigit():
-        free.append(int(most) - int(now))
+        # Files that were read count as taken, and are given back when somebody needs it.
+        given_back = sum(map(int, re.findall(r"^inactive_file (\d+)$", parts, re.MULTILINE)))
+        free.append(int(most) - int(now) + given_back)
     return max(1, min([cores(root), *(found // each for found in free)]))
 
 

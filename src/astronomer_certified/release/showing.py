@@ -32,9 +32,11 @@ def releases_page(workspace: Workspace) -> str:
     from astronomer_certified.certify import certificate
     from astronomer_certified.report import release_page
 
+    payload = certified_wheel.payload()
+
     def entry(stated: Manifest) -> release_page.Entry:
         found = certificate.kept(workspace, stated.release)
-        stale = found is not None and not certificate.is_current(workspace, found, certified_wheel.payload())
+        stale = found is not None and not certificate.is_current(workspace, found, payload)
         return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
 
     return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])

@@ -111,7 +111,7 @@ class Cluster:
                 self._tell("MODIFIED", pod)
                 if grace:
                     _signal(process.pid, signal.SIGTERM)
-                killed = threading.Timer(grace, _kill, (process.pid,))
+                killed = threading.Timer(grace, _end, (process,))
                 killed.daemon = True
                 killed.start()
             return copy.deepcopy(pod)
@@ -222,6 +222,12 @@ def _compared(pod, selectors):
             if not sign or (of is fields and name not in fields):
                 raise Refused(400, "BadRequest", "unable to parse requirement: %r" % part)
             yield of.get(name), value, sign != "!="
+
+
+def _end(process):
+    """As `_kill`, for one that may have ended by now: its number could be another's."""
+    if process.poll() is None:
+        _kill(process.pid)
 
 
 def _kill(pid):
