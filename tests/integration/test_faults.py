@@ -260,16 +260,18 @@ def test_a_killed_run_leaves_no_process_behind_for_long(worn: Project, orphans: 
 
 
 @pytest.mark.parametrize(
-    ("sign", "whole_group"),
+    ("sign", "number", "whole_group"),
     [
-        pytest.param("] wheelhouse: ", True, id="Ctrl-C in wheelhouse", marks=MORE),
-        pytest.param("] publish: ", False, id="kill -INT in publish"),
-        pytest.param("] prove: ", True, id="Ctrl-C in prove"),
-        pytest.param("] install: pip check", False, id="kill -INT in install", marks=MORE),
+        pytest.param("] wheelhouse: ", signal.SIGINT, True, id="Ctrl-C in wheelhouse", marks=MORE),
+        pytest.param("] publish: ", signal.SIGINT, False, id="kill -INT in publish"),
+        pytest.param("] prove: ", signal.SIGINT, True, id="Ctrl-C in prove"),
+        pytest.param("] install: pip check", signal.SIGINT, False, id="kill -INT in install", marks=MORE),
+        pytest.param("] prove: ", signal.SIGTERM, False, id="kill in prove"),
+        pytest.param("] install: pip check", signal.SIGHUP, True, id="terminal closed in install", marks=MORE),
     ],
 )
 def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
-    project: Project, released: tuple[Project, Finished], sign: str, whole_group: bool
+    project: Project, released: tuple[Project, Finished], sign: str, number: signal.Signals, whole_group: bool
 ) -> None:
     undisturbed, _ = released
     process = project.start("release")
@@ -277,13 +279,13 @@ def test_an_interrupted_run_says_so_in_one_line_and_the_next_goes_on(
     time.sleep(0.1)
     asked = time.monotonic()
     if whole_group:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
     else:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     finished = finish(process)
 
     assert time.monotonic() - asked < 30
-    assert finished.status == 130, finished
+    assert finished.status == 128 + number, finished
     assert re.findall("^certified: .*", finished.stderr, re.MULTILINE) == [
         "certified: interrupted; run it again, it goes on where it stopped"
     ]

@@ -1,16 +1,20 @@
 """The `certified` command: argv -> one operation -> what it made. The only place with exit codes.
 
 stdout carries the product (a table, a path, or JSON), stderr progress and errors. 0: done; 1: a clear refusal;
-2: wrong usage; 3: a bug of the tool; 130: interrupted; 141: whoever reads stdout has enough, as `head` has (SIGPIPE).
+2: wrong usage; 3: a bug of the tool; 130, 143, 129: ended by Ctrl-C, SIGTERM or the terminal's end (SIGHUP), after all
+that ran in its name was ended; 141: whoever reads stdout has enough, as `head` has (SIGPIPE).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from astronomer_certified.effects.disk import as_workspace_error
 from astronomer_certified.errors import CertifiedError, UsageError
@@ -36,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     progress = watcher(quiet=getattr(args, "quiet", False))
+    got: list[int] = []
     try:
-        with warnings.catch_warnings():
+        with _interrupted_by_signals(got), warnings.catch_warnings():
             # Warnings of build backends and libraries are for their authors; the logs have them.
             warnings.simplefilter("default" if sys.warnoptions else "ignore")
             status: int = args.act(args, progress)
@@ -47,12 +52,37 @@ def _status(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         progress.close()
         print("certified: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
-        return 130
+        return 128 + (got[0] if got else signal.SIGINT)
     except Exception:
         progress.close()
         return _bug()
     progress.close()
     return status
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals(got: list[int]) -> Iterator[None]:
+    """In this block SIGTERM and SIGHUP interrupt as Ctrl-C does, and their numbers are added to `got`.
+
+    By default they end Python without a word, and what was started and locked is left to itself. A signal that the
+    caller ignores (nohup) stays ignored; what runs in the block may take them for itself, as servers do.
+    """
+
+    def interrupt(number: int, _frame: object) -> None:
+        got.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can say what signals do
+        return
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _refused(err: CertifiedError | OSError) -> int:
