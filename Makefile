@@ -22,7 +22,7 @@ figures := build/coverage
 docs := .venv-docs
 
 .PHONY: help release release-all build constraints wheelhouse publish serve prove test test-unit test-integration \
-	test-all test-airflow thorough regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image image-all system-packages lock clean
+	test-all test-airflow thorough regenerate coverage docs certify certify-all check format releases-page bench bench-index torture-index fuzz-index image image-certify image-all system-packages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,11 +115,11 @@ docs: $(docs)/ready ## the documentation as a site, in site/; links that lead no
 image: $(ready) ## the image of VERSION, and its onbuild variant, with docker, podman or buildah
 	@$(certified) image build $(VERSION)
 
-image-all: $(ready) ## the images of all releases, made, run and pushed to a registry of their own (long)
-	@status=0; for version in $$(ls patches | grep '^[0-9]'); do \
-		echo "image of $$version" >&2; \
-		CERTIFIED_IMAGE_VERSION=$$version $(bin)/pytest -q tests/certification/test_image.py tests/certification/test_compose.py || status=$$?; \
-	done; exit $$status
+image-certify: $(ready) ## the image of VERSION made, run, pushed and pulled; its certificate is kept in certificates/ (long)
+	@$(bin)/python scripts/certify_images.py $(VERSION)
+
+image-all: $(ready) ## the same for every release (very long)
+	@$(bin)/python scripts/certify_images.py
 
 # The wheels that all of them need are made before they start, or each would make them. What is left waits for servers
 # half of its time: two files at once, as what a file shares, a release or an image, is dear.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
-from containers import NAME, RUN, VERSION
+from containers import NAME, RUN, VERSION, podman
 
 from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.image import builders
@@ -15,10 +16,10 @@ from documented import ROOT, Terminal
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
+def image(record_testsuite_property: Callable[[str, object], None]) -> str:
     """The name of the image, made of the wheels of this project, which are made first.
 
-    Skipped where nothing makes or runs images: it says which.
+    What made and runs it is recorded for its certificate. Skipped where nothing makes or runs images: it says which.
     """
     for program in ("podman", "mmdebstrap"):
         if shutil.which(program) is None:
@@ -38,4 +39,8 @@ def image() -> str:
     )
     if tried.returncode in {125, 126}:
         pytest.skip(f"no container starts here: {tried.stderr.strip().splitlines()[-1]}")
+    for program in ("buildah", "podman"):
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        record_testsuite_property(f"tool {program}", said.split()[2])
+    record_testsuite_property("size", podman("image", "inspect", "--format", "{{.Size}}", NAME).strip())
     return NAME

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,28 @@ def test_pip_in_it_keeps_airflow_as_it_is(image: str) -> None:
     assert run(image, "pip", "check").strip() == "No broken requirements found."
 
 
-def test_its_bill_of_materials_has_what_is_in_it(image: str) -> None:
+def test_variables_connections_and_settings_come_from_its_environment(image: str) -> None:
+    given = {
+        "AIRFLOW_VAR_WORD": "from outside",
+        "AIRFLOW_CONN_THERE": "postgres://ann@db.example:6543/kept",
+        "AIRFLOW__CORE__PARALLELISM": "7",
+    }
+    ask = (
+        "from airflow.configuration import conf\n"
+        "from airflow.hooks.base_hook import BaseHook\n"
+        "from airflow.models import Variable\n"
+        "there = BaseHook.get_connection('there')\n"
+        "print([Variable.get('word'), there.host, there.port, conf.getint('core', 'parallelism')])\n"
+    )
+    script = f"""airflow {"initdb" if IS_OLD else "db init"} >/dev/null && python -W ignore -c "{ask}" | tail -1"""
+    words = [f"{name}={value}" for name, value in given.items()]
+    said = run(*(part for word in words for part in ("--env", word)), image, "sh", "-c", script).strip()
+    assert said == "['from outside', 'db.example', 6543, 7]"
+
+
+def test_its_bill_of_materials_has_what_is_in_it(
+    image: str, record_testsuite_property: Callable[[str, object], None]
+) -> None:
     bill = json.loads(run(image, "cat", "/usr/local/share/astronomer-certified/sbom.cdx.json"))
     stated: dict[str, set[tuple[str, str]]] = {kind: set() for kind in ("pypi", "deb", "generic")}
     for item in bill["components"]:
@@ -77,6 +98,10 @@ def test_its_bill_of_materials_has_what_is_in_it(image: str) -> None:
     assert {tuple(line.split()) for line in system} == stated["deb"]
     version = run(image, "python", "-c", "import platform; print(platform.python_version())").strip()
     assert stated["generic"] == {("cpython", version)}
+    record_testsuite_property("python", version)
+    for item in bill["components"]:
+        if item["name"] in {"apache-airflow", "astronomer-certified"}:
+            record_testsuite_property(f"wheel {item['name']}", item["hashes"][0]["content"])
 
 
 @pytest.fixture
@@ -146,7 +171,9 @@ def registry(tmp_path: Path) -> Iterator[str]:
             serving.wait(timeout=60)
 
 
-def test_what_a_registry_gives_back_is_what_was_pushed(image: str, registry: str) -> None:
+def test_what_a_registry_gives_back_is_what_was_pushed(
+    image: str, registry: str, record_testsuite_property: Callable[[str, object], None]
+) -> None:
     terminal = Terminal(folder=ROOT, env=dict(os.environ), instead={"127.0.0.1:5000": registry, "2.1.0": VERSION})
     pushed, again = (
         terminal.types("certified image push 2.1.0 127.0.0.1:5000/astronomer --plain-http", "--builder buildah")
@@ -166,6 +193,17 @@ def test_what_a_registry_gives_back_is_what_was_pushed(image: str, registry: str
     podman("pull", "--quiet", "--tls-verify=false", by_digest)
     ids = {podman("image", "inspect", "--format", "{{.Id}}", name) for name in (by_digest, image)}
     assert len(ids) == 1
+    with urllib.request.urlopen(
+        urllib.request.Request(
+            f"http://{registry}/v2/astronomer/ap-airflow/manifests/{digests[0]}",
+            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+        ),
+        timeout=30,
+    ) as answer:
+        manifest = json.load(answer)
+    record_testsuite_property("digest", digests[0])
+    record_testsuite_property("onbuild digest", digests[2])
+    record_testsuite_property("sent", sum(layer["size"] for layer in manifest["layers"]))
 
 
 def child(tmp_path: Path, requirements: str) -> subprocess.CompletedProcess[str]:

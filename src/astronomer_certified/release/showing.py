@@ -30,6 +30,7 @@ def releases_page(workspace: Workspace) -> str:
     """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
     from astronomer_certified.build import certified_wheel
     from astronomer_certified.certify import certificate
+    from astronomer_certified.image import image_certificate
     from astronomer_certified.report import release_page
 
     payload = certified_wheel.payload()
@@ -37,7 +38,8 @@ def releases_page(workspace: Workspace) -> str:
     def entry(stated: Manifest) -> release_page.Entry:
         found = certificate.kept(workspace, stated.release)
         stale = found is not None and not certificate.is_current(workspace, found, payload)
-        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale)
+        images = image_certificate.kept(workspace, stated.release)
+        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale, images=images)
 
     return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from astronomer_certified.artifacts import Manifest
 from astronomer_certified.certify.certificate import Certificate
+from astronomer_certified.image.image_certificate import ImageCertificate
 from astronomer_certified.project.manifest import PROVIDER_PREFIXES
 
 _NONE = "-"
@@ -15,11 +16,15 @@ _NONE = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A release and its certificate; `stale` when there is one that speaks of other inputs, which is not shown."""
+    """A release, its certificate and those of its images.
+
+    It is `stale` when there is a certificate that speaks of other inputs, which is not shown.
+    """
 
     manifest: Manifest
     certificate: Certificate | None = None
     stale: bool = False
+    images: Sequence[ImageCertificate] = ()
 
 
 _INTRO = """\
@@ -50,6 +55,14 @@ above; *full* is PostgreSQL with scheduler and webserver, compared with upstream
 hosts, LDAP and MariaDB, and processes that die. Differences are what upstream does otherwise there, each with the patch
 that is the reason; `certified show VERSION` tells them.
 """
+_IMAGES = """\
+## Images
+
+Each was made from the wheels, run in containers, pushed to a registry and pulled again ([what an image is](image.md)).
+MB are millions of bytes: unpacked, and as the registry has the layers. An image whose wheels are not those of the
+release's certificate is *stale*. The digest is that of what was tried; one that is made on another day has what Debian
+has that day.
+"""
 _BACKPORTS = """\
 ## Providers of 1.10
 
@@ -74,6 +87,8 @@ def page(releases: Sequence[Entry]) -> str:
         _installers(releases),
         _LEVELS,
         _table(["release", "Python", "level", "checks", "differences", "seconds"], _levels(releases)),
+        _IMAGES,
+        _table(["image", "Python", "checks", "not done", "MB", "MB sent", "digest"], _images(releases)),
         _BACKPORTS,
         _providers([manifest for manifest in manifests if manifest.documented_providers]),
         "## Extras of upstream that are left out\n",
@@ -138,6 +153,27 @@ def _levels(releases: Iterable[Entry]) -> Iterable[list[str]]:
             seconds = f"{sum(check.seconds for check in reached.checks):.0f}"
             held = f"{len(reached.checks)} hold"
             yield [tag, reached.python, reached.level, held, str(len(reached.differences)), seconds]
+
+
+def _images(releases: Iterable[Entry]) -> Iterable[list[str]]:
+    for entry in releases:
+        tag = entry.manifest.release.tag
+        if not entry.images:
+            yield [tag, "", "none yet", "", "", "", ""]
+        for image in entry.images:
+            name = f"`{image.release}-{image.suite}`"
+            if not _has_wheels_of(image, entry.certificate):
+                yield [name, image.python, "stale: of other wheels", "", "", "", ""]
+                continue
+            not_done = "; ".join(f"{item.name}: {item.why}" for item in image.not_done)
+            size, sent = (f"{number / 1e6:.0f}" for number in (image.size, image.sent))
+            yield [name, image.python, f"{len(image.checks)} hold", not_done, size, sent, f"`{image.digest}`"]
+
+
+def _has_wheels_of(image: ImageCertificate, certificate: Certificate | None) -> bool:
+    if certificate is None:
+        return False
+    return set(image.wheels.values()) == {certificate.core.sha256, certificate.certified_wheel.sha256}
 
 
 def _minor(python: str) -> str:

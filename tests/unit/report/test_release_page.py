@@ -11,6 +11,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import NotDone
 from astronomer_certified.certify.certificate import Install, Installers, InstallerTrial
 from astronomer_certified.certify.checks import CheckResult
+from astronomer_certified.image.image_certificate import ImageCertificate, ImageCheck, ImageNotDone
 from astronomer_certified.release import showing
 from astronomer_certified.report import release_page
 from astronomer_certified.report.release_page import Entry
@@ -82,6 +83,29 @@ def test_a_release_without_a_certificate_says_so() -> None:
 def test_a_stale_certificate_is_said_and_not_shown() -> None:
     page = release_page.page([Entry(manifest=manifest(), stale=True)])
     assert "| stale: what went into it has changed |" in page
+
+
+def test_images_are_shown_those_of_other_wheels_as_stale() -> None:
+    image = ImageCertificate(
+        format=1, release="2.1.0-4", suite="bookworm", python="3.8.18", digest="sha256:aa", onbuild_digest="sha256:bb",
+        wheels={
+            "apache-airflow": CERTIFICATE.core.sha256,
+            "astronomer-certified": CERTIFICATE.certified_wheel.sha256,
+        },
+        size=1_026_400_000, sent=299_600_000, tools=("podman 4.3.1",),
+        checks=(ImageCheck(name="it runs", seconds=1.0),), not_done=(ImageNotDone(name="a task", why="no network"),),
+    )  # fmt: skip
+
+    def page(**parts: object) -> str:
+        entry = Entry(manifest=manifest(), certificate=CERTIFICATE, images=(image,))
+        return release_page.page([replace(entry, **parts)])
+
+    held = "| `2.1.0-4-bookworm` | 3.8.18 | 1 hold | a task: no network | 1026 | 300 | `sha256:aa` |"
+    stale = "| `2.1.0-4-bookworm` | 3.8.18 | stale: of other wheels |"
+    assert held in page()
+    assert stale in page(images=(replace(image, wheels={"apache-airflow": "other"}),))
+    assert stale in page(certificate=None)
+    assert "| 2.1.0-4 |  | none yet |" in page(images=())
 
 
 def test_what_the_document_says_of_1_10_stands_beside_what_is_installed() -> None:
