@@ -113,6 +113,8 @@ docs: $(docs)/ready ## the documentation as a site, in site/; links that lead no
 	@echo site/index.html
 
 image: $(ready) ## the image of VERSION, and its onbuild variant, with docker, podman or buildah
+	@$(certified) build $(VERSION) $(jobs) > /dev/null
+	@$(certified) wheelhouse $(VERSION) $(jobs) > /dev/null
 	@$(certified) image build $(VERSION)
 
 image-certify: $(ready) ## the image of VERSION made, run, pushed and pulled; its certificate is kept in certificates/ (long)

@@ -95,12 +95,39 @@ def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     words = [environment / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     words += ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "--find-links", "."]
-    subprocess.run([*words, "-r", "requirements.txt"], check=True, cwd=folder / "wheels")
+    for wheels in ("wheels", "own"):
+        subprocess.run([*words, "-r", "requirements.txt"], check=True, cwd=folder / wheels)
+    own = {path.name.partition("-")[0] for path in (folder / "own").glob("*.whl")}
+    assert {"apache_airflow", "astronomer_certified"} <= own
+    assert own.isdisjoint(path.name.partition("-")[0] for path in (folder / "wheels").glob("*.whl"))
     version = subprocess.run([environment / "bin" / "airflow", "version"], capture_output=True, text=True, check=True)
     assert version.stdout.strip() == f"{VERSION}+astro.1"
     constraints = (folder / "constraints.txt").read_text().split()
     assert f"apache-airflow=={VERSION}+astro.1" in constraints
     assert f"FROM python:{PYTHON}-slim-bookworm AS system" in (folder / "Containerfile").read_text()
+
+
+def test_an_image_with_other_extras_has_a_name_of_its_own(shop: Terminal) -> None:
+    build = "certified image build 2.1.0"
+    refused = shop.types(build, BASE, "--extras celery", statuses=(2,)).stderr
+    assert "give it a name of its own: --tag NAME:TAG" in refused
+    refused = shop.types(build, BASE, "--extras celry --tag mine:1", statuses=(2,)).stderr
+    assert "has no extra celry" in refused
+    assert "did you mean celery?" in refused
+    refused = shop.types(build, BASE, "--tag Mine", statuses=(2,)).stderr
+    assert "'Mine' cannot be the name of an image" in refused
+
+    shop.types(build, BASE)
+    whole = {path.name for path in (kept(shop) / "wheels").glob("*.whl")}
+    said(shop)
+    # The Airflow of these tests is of a few files, and has no redis.
+    with_less = Terminal(folder=shop.folder, env=shop.env, instead={**shop.instead, "celery,postgres,redis": "celery"})
+    words = "certified image build 2.1.0 --extras celery,postgres,redis --tag airflow:celery"
+    made = with_less.types(words, BASE).stdout
+    assert made.split() == ["airflow:celery", "airflow:celery-onbuild"]
+    assert [line.partition("--tag ")[2].split()[0] for line in said(shop)] == made.split()
+    less = {path.name for path in (kept(shop) / "wheels").glob("*.whl")}
+    assert less < whole
 
 
 def test_what_is_not_built_is_told_and_the_context_of_before_stays(shop: Terminal) -> None:

@@ -43,6 +43,10 @@ def add_to(verbs: Any) -> None:
         made.add_argument("--base", metavar="IMAGE", help="of a registry, with that Python (default: made here)")
         made.add_argument("--user", default="astro", help="the user of Airflow (default: astro)")
         made.add_argument("--uid", type=int, default=5000, help="its number (default: 5000)")
+        made.add_argument(
+            "--extras", type=_extras, default=("default",), metavar="A,B", help="of the release (default: default)"
+        )
+        made.add_argument("--tag", metavar="NAME:TAG", help="what it is called (default: the names of the release)")
     build.add_argument("--builder", metavar="NAME", help="docker, podman or buildah (default: the first that works)")
     push = verb("push", _push, "Push an image, its onbuild variant and their floating tags to a registry.")
     push.add_argument("registry", metavar="REGISTRY", help="like 127.0.0.1:5000/astronomer")
@@ -65,8 +69,12 @@ def _wanted(args: argparse.Namespace) -> Wanted:
 
     return Wanted(
         suite=args.suite, base=args.base, python=args.python, user=args.user, uid=args.uid,
-        builder=getattr(args, "builder", None),
+        builder=getattr(args, "builder", None), extras=args.extras, name=args.tag,
     )  # fmt: skip
+
+
+def _extras(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def _build(args: argparse.Namespace, progress: Quiet) -> int:

@@ -5,7 +5,8 @@
     sbom.cdx.json                  the bill of materials
     packages.txt                   system packages
     constraints.txt                every pin of the release, which pip heeds in the image
-    wheels/                        what is installed, with requirements.txt, hashed
+    wheels/                        what the release needs, with requirements.txt, hashed
+    own/                           what it changes: the patched wheels and the certified one, the same way
     compose.yaml                   services that run it with Celery, for docker compose and podman-compose
     helm-values.yaml               the same for the official Helm chart, of Airflow 2
     files/                         entrypoint and scripts, as they are in the image
@@ -32,10 +33,15 @@ from .suites import Suite
 
 REPOSITORY = "ap-airflow"
 
-_FILES = ("entrypoint", "entrypoint.py", "install-packages", "install-wheels", "prepare", "requirements_guard.py")
+_FILES = (
+    "entrypoint", "entrypoint.py", "install-own", "install-packages", "install-wheels", "prepare",
+    "requirements_guard.py",
+)  # fmt: skip
 
 # What a user's name may be for useradd(8), and what a home may be for a line of a Containerfile.
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+# A name as builders and registries take it (OCI distribution specification), with its tag.
+_NAME = re.compile(r"(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,118}")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(\S*)")
 
 
@@ -49,10 +55,24 @@ class OwnBase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wheels:
+    """What an image installs: `own` wheels, which a revision changes, and those that are the same in the next."""
+
+    own: tuple[Wheel, ...]
+    others: tuple[Wheel, ...]
+
+    @property
+    def every(self) -> tuple[Wheel, ...]:
+        """All of them, our own first."""
+        return (*self.own, *self.others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """What an image is of. `base` is the name of an image in a registry, or one that was made here.
 
     `epoch` is the time of all that is made, in seconds since 1970; `environment` are the defaults of the payload.
+    `given_name` is for an image that is not to have the names of the release: `repository:tag`.
     """
 
     release: Release
@@ -63,12 +83,18 @@ class Image:
     environment: Mapping[str, str]
     user: str = "astro"
     uid: int = 5000
+    given_name: str | None = None
 
     def __post_init__(self) -> None:
         if not _USER.fullmatch(self.user) or self.user == "root":
             raise UsageError(f"{self.user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
         if not 0 < self.uid < 65535:
             raise UsageError(f"{self.uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
+        if self.given_name is not None and not _NAME.fullmatch(self.given_name):
+            raise UsageError(
+                f"{self.given_name!r} cannot be the name of an image",
+                hint="like example.org/team/airflow:1 or airflow:1",
+            )
 
     @property
     def home(self) -> str:
@@ -79,6 +105,12 @@ class Image:
     def tag(self) -> str:
         """As the document writes it: 2.1.0-4-buster."""
         return tags(self.release, self.suite)[0]
+
+    def names(self, *, onbuild: bool = False) -> tuple[str, ...]:
+        """All that it is called, or its onbuild variant, `repository:tag`; the first means it for ever."""
+        if self.given_name is not None:
+            return (f"{self.given_name}{'-onbuild' * onbuild}",)
+        return tuple(f"{REPOSITORY}:{tag}" for tag in tags(self.release, self.suite, onbuild=onbuild))
 
 
 def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, str]:
@@ -94,15 +126,12 @@ def defaults(shipped: str) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match is not None}
 
 
-def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str, bill: bytes) -> None:
+def write(folder: Path, image: Image, wheels: Wheels, constraints: str, bill: bytes) -> None:
     """The folder, which is empty, has all that the image is made of. `constraints` are the pins of the release's
     Python, as a requirements file; `bill` is the bill of materials."""
-    (folder / "wheels").mkdir(parents=True)
-    (folder / "files").mkdir()
-    for wheel in wheels:
-        link_or_copy(wheel.path, folder / "wheels" / wheel.filename)
-    lines = sorted(f"{_requirement(wheel)} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
-    (folder / "wheels" / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+    (folder / "files").mkdir(parents=True)
+    _put(folder / "wheels", wheels.others)
+    _put(folder / "own", wheels.own)
     (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
     (folder / "sbom.cdx.json").write_bytes(bill)
     (folder / "packages.txt").write_text("".join(f"{name}\n" for name in packages(image)), encoding="utf-8")
@@ -119,6 +148,15 @@ def write(folder: Path, image: Image, wheels: Sequence[Wheel], constraints: str,
     # The official chart is for Airflow 2.
     for name in ["compose.yaml", *["helm-values.yaml"] * _is_2(image)]:
         (folder / name).write_text(_filled(_file(name).decode(), image), encoding="utf-8")
+
+
+def _put(folder: Path, wheels: Sequence[Wheel]) -> None:
+    """The folder has these wheels, and pins them by their bytes."""
+    folder.mkdir()
+    for wheel in wheels:
+        link_or_copy(wheel.path, folder / wheel.filename)
+    lines = sorted(f"{_requirement(wheel)} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+    (folder / "requirements.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def packages(image: Image) -> tuple[str, ...]:
@@ -155,6 +193,8 @@ def labels(image: Image) -> dict[str, str]:
 
 
 def _filled(template: str, image: Image) -> str:
+    name = image.names()[0]
+    repository, _, tag = name.rpartition(":")
     values = {
         "tag": image.release.tag,
         "suite": image.suite.name,
@@ -164,9 +204,9 @@ def _filled(template: str, image: Image) -> str:
         "uid": str(image.uid),
         "home": image.home,
         "epoch": str(image.epoch),
-        "image": f"{REPOSITORY}:{image.tag}",
-        "repository": REPOSITORY,
-        "image_tag": image.tag,
+        "image": name,
+        "repository": repository,
+        "image_tag": tag,
         "upstream": str(image.release.upstream),
         "labels": _lines("LABEL", labels(image)),
         "environment": _lines("ENV", _environment(image)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from astronomer_certified.errors import EnvironmentMissing, PublishError, UsageE
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.image import builders, context, debian, registries, sbom, suites
 from astronomer_certified.image.builders import Builder
-from astronomer_certified.image.context import REPOSITORY, Image, OwnBase
+from astronomer_certified.image.context import REPOSITORY, Image, OwnBase, Wheels
 from astronomer_certified.image.registries import Known
 from astronomer_certified.image.suites import Suite
 from astronomer_certified.pythons import interpreters
@@ -29,7 +30,7 @@ DEFAULT_SUITE = "bookworm"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What image somebody wants. `base` is that of a registry; without one, it is made here. `python` is by default the
-    newest of the release."""
+    newest of the release. One with other `extras` than the release's default needs a `name` of its own, with a tag."""
 
     suite: str = DEFAULT_SUITE
     base: str | None = None
@@ -37,6 +38,8 @@ class Wanted:
     user: str = "astro"
     uid: int = 5000
     builder: str | None = None
+    extras: tuple[str, ...] = ("default",)
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +54,13 @@ class Built:
 
 def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
     """The folder `build/X.Y.Z/image` has all that the image is made of."""
+    _check_extras(stated, wanted)
     suite = suites.find(wanted.suite)
     python = wanted.python or stated.pythons[-1]
     if python not in stated.pythons:
         known = ", ".join(map(str, stated.pythons))
         raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
-    wheels = _wheels(workspace, stated, python, progress)
+    wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
     folder = workspace.release_build(stated.release) / "image"
     epoch = stated.core.epoch
     made: str | OwnBase
@@ -73,13 +77,29 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
         release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,
-        environment=context.defaults(shipped),
+        environment=context.defaults(shipped), given_name=wanted.name,
     )  # fmt: skip
     pins = (workspace.constraints(stated.release.upstream) / f"constraints-{python}.txt").read_text(encoding="utf-8")
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"
     with disk.atomic_folder(folder) as beside:
-        context.write(beside, image, wheels, pins + ours, sbom.bill(image, wheels))
+        context.write(beside, image, wheels, pins + ours, sbom.bill(image, wheels.every))
     return image
+
+
+def _check_extras(stated: Manifest, wanted: Wanted) -> None:
+    """UsageError for an extra that the release has not, and where the image would be taken for that of the release."""
+    unknown = [extra for extra in wanted.extras if extra not in ("default", *stated.extras)]
+    if unknown:
+        near = [name for extra in unknown for name in difflib.get_close_matches(extra, stated.extras)]
+        raise UsageError(
+            f"{stated.release.tag} has no extra {', '.join(unknown)}",
+            hint=f"did you mean {', '.join(near)}?" if near else "patches/X.Y.Z/release.toml has all of them",
+        )
+    if wanted.extras != ("default",) and wanted.name is None:
+        raise UsageError(
+            f"an image with {','.join(wanted.extras)} is not the image of {stated.release.tag}",
+            hint="give it a name of its own: --tag NAME:TAG",
+        )
 
 
 def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
@@ -88,7 +108,7 @@ def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Call
     image = write_context(workspace, stated, wanted, progress)
     folder = workspace.release_build(stated.release) / "image"
     logs = workspace.logs(stated.release)
-    names, onbuild = (_names(stated, image.suite, onbuild=onbuild) for onbuild in (False, True))
+    names, onbuild = (image.names(onbuild=onbuild) for onbuild in (False, True))
     progress(f"{builder.name}: {names[0]}")
     builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
     progress(f"{builder.name}: {onbuild[0]}")
@@ -175,10 +195,9 @@ def _names(stated: Manifest, suite: Suite, *, onbuild: bool) -> tuple[str, ...]:
     return tuple(f"{REPOSITORY}:{tag}" for tag in context.tags(stated.release, suite, onbuild=onbuild))
 
 
-def _wheels(
-    workspace: Workspace, stated: Manifest, python: Python, progress: Callable[[str], None]
-) -> tuple[Wheel, ...]:
-    """What the image installs: the certified wheel with the extra `default`, and all that it pins, each checked."""
+def _wheels(workspace: Workspace, stated: Manifest, target: Target, progress: Callable[[str], None]) -> Wheels:
+    """What the image installs: the certified wheel with these extras, and all that it pins, each checked."""
+    python = target.python
     dist = workspace.release_dist(stated.release)
     own = [wheel_at(path) for path in sorted(dist.glob("*.whl"))]
     made = _of_this_revision(stated, own)
@@ -193,7 +212,7 @@ def _wheels(
         for item in constraints.load_files(committed.folder)
         if python in item.pythons and not item.build
     }
-    names = sorted(pinned.wanted_by(stated, Target(python=python, extras=("default",))))
+    names = sorted(pinned.wanted_by(stated, target))
     found = list(made)
     for number, name in enumerate(names, 1):
         pin = pinned.pins[name]
@@ -206,7 +225,10 @@ def _wheels(
             progress(f"wheels: {number}/{len(names)} {files[name].filename}")
             wheel = wheel_at(fetch.fetch(files[name], workspace).path)
         found.append(wheel)
-    return tuple(found)
+    return Wheels(
+        own=tuple(wheel for wheel in found if wheel.path.parent == dist),
+        others=tuple(wheel for wheel in found if wheel.path.parent != dist),
+    )
 
 
 def _of_this_revision(stated: Manifest, own: list[Wheel]) -> tuple[Wheel, ...]:

@@ -17,7 +17,7 @@ from astronomer_certified.artifacts import Python, Release
 from astronomer_certified.errors import UsageError
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.image import context, suites
-from astronomer_certified.image.context import Image, OwnBase
+from astronomer_certified.image.context import Image, OwnBase, Wheels
 
 SHIPPED = (ROOT / "src" / "astronomer_certified" / "payload" / "astronomer-certified").read_text(encoding="utf-8")
 
@@ -66,14 +66,19 @@ def test_no_word_of_the_containerfile_is_left_and_none_is_known_to_one_builder_o
 
 def test_the_same_makes_the_same_and_wheels_are_pinned_by_their_bytes(tmp_path: Path) -> None:
     wheel = factories.wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": "x = 1\n"})
+    other = factories.wheel(tmp_path / "other-2.0-py3-none-any.whl", {"other.py": "x = 2\n"})
+    wheels = Wheels(own=(wheel_at(wheel),), others=(wheel_at(other),))
     system = tmp_path / "base.tar"
     system.write_bytes(b"tar")
     made = image(base=OwnBase(system=system, python=system, full_version="3.8.18"), suite=suites.find("bookworm"))
     for name in ("one", "two"):
-        context.write(tmp_path / name, made, [wheel_at(wheel)], "demo==1.0\n", b"{}")
+        context.write(tmp_path / name, made, wheels, "demo==1.0\n", b"{}")
     assert factories.tree(tmp_path / "one") == factories.tree(tmp_path / "two")
-    requirements = (tmp_path / "one" / "wheels" / "requirements.txt").read_text()
-    assert requirements == f"demo==1.0 --hash=sha256:{factories.digest(wheel)}\n"
+    # What a revision changes is apart: layers of the rest stay as they are.
+    for folder, name, path in (("own", "demo==1.0", wheel), ("wheels", "other==2.0", other)):
+        requirements = (tmp_path / "one" / folder / "requirements.txt").read_text()
+        assert requirements == f"{name} --hash=sha256:{factories.digest(path)}\n"
+        assert sorted(item.name for item in (tmp_path / "one" / folder).iterdir()) == [path.name, "requirements.txt"]
     text = (tmp_path / "one" / "Containerfile").read_text()
     assert "FROM scratch AS system\nADD base.tar /\nADD python.tar /usr/local/\n" in text
     packages = (tmp_path / "one" / "packages.txt").read_text().split()
@@ -94,8 +99,27 @@ def test_who_can_be_no_user_of_an_image_is_refused(changes: dict[str, Any]) -> N
 def written(folder: Path, made: Image, tmp_path: Path) -> Path:
     wheel = wheel_at(factories.wheel(tmp_path / "demo-1.0-py3-none-any.whl", {"demo.py": "1\n"}))
     folder.mkdir()
-    context.write(folder, made, [wheel], "demo==1.0\n", b"{}")
+    context.write(folder, made, Wheels(own=(wheel,), others=()), "demo==1.0\n", b"{}")
     return folder
+
+
+def test_an_image_that_was_given_a_name_has_it_everywhere(tmp_path: Path) -> None:
+    name = "example.org:5000/team/airflow:mine-1"
+    made = image(given_name=name)
+    assert made.names() == (name,)
+    assert made.names(onbuild=True) == (f"{name}-onbuild",)
+    assert image().names() == ("ap-airflow:2.1.0-4-buster", "ap-airflow:2.1.0-buster")
+    folder = written(tmp_path / "context", made, tmp_path)
+    assert f"ARG IMAGE={name}\n" in (folder / "Containerfile.onbuild").read_text()
+    assert f"${{AIRFLOW_IMAGE:-{name}}}" in (folder / "compose.yaml").read_text()
+    values = yaml.safe_load((folder / "helm-values.yaml").read_text())
+    assert (values["defaultAirflowRepository"], values["defaultAirflowTag"]) == tuple(name.rsplit(":", 1))
+
+
+@pytest.mark.parametrize("name", ["airflow", "Airflow:1", "-airflow:1", "a:b:c", "air flow:1", "a:1\nRUN evil", "a:"])
+def test_a_name_that_no_image_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of an image"):
+        image(given_name=name)
 
 
 @pytest.mark.parametrize(("upstream", "celery"), [("1.10.15", ["airflow"]), ("2.1.0", ["airflow", "celery"])])
