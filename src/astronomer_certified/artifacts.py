@@ -339,9 +339,7 @@ class Constraints:
     def wanted_by(self, manifest: Manifest, target: Target) -> frozenset[NormalizedName]:
         """The names that an installation consists of, the core itself left out."""
         # `default` is an extra of the certified wheel alone; constraints know the extras that it stands for.
-        extras = set(target.extras)
-        if "default" in extras:
-            extras = extras - {"default"} | manifest.default_extras
+        extras = manifest.default_extras if "default" in target.extras else target.extras
         return self.core.union(*(self.extras[extra] for extra in extras))
 
 

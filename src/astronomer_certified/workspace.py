@@ -108,11 +108,6 @@ class Workspace:
         return self.root / "certificates" / f"certificate-{release.tag}.json"
 
     @property
-    def image_certificates(self) -> Path:
-        """The folder of the certificates of images that the project keeps."""
-        return self.root / "certificates"
-
-    @property
     def installers(self) -> Path:
         """The folder of hashed pins of installers."""
         return self.root / "constraints" / "installers"

@@ -114,7 +114,8 @@ def _named(known: Mapping[str, str], kind: str) -> dict[str, str]:
 
 def path_of(workspace: Workspace, release: Release, suite: str) -> Path:
     """Where the project keeps the record of that image."""
-    return workspace.image_certificates / f"image-{release.tag}-{suite}.json"
+    # Beside that of the release.
+    return workspace.kept_certificate(release).with_name(f"image-{release.tag}-{suite}.json")
 
 
 def rendered(certificate: ImageCertificate) -> str:
@@ -145,7 +146,8 @@ def read(path: Path) -> ImageCertificate:
 
 def kept(workspace: Workspace, release: Release) -> tuple[ImageCertificate, ...]:
     """The records that the project keeps of a release's images, by suite. Raises `ManifestError`."""
-    return tuple(read(path) for path in sorted(workspace.image_certificates.glob(f"image-{release.tag}-*.json")))
+    folder = workspace.kept_certificate(release).parent
+    return tuple(read(path) for path in sorted(folder.glob(f"image-{release.tag}-*.json")))
 
 
 def _adapter() -> TypeAdapter[Any]:

@@ -60,7 +60,7 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     if python not in stated.pythons:
         known = ", ".join(map(str, stated.pythons))
         raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
-    wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
+    wheels = _wheels(workspace, stated, _target(stated, python, wanted.extras), progress)
     folder = workspace.release_build(stated.release) / "image"
     epoch = stated.core.epoch
     made: str | OwnBase
@@ -100,6 +100,13 @@ def _check_extras(stated: Manifest, wanted: Wanted) -> None:
             f"an image with {','.join(wanted.extras)} is not the image of {stated.release.tag}",
             hint="give it a name of its own: --tag NAME:TAG",
         )
+
+
+def _target(stated: Manifest, python: Python, extras: tuple[str, ...]) -> Target:
+    """What is installed; `default` is spelled out where more is wanted beside it."""
+    if "default" in extras and len(extras) > 1:
+        extras = tuple(sorted({*extras, *stated.default_extras} - {"default"}))
+    return Target(python=python, extras=extras)
 
 
 def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
