@@ -130,16 +130,14 @@ def fill(
     with scratch_folder(memory_folder(workshop.folder), "wheelhouse") as scratch:
         builds = _Builds(era, workshop, scratch, workbench)
 
-        def made(job: _Job) -> Path:
-            return told(builds.wheel(job), job.title)
-
-        def carried(item: WheelhouseItem) -> Path:
-            return told(workshop.fetch(item.source).path, item.source.filename)
+        def had(work: _Job | WheelhouseItem) -> Path:
+            if isinstance(work, _Job):
+                return told(builds.wheel(work), work.title)
+            return told(workshop.fetch(work.source).path, work.source.filename)
 
         with ThreadPoolExecutor(max_workers=workshop.jobs) as pool:
-            results = [pool.submit(made, job) for job in wanted]
-            results += [pool.submit(carried, item) for item in items if not item.build]
-            wheels = [result.result() for result in results]
+            # Of `map`: what has not begun when one fails, or the run is interrupted, does not begin any more.
+            wheels = tuple(pool.map(had, [*wanted, *(item for item in items if not item.build)]))
     with atomic_folder(workshop.folder) as beside:
         for wheel in wheels:
             link_or_copy(wheel, beside / wheel.name)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from factories import wheel
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from astronomer_certified.artifacts import PinnedFile, Recipe, WheelhouseItem
+from astronomer_certified.artifacts import PinnedFile, Recipe, UpstreamFile, WheelhouseItem
 from astronomer_certified.build import wheelhouse
 from astronomer_certified.build.machine_code import Workbench
-from astronomer_certified.errors import BuildError
+from astronomer_certified.errors import BuildError, UpstreamError
 from astronomer_certified.native.libraries import Foundry
 from astronomer_certified.workspace import Workspace
 
@@ -28,9 +31,9 @@ def job(version: str = "3.4.5", *, compiled: bool = False) -> wheelhouse._Job:
     return wheelhouse._Job(item=item, python=None, recipe=recipe)
 
 
-def workbench(folder: Path) -> Workbench:
+def foundry(folder: Path) -> Foundry:
     """One that is asked for nothing."""
-    foundry = Foundry(
+    return Foundry(
         workspace=Workspace.at(folder),
         requirements=folder,
         libraries={},
@@ -39,7 +42,10 @@ def workbench(folder: Path) -> Workbench:
         jobs=1,
         code="",
     )
-    return Workbench(foundry, print)
+
+
+def workbench(folder: Path) -> Workbench:
+    return Workbench(foundry(folder), print)
 
 
 def made(folder: Path, name: str) -> Path:
@@ -66,3 +72,24 @@ def test_what_is_pure_though_machine_code_was_promised_is_refused(tmp_path: Path
     path = made(tmp_path / "made", "python_ldap-3.4.5-py3-none-any.whl")
     with pytest.raises(BuildError, match="is pure Python, which"):
         wheelhouse._finished(job(compiled=True), path, tmp_path, workbench(tmp_path))
+
+
+def test_after_a_failure_nothing_else_is_begun(tmp_path: Path) -> None:
+    asked = []
+
+    def fetch(source: PinnedFile) -> UpstreamFile:
+        asked.append(source.filename)
+        time.sleep(0.02)  # long enough for who waits for it to hear of the first
+        raise UpstreamError(f"{source.filename} cannot be had")
+
+    items = [replace(job(version=f"{number}.0").item, build=False) for number in range(50)]
+    era = wheelhouse.Era(
+        requirements=tmp_path, pure_pythons=SpecifierSet(), recipes={}, foundry=foundry(tmp_path), code=""
+    )
+    workshop = wheelhouse.Workshop(
+        fetch=fetch, workspace=Workspace.at(tmp_path), folder=tmp_path / "house", logs=tmp_path, jobs=2
+    )
+    with pytest.raises(UpstreamError, match=r"python_ldap-0\.0\.tar\.gz cannot be had"):
+        wheelhouse.fill(items, era, workshop, lambda count, total, last: None)
+    assert len(asked) < 25
+    assert not (tmp_path / "house").exists()
