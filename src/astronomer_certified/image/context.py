@@ -72,7 +72,8 @@ class Image:
     """What an image is of. `base` is the name of an image in a registry, or one that was made here.
 
     `epoch` is the time of all that is made, in seconds since 1970; `environment` are the defaults of the payload.
-    `given_name` is for an image that is not to have the names of the release: `repository:tag`.
+    `extras` are those of the certified wheel. `given_name` is for an image that is not to have the names of the release:
+    `repository:tag`.
     """
 
     release: Release
@@ -83,6 +84,7 @@ class Image:
     environment: Mapping[str, str]
     user: str = "astro"
     uid: int = 5000
+    extras: tuple[str, ...] = ("default",)
     given_name: str | None = None
 
     def __post_init__(self) -> None:

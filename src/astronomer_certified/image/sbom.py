@@ -72,8 +72,9 @@ def bill(image: Image, wheels: Sequence[Wheel]) -> bytes:
     release = _release(next(wheel for wheel, said in metadata.items() if canonicalize_name(said["Name"]) == _CERTIFIED))
     core = components[canonicalize_name(_CORE)]
     core.pedigree = _pedigree(image, release)
+    repository, _, tag = image.names()[0].rpartition(":")
     whole = Component(
-        name=REPOSITORY, version=image.tag, type=ComponentType.CONTAINER, bom_ref="image", properties=_unknown(image)
+        name=repository, version=tag, type=ComponentType.CONTAINER, bom_ref="image", properties=_unknown(image)
     )
     system = list(_of_base(image))
     bom = Bom(
@@ -92,7 +93,11 @@ def bill(image: Image, wheels: Sequence[Wheel]) -> bytes:
 
 def _serial(image: Image, wheels: Sequence[Wheel], system: Sequence[Component]) -> uuid.UUID:
     """The same for the same bill, whenever it is made; another for another base, too."""
-    content = [image.tag, *sorted(wheel.sha256 for wheel in wheels), *sorted(str(item.purl) for item in system)]
+    content = [
+        image.names()[0].removeprefix(f"{REPOSITORY}:"),
+        *sorted(wheel.sha256 for wheel in wheels),
+        *sorted(str(item.purl) for item in system),
+    ]
     return uuid.uuid5(_NAMESPACE, " ".join(content))
 
 
@@ -143,14 +148,14 @@ def _licenses(said: Message) -> Iterator[License]:
 
 def _requirements(said: Message, image: Image) -> Iterator[str]:
     """The names that a wheel asks for on the image's Python; the certified wheel with what images install of it."""
-    extra = "default" if canonicalize_name(said["Name"]) == _CERTIFIED else ""
-    here = {"python_version": str(image.python), "python_full_version": f"{image.python}.0", "extra": extra}
+    extras = ("", *image.extras) if canonicalize_name(said["Name"]) == _CERTIFIED else ("",)
+    here = {"python_version": str(image.python), "python_full_version": f"{image.python}.0"}
     here |= {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
     for line in said.get_all("Requires-Dist", []):
         with suppress(InvalidRequirement):
             requirement = Requirement(line)
             marker = requirement.marker
-            if marker is None or marker.evaluate(here):
+            if marker is None or any(marker.evaluate({**here, "extra": extra}) for extra in extras):
                 yield requirement.name
 
 

@@ -77,7 +77,7 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
         release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,
-        environment=context.defaults(shipped), given_name=wanted.name,
+        environment=context.defaults(shipped), extras=wanted.extras, given_name=wanted.name,
     )  # fmt: skip
     pins = (workspace.constraints(stated.release.upstream) / f"constraints-{python}.txt").read_text(encoding="utf-8")
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"

@@ -97,6 +97,20 @@ def test_every_wheel_is_in_it_with_its_digest_licence_and_what_it_needs(wheels: 
     assert needs["astronomer-certified==2.1.0.post4"] == ["apache-airflow==2.1.0+astro.4", "demo-one==1.0"]
 
 
+def test_an_image_with_other_extras_says_what_these_need_and_its_own_name(tmp_path: Path, wheels: list[Wheel]) -> None:
+    asked = [
+        f'Requires-Dist: {name}==1.0; extra == "{extra}"' for name, extra in (("demo-one", "a"), ("demo-two", "b"))
+    ]
+    release = {"astronomer_certified/release.json": json.dumps(RELEASE)}
+    (tmp_path / "again").mkdir()
+    wheels[1] = wheel(tmp_path / "again", "astronomer-certified", "2.1.0.post4", *asked, **release)
+    bill = said(image(extras=("b", "c"), given_name="example.org/mine:1"), wheels)
+    whole = bill["metadata"]["component"]
+    assert (whole["name"], whole["version"]) == ("example.org/mine", "1")
+    needs = {item["ref"]: item.get("dependsOn", []) for item in bill["dependencies"]}
+    assert needs["astronomer-certified==2.1.0.post4"] == ["demo-two==2.0"]
+
+
 def test_the_core_says_what_it_comes_from_and_what_was_mended(wheels: list[Wheel]) -> None:
     [core] = [item for item in said(image(), wheels)["components"] if item["name"] == "apache-airflow"]
     assert [item["version"] for item in core["pedigree"]["ancestors"]] == ["2.1.0"]
