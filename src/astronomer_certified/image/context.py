@@ -72,8 +72,7 @@ class Image:
     """What an image is of. `base` is the name of an image in a registry, or one that was made here.
 
     `epoch` is the time of all that is made, in seconds since 1970; `environment` are the defaults of the payload.
-    `extras` are those of the certified wheel. `given_name` is for an image that is not to have the names of the release:
-    `repository:tag`.
+    `extras` are those of the certified wheel. `given_name`, as `repository:tag`, takes the place of the release's names.
     """
 
     release: Release
