@@ -72,7 +72,8 @@ class Image:
     """What an image is of. `base` is the name of an image in a registry, or one that was made here.
 
     `epoch` is the time of all that is made, in seconds since 1970; `environment` are the defaults of the payload.
-    `extras` are those of the certified wheel. `given_name`, as `repository:tag`, takes the place of the release's names.
+    `extras` are those of the certified wheel. `given_name` is what it is called instead of by the release's names:
+    `repository:tag`.
     """
 
     release: Release
