@@ -152,5 +152,12 @@ def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
     values = yaml.safe_load((folder / "helm-values.yaml").read_text())
     assert (values["defaultAirflowRepository"], values["defaultAirflowTag"]) == ("ap-airflow", "2.1.0-4-buster")
     assert (values["airflowVersion"], values["airflowHome"], values["uid"]) == ("2.1.0", "/usr/local/airflow", 1234)
+    # As the chart's schema has them (looked up in that of 2023): types of keys, and variables with these two keys alone.
+    kinds = {"defaultAirflowRepository": str, "defaultAirflowTag": str, "airflowVersion": str, "airflowHome": str}
+    kinds |= {"uid": int, "gid": int, "executor": str, "env": list}
+    assert {name: type(value) for name, value in values.items()} == kinds
+    assert values["executor"] in {"LocalExecutor", "CeleryExecutor", "KubernetesExecutor", "CeleryKubernetesExecutor"}
+    for variable in values["env"]:
+        assert {name: type(value) for name, value in variable.items()} == {"name": str, "value": str}
     # The image's own default goes before airflow.cfg, which the chart writes.
     assert {"name": "AIRFLOW__CORE__EXECUTOR", "value": values["executor"]} in values["env"]
