@@ -152,7 +152,7 @@ def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
     values = yaml.safe_load((folder / "helm-values.yaml").read_text())
     assert (values["defaultAirflowRepository"], values["defaultAirflowTag"]) == ("ap-airflow", "2.1.0-4-buster")
     assert (values["airflowVersion"], values["airflowHome"], values["uid"]) == ("2.1.0", "/usr/local/airflow", 1234)
-    # As the chart's schema has them (looked up in that of 2023): types of keys, and variables with these two keys alone.
+    # As in the schema of the chart (looked up in one of 2023): the types, and variables with these two keys alone.
     kinds = {"defaultAirflowRepository": str, "defaultAirflowTag": str, "airflowVersion": str, "airflowHome": str}
     kinds |= {"uid": int, "gid": int, "executor": str, "env": list}
     assert {name: type(value) for name, value in values.items()} == kinds
