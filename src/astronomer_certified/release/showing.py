@@ -15,29 +15,27 @@ def certificate_page(workspace: Workspace, version: Version) -> str:
 
     Raises `ManifestError` when neither is there.
     """
-    from astronomer_certified.build import certified_wheel
     from astronomer_certified.certify import certificate
     from astronomer_certified.report import certificate_page as page
+    from astronomer_certified.report import current
 
-    release = manifest.load(workspace, version).release
+    stated = manifest.load(workspace, version)
+    release = stated.release
     found = certificate.read(workspace.certificate(release)) or certificate.kept(workspace, release)
     if found is None:
         raise ManifestError(f"{release.tag} has no certificate", hint=f"make one: certified certify {version}")
-    return page.page(found, current=certificate.is_current(workspace, found, certified_wheel.payload()))
+    return page.page(found, current=current.is_current(workspace, stated, found))
 
 
 def releases_page(workspace: Workspace) -> str:
     """All releases side by side, in Markdown: what each has, how it was certified, what it leaves out."""
-    from astronomer_certified.build import certified_wheel
     from astronomer_certified.certify import certificate
     from astronomer_certified.image import image_certificate
-    from astronomer_certified.report import release_page
-
-    payload = certified_wheel.payload()
+    from astronomer_certified.report import current, release_page
 
     def entry(stated: Manifest) -> release_page.Entry:
         found = certificate.kept(workspace, stated.release)
-        stale = found is not None and not certificate.is_current(workspace, found, payload)
+        stale = found is not None and not current.is_current(workspace, stated, found)
         images = image_certificate.kept(workspace, stated.release)
         return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale, images=images)
 

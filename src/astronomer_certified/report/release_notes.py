@@ -9,14 +9,15 @@ from packaging.version import Version
 
 from astronomer_certified.advisories import matrix
 from astronomer_certified.advisories.status import VulnerabilityStatus
-from astronomer_certified.artifacts import Distribution, Manifest, Release
-from astronomer_certified.build import certified_wheel
+from astronomer_certified.artifacts import Distribution, Manifest
 from astronomer_certified.certify import certificate
 from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
 from astronomer_certified.patches import series
 from astronomer_certified.patches.series import Patch
 from astronomer_certified.project import manifest
 from astronomer_certified.workspace import Workspace
+
+from . import current
 
 # What a release says of a bug that it has, or may have.
 _LEFT = (VulnerabilityStatus.AFFECTED, VulnerabilityStatus.UNKNOWN)
@@ -52,20 +53,21 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
         fixes=tuple(_fix(item, patch) for item in stated.distributions for patch in series.read(item.folder)),
         providers={str(name): str(pin) for name, pin in stated.providers.items()},
         constraints={python: path.read_text(encoding="utf-8") for python, path in texts.items() if path.is_file()},
-        certificate=_certificate(workspace, release),
+        certificate=_certificate(workspace, stated),
         requirement=stated.target.requirement(release),
         vulnerabilities=known,
     )
 
 
-def _certificate(workspace: Workspace, release: Release) -> str | None:
+def _certificate(workspace: Workspace, stated: Manifest) -> str | None:
     """Of the last run here; else the one that the project keeps, if it speaks of what is here now."""
-    made = workspace.certificate(release)
+    made = workspace.certificate(stated.release)
     if made.is_file():
         return made.read_text(encoding="utf-8")
-    found = certificate.kept(workspace, release)
-    current = found is not None and certificate.is_current(workspace, found, certified_wheel.payload())
-    return certificate.rendered(found) if found is not None and current else None
+    found = certificate.kept(workspace, stated.release)
+    if found is None or not current.is_current(workspace, stated, found):
+        return None
+    return certificate.rendered(found)
 
 
 def _fix(item: Distribution, patch: Patch) -> Fix:

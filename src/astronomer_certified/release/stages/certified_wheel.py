@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from astronomer_certified.advisories import records, status
+from astronomer_certified.advisories import told
 from astronomer_certified.build import certified_wheel
-from astronomer_certified.build.certified_wheel import CarriedPatch, KnownVulnerability
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects.disk import digest
 from astronomer_certified.patches.series import Carried
@@ -32,51 +31,16 @@ def step(run: Run, carried: Carried, committed: Committed) -> Step:
         # They are data to this tool, so the digest of its code does not hold them.
         payload = {f"payload/{name}": digest(content) for name, content in certified_wheel.payload().items()}
         # What is told, and not the files that it is taken from: another diff makes another core, and the same of this.
-        told = [asdict(patch) for patch in _patches(run, carried)]
-        told += [asdict(known) for known in _vulnerabilities(run, carried)]
+        known = [asdict(patch) for patch in told.patches(run.manifest, carried)]
+        known += [asdict(item) for item in told.vulnerabilities(run.workspace, run.manifest, carried)]
         files = run.file_digests([path for path in paths if path.is_file()])
-        return {**payload, **files, "patches and advisories": digest(json.dumps(told).encode())}
+        return {**payload, **files, "patches and advisories": digest(json.dumps(known).encode())}
 
     def do(done: Done) -> Made:
-        known = certified_wheel.Carried(
-            files={path.name: path.read_bytes() for path in data},
-            patches=tuple(_patches(run, carried)),
-            vulnerabilities=tuple(_vulnerabilities(run, carried)),
-        )
+        known = told.of(run.workspace, run.manifest, carried)
         wheel = certified_wheel.build(run.manifest, committed.every(), known, run.dist)
         run.only(wheel)
         record = {"file": wheel.filename, "sha256": wheel.sha256, "size": wheel.size}
         return Made(outputs=[wheel.path], record=record, note=wheel.filename)
 
     return run.step(NAME, inputs, do, needs=["constraints"])
-
-
-def _patches(run: Run, carried: Carried) -> Iterator[CarriedPatch]:
-    """The patches of the core, then those of repaired dependencies, each in the order of its series."""
-    for item in run.manifest.distributions:
-        for patch in carried.of(item.name):
-            yield CarriedPatch(
-                distribution=str(item.name),
-                name=patch.slug,
-                subject=patch.subject,
-                fixes=patch.cves,
-                change=patch.fields.get("Bug", patch.fields.get("Applied-Upstream", "")).strip(),
-                proofs=patch.proofs,
-                notice=patch.notice,
-            )
-
-
-def _vulnerabilities(run: Run, carried: Carried) -> Iterator[KnownVulnerability]:
-    """Every record with what this release says of it, the most important ones first."""
-    patches = [patch for item in run.manifest.distributions for patch in carried.of(item.name)]
-    for record in records.load(run.workspace):
-        said = status.of(record, run.release.upstream, patches, run.manifest.no_longer_fixed)
-        yield KnownVulnerability(
-            id=record.id,
-            aliases=record.aliases,
-            summary=record.summary,
-            severity=record.severity,
-            status=str(said.status),
-            reason=said.reason,
-            evidence=said.evidence,
-        )
