@@ -108,22 +108,22 @@ def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal
 
 
 def test_an_image_with_other_extras_has_a_name_of_its_own(shop: Terminal) -> None:
-    build = "certified image build 2.1.0"
-    refused = shop.types(build, BASE, "--extras celery", statuses=(2,)).stderr
+    refused = shop.types("certified image build 2.1.0", BASE, "--extras celery", statuses=(2,)).stderr
     assert "give it a name of its own: --tag NAME:TAG" in refused
-    refused = shop.types(build, BASE, "--extras celry --tag mine:1", statuses=(2,)).stderr
+    refused = shop.types("certified image build 2.1.0", BASE, "--extras celry --tag mine:1", statuses=(2,)).stderr
     assert "has no extra celry" in refused
     assert "did you mean celery?" in refused
-    refused = shop.types(build, BASE, "--tag Mine", statuses=(2,)).stderr
+    refused = shop.types("certified image build 2.1.0", BASE, "--tag Mine", statuses=(2,)).stderr
     assert "'Mine' cannot be the name of an image" in refused
 
-    shop.types(build, BASE)
+    shop.types("certified image build 2.1.0", BASE)
     whole = {path.name for path in (kept(shop) / "wheels").glob("*.whl")}
     said(shop)
     # The Airflow of these tests is of a few files, and has no redis.
     with_less = Terminal(folder=shop.folder, env=shop.env, instead={**shop.instead, "celery,postgres,redis": "celery"})
-    words = "certified image build 2.1.0 --extras celery,postgres,redis --tag airflow:celery"
-    made = with_less.types(words, BASE).stdout
+    made = with_less.types(
+        "certified image build 2.1.0 --extras celery,postgres,redis --tag airflow:celery", BASE
+    ).stdout
     assert made.split() == ["airflow:celery", "airflow:celery-onbuild"]
     assert [line.partition("--tag ")[2].split()[0] for line in said(shop)] == made.split()
     less = {path.name for path in (kept(shop) / "wheels").glob("*.whl")}
