@@ -10,6 +10,7 @@ from pathlib import Path
 from astronomer_certified.artifacts import Interpreter, Release, Target
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import CommandFailed, InstallError
+from astronomer_certified.formats.wheel_files import readable, wheel_at
 from astronomer_certified.pythons import environments, interpreters
 
 from .levels import Sides
@@ -44,7 +45,9 @@ def made(wanted: Wanted, folder: Path) -> tuple[Sides, float]:
     _install(wanted, certified, folder, [wanted.target.requirement(wanted.release)])
     seconds = round(time.monotonic() - start, 1)
     pins = [line for line in _frozen(wanted, certified, folder) if line.partition("==")[0] not in _OURS]
-    _install(wanted, upstream, folder, ["--no-deps", *pins, str(wanted.upstream_wheel)])
+    # Some of upstream's state what uv refuses to read.
+    theirs = readable(wheel_at(wanted.upstream_wheel), folder / "upstream-wheel")
+    _install(wanted, upstream, folder, ["--no-deps", *pins, str(theirs.path)])
     earlier = None
     if wanted.before is not None:
         earlier = folder / "earlier"
