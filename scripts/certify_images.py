@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.effects.disk import write_atomic
 from astronomer_certified.errors import CertifiedError
@@ -43,12 +43,17 @@ def certified(workspace: Workspace, version: Version) -> str:
 
 def main(words: list[str]) -> int:
     workspace, status = Workspace.at(ROOT), 0
-    for version in [Version(word) for word in words] or workspace.versions():
+    try:
+        versions = [Version(word) for word in words] or workspace.versions()
+    except InvalidVersion as err:
+        print(err, file=sys.stderr)
+        return 2
+    for version in versions:
         print(f"image of {version}", file=sys.stderr, flush=True)
         try:
             print(certified(workspace, version), flush=True)
         except CertifiedError as err:
-            print(f"{err}", file=sys.stderr, flush=True)
+            print(err, file=sys.stderr, flush=True)
             status = 1
     write_atomic(ROOT / "docs" / "releases.md", showing.releases_page(workspace).encode())
     return status

@@ -339,7 +339,9 @@ class Constraints:
     def wanted_by(self, manifest: Manifest, target: Target) -> frozenset[NormalizedName]:
         """The names that an installation consists of, the core itself left out."""
         # `default` is an extra of the certified wheel alone; constraints know the extras that it stands for.
-        extras = manifest.default_extras if "default" in target.extras else target.extras
+        extras = frozenset(target.extras)
+        if "default" in extras:
+            extras = extras - {"default"} | manifest.default_extras
         return self.core.union(*(self.extras[extra] for extra in extras))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from astronomer_certified.artifacts import Manifest
 from astronomer_certified.build import certified_wheel
@@ -15,13 +16,18 @@ from . import records, status
 
 def of(workspace: Workspace, stated: Manifest, carried: Carried) -> certified_wheel.Carried:
     """All that the certified wheel carries beside the payload. Raises OSError where constraints are missing."""
-    folder = workspace.constraints(stated.release.upstream)
-    names = [f"constraints-{python}{variant}.txt" for python in stated.pythons for variant in ("", "-hashes")]
     return certified_wheel.Carried(
-        files={name: (folder / name).read_bytes() for name in names},
+        files={path.name: path.read_bytes() for path in constraints(workspace, stated)},
         patches=tuple(patches(stated, carried)),
         vulnerabilities=tuple(vulnerabilities(workspace, stated, carried)),
     )
+
+
+def constraints(workspace: Workspace, stated: Manifest) -> tuple[Path, ...]:
+    """The constraints files that the certified wheel ships; they need not be there."""
+    folder = workspace.constraints(stated.release.upstream)
+    names = (f"constraints-{python}{variant}.txt" for python in stated.pythons for variant in ("", "-hashes"))
+    return tuple(folder / name for name in names)
 
 
 def patches(stated: Manifest, carried: Carried) -> Iterator[CarriedPatch]:

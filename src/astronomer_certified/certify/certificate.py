@@ -7,22 +7,18 @@ than its own must refuse the file.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from astronomer_certified.artifacts import Difference, NotDone, Release
 from astronomer_certified.effects.disk import sha256_of
-from astronomer_certified.errors import ManifestError
+from astronomer_certified.formats.json_records import Form
 from astronomer_certified.workspace import Workspace
 
 from .checks import CheckResult
 from .proofs import ProofResult
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 # Readers refuse every other number: raise it with each change of these records.
 FORMAT = 3
@@ -155,27 +151,20 @@ class Certificate:
         return self.patched_wheels[0]
 
 
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # here: it takes longer to import than a run that has nothing to do
-
-    return TypeAdapter(kind)
-
-
-def parsed(kind: type[Any], values: Any) -> Any:
-    """The record of that class that JSON values state. Raises ValueError with every problem and its place."""
-    return _adapter(kind).validate_python(values)
+_FORM = Form(
+    record=Certificate, number=FORMAT, called="a certificate",
+    again="certify the release again: certified release VERSION",
+)  # fmt: skip
 
 
 def schema() -> str:
     """The JSON schema of a certificate, as text: docs/certificate.schema.json."""
-    found = _adapter(Certificate).json_schema()
-    found["properties"]["format"] = {"const": FORMAT, "title": "Format"}
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=1) + "\n"
+    return _FORM.schema()
 
 
 def rendered(certificate: Certificate) -> str:
     """The certificate as the JSON text of its file."""
-    return json.dumps(_adapter(Certificate).dump_python(certificate, mode="json"), indent=1) + "\n"
+    return _FORM.rendered(certificate)
 
 
 def read(path: Path) -> Certificate | None:
@@ -183,24 +172,8 @@ def read(path: Path) -> Certificate | None:
 
     Raises `ManifestError` for what is no certificate, and for one of another format.
     """
-    try:
-        values = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as err:
-        raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
-    # Certificates of format 1 did not give a number.
-    number = values.get("format", 1) if isinstance(values, dict) else None
-    if number != FORMAT:
-        raise ManifestError(
-            f"{path}: a certificate of format {number}, and this tool reads {FORMAT}",
-            hint="certify the release again: certified release VERSION",
-        )
-    try:
-        certificate: Certificate = parsed(Certificate, values)
-    except ValueError as err:
-        raise ManifestError(f"{path} is no certificate", details=str(err).splitlines(), hint="git checkout it") from err
-    return certificate
+    found: Certificate | None = _FORM.read(path)
+    return found
 
 
 def kept(workspace: Workspace, release: Release) -> Certificate | None:

@@ -112,7 +112,7 @@ class Image:
         """All that it is called, or its onbuild variant, `repository:tag`; the first means it for ever."""
         if self.given_name is not None:
             return (f"{self.given_name}{'-onbuild' * onbuild}",)
-        return tuple(f"{REPOSITORY}:{tag}" for tag in tags(self.release, self.suite, onbuild=onbuild))
+        return names(self.release, self.suite, onbuild=onbuild)
 
 
 def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, str]:
@@ -120,6 +120,11 @@ def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str,
     2.1.0-buster-onbuild."""
     ending = f"{suite.name}{'-onbuild' if onbuild else ''}"
     return f"{release.tag}-{ending}", f"{release.upstream}-{ending}"
+
+
+def names(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, ...]:
+    """What the image of a release is called, with both tags, or its onbuild variant."""
+    return tuple(f"{REPOSITORY}:{tag}" for tag in tags(release, suite, onbuild=onbuild))
 
 
 def defaults(shipped: str) -> dict[str, str]:

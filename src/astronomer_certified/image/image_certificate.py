@@ -6,22 +6,20 @@ XML of pytest; what is no verdict (digests, sizes, versions) the tests record as
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from astronomer_certified.artifacts import Release
-from astronomer_certified.errors import CommandFailed, ManifestError
+from astronomer_certified.errors import CommandFailed
+from astronomer_certified.formats.json_records import Form
 from astronomer_certified.workspace import Workspace
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 # Readers refuse every other number: raise it with each change of these records.
 FORMAT = 1
+_MISSING = "what is missing is brought by: make system-packages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +65,12 @@ class ImageCertificate:
     not_done: tuple[ImageNotDone, ...]
 
 
+_FORM = Form(
+    record=ImageCertificate, number=FORMAT, called="a certificate of an image",
+    again="certify the image again: make image-certify VERSION=X.Y.Z",
+)  # fmt: skip
+
+
 def of_report(release: Release, suite: str, report: str) -> ImageCertificate:
     """The record that a report makes, which is all of its tests. Raises `CommandFailed` when not all of them held.
 
@@ -83,11 +87,17 @@ def of_report(release: Release, suite: str, report: str) -> ImageCertificate:
             failed.append(name)
         else:
             checks.append(ImageCheck(name=name, seconds=round(float(case.attrib["time"]), 1)))
-    if failed or not checks:
+    if failed:
         raise CommandFailed(
             f"the image of {release.tag} is not certified: {len(failed)} of its tests do not hold",
             details=failed,
             hint="what they said stands above",
+        )
+    if not checks:
+        raise CommandFailed(
+            f"the image of {release.tag} is not certified: none of its tests was run",
+            details=[f"{item.name}: {item.why}" for item in not_done],
+            hint=_MISSING,
         )
     try:
         return ImageCertificate(
@@ -100,7 +110,7 @@ def of_report(release: Release, suite: str, report: str) -> ImageCertificate:
         raise CommandFailed(
             f"the image of {release.tag} is not certified: no test said its {err.args[0]}",
             details=[f"{item.name}: {item.why}" for item in not_done],
-            hint="what is missing is brought by: make system-packages",
+            hint=_MISSING,
         ) from err
 
 
@@ -120,37 +130,16 @@ def path_of(workspace: Workspace, release: Release, suite: str) -> Path:
 
 def rendered(certificate: ImageCertificate) -> str:
     """The record as the JSON text of its file."""
-    return json.dumps(_adapter().dump_python(certificate, mode="json"), indent=1) + "\n"
+    return _FORM.rendered(certificate)
 
 
 def read(path: Path) -> ImageCertificate:
     """The record of a file that is there. Raises `ManifestError` for what is none, and for one of another format."""
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as err:
-        raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
-    number = values.get("format") if isinstance(values, dict) else None
-    if number != FORMAT:
-        raise ManifestError(
-            f"{path}: a certificate of an image of format {number}, and this tool reads {FORMAT}",
-            hint="certify the image again: make image-certify VERSION=X.Y.Z",
-        )
-    try:
-        certificate: ImageCertificate = _adapter().validate_python(values)
-    except ValueError as err:
-        raise ManifestError(
-            f"{path} is no certificate of an image", details=str(err).splitlines(), hint="git checkout it"
-        ) from err
-    return certificate
+    found: ImageCertificate = _FORM.read(path)
+    return found
 
 
 def kept(workspace: Workspace, release: Release) -> tuple[ImageCertificate, ...]:
     """The records that the project keeps of a release's images, by suite. Raises `ManifestError`."""
     folder = workspace.kept_certificate(release).parent
     return tuple(read(path) for path in sorted(folder.glob(f"image-{release.tag}-*.json")))
-
-
-def _adapter() -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # here: it takes longer to import than a run that has nothing to do
-
-    return TypeAdapter(ImageCertificate)

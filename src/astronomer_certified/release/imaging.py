@@ -16,9 +16,8 @@ from astronomer_certified.errors import EnvironmentMissing, PublishError, UsageE
 from astronomer_certified.formats.wheel_files import wheel_at
 from astronomer_certified.image import builders, context, debian, registries, sbom, suites
 from astronomer_certified.image.builders import Builder
-from astronomer_certified.image.context import REPOSITORY, Image, OwnBase, Wheels
+from astronomer_certified.image.context import Image, OwnBase, Wheels
 from astronomer_certified.image.registries import Known
-from astronomer_certified.image.suites import Suite
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.pythons.pinned_environment import Shelf
 from astronomer_certified.source import fetch
@@ -60,7 +59,7 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     if python not in stated.pythons:
         known = ", ".join(map(str, stated.pythons))
         raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
-    wheels = _wheels(workspace, stated, _target(stated, python, wanted.extras), progress)
+    wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
     folder = workspace.release_build(stated.release) / "image"
     epoch = stated.core.epoch
     made: str | OwnBase
@@ -93,20 +92,13 @@ def _check_extras(stated: Manifest, wanted: Wanted) -> None:
         near = [name for extra in unknown for name in difflib.get_close_matches(extra, stated.extras)]
         raise UsageError(
             f"{stated.release.tag} has no extra {', '.join(unknown)}",
-            hint=f"did you mean {', '.join(near)}?" if near else "patches/X.Y.Z/release.toml has all of them",
+            hint=f"did you mean {', '.join(near)}?" if near else f"{stated.path} has all of them",
         )
     if wanted.extras != ("default",) and wanted.name is None:
         raise UsageError(
-            f"an image with {','.join(wanted.extras)} is not the image of {stated.release.tag}",
+            f"an image with [{','.join(wanted.extras)}] is not the image of {stated.release.tag}",
             hint="give it a name of its own: --tag NAME:TAG",
         )
-
-
-def _target(stated: Manifest, python: Python, extras: tuple[str, ...]) -> Target:
-    """What is installed; `default` is spelled out where more is wanted beside it."""
-    if "default" in extras and len(extras) > 1:
-        extras = tuple(sorted({*extras, *stated.default_extras} - {"default"}))
-    return Target(python=python, extras=extras)
 
 
 def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
@@ -155,7 +147,7 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
     suite = suites.find(wanted.suite)
     parcels = []
     for onbuild in (False, True):
-        revision, floating = _names(stated, suite, onbuild=onbuild)
+        revision, floating = context.names(stated.release, suite, onbuild=onbuild)
         id = builder.id_of(revision)
         parcels += [_parcel(name, id, builder, registry) for name in (revision, floating)]
         found = parcels[-2].there
@@ -196,10 +188,6 @@ def _delivered(parcel: _Parcel, builder: Builder, registry: Registry, log: Path)
             f"{parcel.destination} was pushed, and another image is there now", hint="does somebody else push, too?"
         )
     return Pushed(name=parcel.destination, digest=there.digest, was_there=was_there)
-
-
-def _names(stated: Manifest, suite: Suite, *, onbuild: bool) -> tuple[str, ...]:
-    return tuple(f"{REPOSITORY}:{tag}" for tag in context.tags(stated.release, suite, onbuild=onbuild))
 
 
 def _wheels(workspace: Workspace, stated: Manifest, target: Target, progress: Callable[[str], None]) -> Wheels:

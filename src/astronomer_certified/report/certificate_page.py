@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from astronomer_certified.artifacts import NotDone
-from astronomer_certified.certify.certificate import Certificate, Install, LevelReached, parsed
+from astronomer_certified.certify.certificate import Certificate, Install, LevelReached
 from astronomer_certified.certify.checks import CheckResult
+from astronomer_certified.formats.json_records import parsed
 
 _WIDTH = 110
 _NAME = 46

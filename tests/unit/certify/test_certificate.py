@@ -18,6 +18,7 @@ from astronomer_certified.build import certified_wheel
 from astronomer_certified.certify import certificate
 from astronomer_certified.certify.certificate import Certificate
 from astronomer_certified.errors import ManifestError
+from astronomer_certified.formats.json_records import parsed
 from astronomer_certified.patches import series
 from astronomer_certified.project import manifest
 from astronomer_certified.workspace import Workspace
@@ -65,7 +66,7 @@ def test_a_certificate_that_names_no_inputs_is_not_current(tmp_path: Path) -> No
 @pytest.mark.parametrize("path", sorted((ROOT / "certificates").glob("certificate-*.json")), ids=lambda path: path.stem)
 def test_every_certificate_that_is_kept_is_read_and_written_alike(path: Path) -> None:
     """Also those that speak of an earlier revision, or of files that have changed since."""
-    whole = certificate.parsed(Certificate, json.loads(path.read_text()))
+    whole = parsed(Certificate, json.loads(path.read_text()))
     assert json.loads(certificate.rendered(whole)) == json.loads(path.read_text())
 
 

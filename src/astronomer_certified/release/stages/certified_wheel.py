@@ -20,11 +20,7 @@ NAME = "certified wheel"
 
 def step(run: Run, carried: Carried, committed: Committed) -> Step:
     """The certified wheel is made."""
-    data = [
-        run.constraints_folder / f"constraints-{python}{variant}.txt"
-        for python in run.manifest.pythons
-        for variant in ("", "-hashes")
-    ]
+    data = told.constraints(run.workspace, run.manifest)
 
     def inputs(done: Done) -> Mapping[str, str]:
         paths = [run.manifest.path, run.constraints_folder / "extras.json", *data]

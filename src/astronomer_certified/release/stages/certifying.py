@@ -75,8 +75,8 @@ def _certificate(run: Run, done: Done, evidence: Evidence) -> Certificate:
         PatchedWheel,
         Proofs,
         of_payload,
-        parsed,
     )
+    from astronomer_certified.formats.json_records import parsed
 
     def all_of(kind: type[Any], names: Iterable[str]) -> tuple[Any, ...]:
         return tuple(parsed(kind, done[name].record) for name in names if done[name].record)
