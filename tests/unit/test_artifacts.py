@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from factories import constraints, manifest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from astronomer_certified.artifacts import Offset, Python, Release
+from astronomer_certified.artifacts import Offset, Python, Release, Target
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,21 @@ def test_what_is_no_minor_version_of_python_is_refused(text: str) -> None:
 def test_an_offset_reads_as_a_sentence() -> None:
     offset = Offset(patch="0001.patch", file="a.py", hunk=2, expected_line=10, found_line=12)
     assert str(offset) == "0001.patch: a.py, hunk 2 applies at line 12, not 10"
+
+
+@pytest.mark.parametrize(
+    ("extras", "wanted"),
+    [
+        ((), {"flask"}),
+        (("default",), {"flask", "redis", "kubernetes"}),
+        (("celery",), {"flask", "redis"}),
+        (("default", "ldap"), {"flask", "redis", "kubernetes", "python-ldap"}),
+    ],
+)
+def test_an_installation_has_the_core_and_all_of_its_extras_beside_the_default_too(
+    extras: tuple[str, ...], wanted: set[str]
+) -> None:
+    pins = constraints(
+        "3.8", {"flask": "1"}, celery={"redis": "3"}, cncf_kubernetes={"kubernetes": "11"}, ldap={"python-ldap": "3"}
+    )
+    assert pins.wanted_by(manifest(), Target(python=Python(3, 8), extras=extras)) == wanted
