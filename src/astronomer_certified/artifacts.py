@@ -17,6 +17,9 @@ from packaging.version import Version
 LOCAL_SEGMENT = "astro"
 # Where METADATA comes from in a source tree: a series that touches one of them may change what is required.
 METADATA_SOURCES = frozenset({"setup.py", "setup.cfg", "pyproject.toml", "PKG-INFO"})
+# The processors that wheels with machine code can be made for, as `uname -m` names them. Releases are certified on the
+# first, which each of them is for.
+MACHINES = ("x86_64", "aarch64")
 
 
 @total_ordering
@@ -198,6 +201,8 @@ class Manifest:
     core: Distribution
     repairs: tuple[Distribution, ...]
     pythons: tuple[Python, ...]
+    machines: tuple[str, ...]
+    """For which its wheels with machine code are made, of `MACHINES`."""
     cutoff: datetime
     listed: datetime
     providers: Mapping[NormalizedName, Version]
@@ -358,18 +363,7 @@ class WheelhouseItem:
     uploaded: datetime
     build: bool
     pythons: tuple[Python, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What a build of one project needs beyond its era's build requirements.
-
-    `links` names C libraries of constraints/native.toml; `build` is the build number of its wheels (PEP 427).
-    """
-
-    compiled: bool
-    links: tuple[str, ...]
-    build: int
+    machines: tuple[str, ...] = MACHINES[:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from astronomer_certified.artifacts import Interpreter
+from astronomer_certified.artifacts import MACHINES, Interpreter
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.native import compilers, sources
 from astronomer_certified.native.records import Archive
@@ -77,7 +77,7 @@ def python(interpreter: Interpreter, system: Path, packages: Path, workspace: Wo
     """The interpreter, linked anew for that C library."""
     asked = "import sys, sysconfig as s; print(sys.base_prefix, s.get_config_var('LIBPL'), s.get_config_var('LIBRARY'))"
     home, folder, library = run([interpreter.executable, "-I", "-c", asked]).stdout.split()
-    tools = compilers.prepare(workspace.compilers, workspace)
+    tools = compilers.prepare(workspace.compilers, workspace, MACHINES[0])
     variables = tools.variables(scratch, scratch) | {"CERTIFIED_TARGET": f"x86_64-linux-gnu.{_GLIBC}"}
     made = scratch / f"python{interpreter.python}"
     whole = ["-Wl,--whole-archive", f"{folder}/{library}", "-Wl,--no-whole-archive"]

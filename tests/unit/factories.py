@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import (
+    MACHINES,
     CommandLine,
     Constraints,
     Distribution,
@@ -243,6 +244,7 @@ def manifest(**changes: Any) -> Manifest:
         overrides=(),
         later={},
         preferences={},
+        machines=MACHINES[:1],
         first_patch={},
         command_line=CommandLine.GROUPED,
         pips={Python(3, 8): Version("23.3.2")},

@@ -6,7 +6,6 @@ auditwheel, which reads which symbols of which glibc it wants, and says what is 
 
 from __future__ import annotations
 
-import platform
 import shutil
 import sys
 import threading
@@ -15,15 +14,15 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from astronomer_certified.artifacts import NotDone, Recipe
+from astronomer_certified.artifacts import NotDone
 from astronomer_certified.effects.disk import digest
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import BuildError, CommandFailed
 from astronomer_certified.formats import wheel_files
 from astronomer_certified.formats.wheel_files import Member
-from astronomer_certified.native import compilers, contents, sources
+from astronomer_certified.native import compilers, contents, cross, sources
 from astronomer_certified.native.libraries import BuiltLibrary, Foundry
-from astronomer_certified.native.records import with_needs
+from astronomer_certified.native.records import Recipe, with_needs
 
 # What every build of a library or extension calls; what else a library needs, its record says.
 _PROGRAMS = ("sh", "sed", "git")
@@ -42,7 +41,7 @@ done
 
 
 class Workbench:
-    """Compiler and libraries for extension modules. They are made once, whoever asks first."""
+    """Compiler and libraries for extension modules of one machine. They are made once, whoever asks first."""
 
     def __init__(self, foundry: Foundry, told: Callable[[str], None]) -> None:
         self._foundry = foundry
@@ -75,7 +74,7 @@ class Workbench:
         return self._digest(recipe, [built.key for built in self._libraries(recipe)])
 
     def _digest(self, recipe: Recipe, keys: Sequence[str]) -> str:
-        return digest(compilers.key_of(self._foundry.requirements), repr(recipe), *keys)
+        return digest(self._foundry.compilers_key, repr(recipe), *keys)
 
     def _libraries(self, recipe: Recipe) -> tuple[BuiltLibrary, ...]:
         # Held while they are made: others who want the same wait, and make none at the same time with as many jobs.
@@ -88,7 +87,7 @@ class Workbench:
         """The environment in which an extension is built; `scratch` is a folder of its own."""
         libraries = self._libraries(recipe)
         with self._lock:
-            tools = compilers.prepare(self._foundry.requirements, self._foundry.workspace)
+            tools = self._foundry.prepared()
         variables = tools.variables(scratch, self._foundry.workspace.cached_library("any").parent)
         flags = [word for built in libraries for word in built.compile_words]
         # One linker reads static libraries in whatever order they come, and takes what it needs of them.
@@ -98,6 +97,8 @@ class Workbench:
         for built in libraries:
             if built.library.config_program:
                 _write_config(programs, built, flags, links)
+        if not compilers.is_this(self._foundry.machine):
+            variables |= cross.variables(self._foundry.machine)
         return variables | {
             "CERTIFIED_EXTENSION": "yes",
             # distutils gives these to the C++ compiler, too, which knows no -std of C.
@@ -118,7 +119,9 @@ class Workbench:
         env = clean_environment(SOURCE_DATE_EPOCH="315532800")
         env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
         words: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", out, "--only-plat"]
-        words += ["--plat", f"manylinux2014_{platform.machine()}"]
+        platform = f"manylinux2014_{self._foundry.machine}"
+        # Of other machines auditwheel takes no name, and finds the oldest glibc itself, which is 2.17 or later on ARM.
+        words += ["--plat", platform if compilers.is_this(self._foundry.machine) else "auto"]
         try:
             run([*words, made], env=env)
         except CommandFailed as err:
@@ -131,6 +134,10 @@ class Workbench:
             raise BuildError(
                 f"{made.name} needs {grafted} of this machine",
                 hint="a library that a wheel needs is stated in constraints/native.toml and linked into it",
+            )
+        if platform not in (tag.platform for tag in parse_wheel_filename(repaired.name)[3]):
+            raise BuildError(
+                f"{made.name} wants more than {platform} has", details=[f"auditwheel says {repaired.name}"]
             )
         number = _build_number(recipe, libraries)
         run([sys.executable, "-m", "wheel", "tags", "--remove", "--build", number, repaired], env=env)

@@ -18,11 +18,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, parse_wheel_filename
 
 from astronomer_certified.artifacts import (
+    MACHINES,
     Interpreter,
     NotDone,
     PinnedFile,
     Python,
-    Recipe,
     UpstreamFile,
     Wheel,
     WheelhouseItem,
@@ -38,7 +38,9 @@ from astronomer_certified.effects.disk import (
 from astronomer_certified.effects.processes import run
 from astronomer_certified.errors import BuildError, CommandFailed, WheelhouseError
 from astronomer_certified.formats import archives, wheel_files
+from astronomer_certified.native import compilers, cross
 from astronomer_certified.native.libraries import Foundry
+from astronomer_certified.native.records import Recipe
 from astronomer_certified.pythons import environments, interpreters
 from astronomer_certified.workspace import Workspace
 
@@ -79,6 +81,7 @@ class _Job:
     item: WheelhouseItem
     recipe: Recipe
     python: Python | None
+    machine: str = MACHINES[0]
 
     @property
     def epoch(self) -> int:
@@ -86,7 +89,16 @@ class _Job:
 
     @property
     def title(self) -> str:
-        return f"{self.item.source.project} {self.item.version}" + (f" for Python {self.python}" if self.python else "")
+        title = f"{self.item.source.project} {self.item.version}"
+        if self.python is None:
+            return title
+        return f"{title} for Python {self.python}" + (f" on {self.machine}" if self.machine != MACHINES[0] else "")
+
+    @property
+    def name(self) -> str:
+        """A name for its files, of its own among all jobs."""
+        words = [self.item.source.project, str(self.item.version), str(self.python or "any")]
+        return "-".join([*words, *([self.machine] if self.machine != MACHINES[0] else [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,17 +130,20 @@ def fill(
             progress(count, total, title)
         return wheel
 
-    workbench = Workbench(era.foundry, lambda title: progress(count, total, f"the C library {title}"))
+    def library_told(title: str) -> None:
+        progress(count, total, f"the C library {title}")
+
+    benches = {machine: Workbench(replace(era.foundry, machine=machine), library_told) for machine in MACHINES}
     building = [job for item in items if item.build for job in _jobs(item, era.recipes)]
     missing = {
         job.title: replace(lack, kind="wheel", project=job.item.source.project, python=str(job.python))
         for job in building
-        if (lack := _lacks(job, workbench)) is not None
+        if (lack := _lacks(job, benches[job.machine])) is not None
     }
     wanted = [job for job in building if job.title not in missing]
     total = len(wanted) + sum(not item.build for item in items)
     with scratch_folder(memory_folder(workshop.folder), "wheelhouse") as scratch:
-        builds = _Builds(era, workshop, scratch, workbench)
+        builds = _Builds(era, workshop, scratch, benches)
 
         def had(work: _Job | WheelhouseItem) -> Path:
             if isinstance(work, _Job):
@@ -150,8 +165,14 @@ def fill(
 
 def _jobs(item: WheelhouseItem, recipes: Mapping[NormalizedName, Recipe]) -> list[_Job]:
     recipe = recipes.get(item.source.project, _PURE)
-    pythons: Sequence[Python | None] = item.pythons if recipe.compiled else [None]
-    return [_Job(item=item, recipe=recipe, python=python) for python in pythons]
+    # What has to be built for other machines alone has a wheel of upstream for the first: it is machine code.
+    if not recipe.compiled and MACHINES[0] in item.machines:
+        return [_Job(item=item, recipe=recipe, python=None)]
+    return [
+        _Job(item=item, recipe=recipe, python=python, machine=machine)
+        for python in item.pythons
+        for machine in item.machines
+    ]
 
 
 def _lacks(job: _Job, workbench: Workbench) -> NotDone | None:
@@ -159,6 +180,9 @@ def _lacks(job: _Job, workbench: Workbench) -> NotDone | None:
     if job.python is None:
         return None
     title = f"wheel of {job.title}"
+    if not job.recipe.compiled:
+        why = "upstream has it for another machine alone, and constraints/builds.toml does not say how it is made"
+        return NotDone(what=title, why=why, how=f"state {job.item.source.project} there, as docs/native.md says")
     if (interpreter := interpreters.find(job.python)) is None:
         return interpreters.not_there(job.python, title)
     include = run(
@@ -173,9 +197,9 @@ def _lacks(job: _Job, workbench: Workbench) -> NotDone | None:
 class _Builds:
     """Builds with one locked toolchain: the environment of each interpreter is made when it is first asked for."""
 
-    def __init__(self, era: Era, workshop: Workshop, scratch: Path, workbench: Workbench) -> None:
+    def __init__(self, era: Era, workshop: Workshop, scratch: Path, benches: Mapping[str, Workbench]) -> None:
         self._era = era
-        self._workbench = workbench
+        self._benches = benches
         self._workshop = workshop
         self._scratch = scratch
         self._made: dict[Interpreter, Path] = {}
@@ -188,16 +212,17 @@ class _Builds:
         """
         interpreter = self._interpreter(job)
         # What was made of the libraries' first sources is looked for first: no file is fetched for that.
-        code = self._workbench.planned_key(job.recipe) if job.python else ""
+        workbench = self._benches[job.machine]
+        code = workbench.planned_key(job.recipe) if job.python else ""
         place = self._workshop.workspace.cached_wheel(self._key(job, interpreter, code))
         if (cached := _sound(place)) is not None:
             return cached
-        if job.python and (used := self._workbench.key(job.recipe)) != code:
+        if job.python and (used := workbench.key(job.recipe)) != code:
             place = self._workshop.workspace.cached_wheel(self._key(job, interpreter, used))
             if (cached := _sound(place)) is not None:
                 return cached
         source = self._workshop.fetch(job.item.source)
-        with scratch_folder(self._scratch, _name(job)) as own:
+        with scratch_folder(self._scratch, job.name) as own:
             try:
                 wheel = self._built(job, source, interpreter, own)
             except (BuildError, CommandFailed) as err:
@@ -211,11 +236,12 @@ class _Builds:
 
     def _built(self, job: _Job, source: UpstreamFile, interpreter: Interpreter, own: Path) -> Path:
         tree = archives.unpack_sdist(source.path, own / "source")
-        places = backends.Places(scratch=own, log=self._workshop.logs / f"{_name(job)}.log")
+        places = backends.Places(scratch=own, log=self._workshop.logs / f"{job.name}.log")
         environment = self._environment(interpreter)
-        variables = self._workbench.variables(job.recipe, own) if job.python else {}
+        workbench = self._benches[job.machine]
+        variables = workbench.variables(job.recipe, own) if job.python else {}
         made = backends.build_wheel_in(environment, tree, job.epoch, places, **variables)
-        return _finished(job, made, own, self._workbench)
+        return _finished(job, made, own, workbench)
 
     def _interpreter(self, job: _Job) -> Interpreter:
         if job.python:
@@ -241,12 +267,11 @@ class _Builds:
                 environment = self._scratch / f"environment-{interpreter.full_version}"
                 environments.create(environment, interpreter)
                 environments.install(environment, [self._era.requirements])
+                for machine in MACHINES:
+                    if not compilers.is_this(machine):
+                        cross.describe(environment, machine)
                 self._made[interpreter] = environment
             return self._made[interpreter]
-
-
-def _name(job: _Job) -> str:
-    return f"{job.item.source.project}-{job.item.version}-{job.python or 'any'}"
 
 
 def _sound(place: Path) -> Path | None:

@@ -13,6 +13,7 @@ Each says from which inputs it was made; files made from other inputs are refuse
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from astronomer_certified.artifacts import (
+    MACHINES,
     Constraints,
     Manifest,
     Pin,
@@ -71,40 +73,60 @@ def inputs_digest(manifest: Manifest, patches: Mapping[str, str]) -> str:
     }
     if manifest.preferences:  # not an empty one: constraints that were made before there were any stay current
         stated["preferences"] = {str(python): item.sha256 for python, item in manifest.preferences.items()}
+    if manifest.machines != MACHINES[:1]:
+        stated["machines"] = list(manifest.machines)
     if manifest.first_patch:
         stated["first-patch-release"] = {str(python): patch for python, patch in manifest.first_patch.items()}
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def plan_files(resolutions: Sequence[Resolution]) -> tuple[WheelhouseItem, ...]:
-    """The file of every pin on each Python: upstream's wheel, or the sdist that must be built where none is usable.
+# A file, whether it is built, its version, and its upload.
+_File = tuple[PinnedFile, bool, Version, datetime]
+_Place = tuple[Python, str]
+
+
+def plan_files(resolutions: Sequence[Resolution], machines: Sequence[str] = MACHINES[:1]) -> tuple[WheelhouseItem, ...]:
+    """The file of every pin on each Python and machine: upstream's wheel, or the sdist that must be built where none
+    is usable.
 
     Raises `ConstraintsError` for a pin that has neither.
     """
-    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
+    needed: dict[_File, set[_Place]] = {}
     for resolution in resolutions:
         for pin in resolution.pins.values():
             if not (pin.sdist or pin.wheels):
                 continue  # a patched distribution: its wheel is ours
-            wheel = usable_wheel(pin.wheels, resolution.python)
-            source = wheel or pin.sdist
-            if source is None:
-                raise ConstraintsError(
-                    f"{pin.name} {pin.version} has neither a wheel for Python {resolution.python} nor an sdist",
-                    hint="add an [[override]] with another version, or repair it",
-                )
-            key = (source, wheel is None, pin.version, pin.uploaded or _NO_TIME)
-            needed.setdefault(key, set()).add(resolution.python)
+            for machine in machines:
+                wheel = usable_wheel(pin.wheels, resolution.python, machine)
+                source = wheel or pin.sdist
+                if source is None:
+                    raise ConstraintsError(
+                        f"{pin.name} {pin.version} has neither a wheel for Python {resolution.python} on {machine} nor"
+                        " an sdist",
+                        hint="add an [[override]] with another version, or repair it",
+                    )
+                key = (source, wheel is None, pin.version, pin.uploaded or _NO_TIME)
+                needed.setdefault(key, set()).add((resolution.python, machine))
     return _items(needed)
 
 
-def _items(needed: Mapping[tuple[PinnedFile, bool, Version, datetime], set[Python]]) -> tuple[WheelhouseItem, ...]:
-    items = (
-        WheelhouseItem(source=source, version=version, uploaded=uploaded, build=build, pythons=tuple(sorted(pythons)))
-        for (source, build, version, uploaded), pythons in needed.items()
-    )
+def _items(needed: Mapping[_File, set[_Place]]) -> tuple[WheelhouseItem, ...]:
+    """One item for each file, or several where some of its Pythons need it on other machines than the rest."""
+    items = []
+    for (source, build, version, uploaded), places in needed.items():
+        alike: dict[tuple[str, ...], list[Python]] = {}
+        for python in sorted({python for python, _ in places}):
+            machines = tuple(machine for machine in MACHINES if (python, machine) in places)
+            alike.setdefault(machines, []).append(python)
+        items += [
+            WheelhouseItem(
+                source=source, version=version, uploaded=uploaded, build=build,
+                pythons=tuple(pythons), machines=machines,
+            )
+            for machines, pythons in alike.items()
+        ]  # fmt: skip
     # files.json is committed: the same resolution must give the same bytes.
-    return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename)))
+    return tuple(sorted(items, key=lambda item: (item.source.project, item.source.filename, item.pythons)))
 
 
 def wheelhouse_items(
@@ -119,12 +141,12 @@ def wheelhouse_items(
     repairs, and this one pins, all wheels that any release pins must be there, whichever release is published first.
     """
     ours = {item.source.project for items in releases for item in items if item.build}.union(repaired)
-    needed: dict[tuple[PinnedFile, bool, Version, datetime], set[Python]] = {}
+    needed: dict[_File, set[_Place]] = {}
     for items in releases:
         for item in items:
             if item.source.project in ours and item.source.project in pinned:
                 key = (item.source, item.build, item.version, item.uploaded)
-                needed.setdefault(key, set()).update(item.pythons)
+                needed.setdefault(key, set()).update(itertools.product(item.pythons, item.machines))
     return _items(needed)
 
 
@@ -160,8 +182,10 @@ def rendered(
             "build": item.build,
             "uploaded": item.uploaded.isoformat(),
             "pythons": [str(python) for python in item.pythons],
+            # Where nothing is said of machines, it is for the one that every release is for.
+            **({"machines": list(item.machines)} if item.machines != MACHINES[:1] else {}),
         }
-        for item in plan_files(resolutions)
+        for item in plan_files(resolutions, manifest.machines)
     ]
     files["files.json"] = _json(digest, {"files": items})
     for name, text in locks.items():
@@ -368,6 +392,7 @@ def load_files(folder: Path) -> tuple[WheelhouseItem, ...]:
             uploaded=datetime.fromisoformat(item["uploaded"]),
             build=item["build"],
             pythons=tuple(Python.parse(python) for python in item["pythons"]),
+            machines=tuple(item.get("machines", MACHINES[:1])),
         )
         for item in json.loads((folder / "files.json").read_text(encoding="utf-8"))["files"]
     )

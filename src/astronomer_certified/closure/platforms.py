@@ -1,4 +1,4 @@
-"""The platform that releases are for, and which wheels are usable on it (PEP 425, PEP 600). Pure functions."""
+"""The platforms that releases are for, and which wheels are usable on them (PEP 425, PEP 600). Pure functions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from packaging.utils import parse_wheel_filename
 
 from astronomer_certified.artifacts import PinnedFile, Python
 
-ENVIRONMENT = "sys_platform == 'linux' and platform_machine == 'x86_64' and implementation_name == 'cpython'"
 # Wheels for a younger glibc than 2.17 do not count as usable: the pips of the era know manylinux2014 at most.
 _GLIBC_MINORS = range(17, 4, -1)
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
+def environment(machine: str) -> str:
+    """The marker that holds there (PEP 508)."""
+    return f"sys_platform == 'linux' and platform_machine == '{machine}' and implementation_name == 'cpython'"
+
+
 @functools.cache
-def _supported(python: Python) -> tuple[tags.Tag, ...]:
+def _supported(python: Python, machine: str) -> tuple[tags.Tag, ...]:
     platforms = []
     for minor in _GLIBC_MINORS:
-        platforms.append(f"manylinux_2_{minor}_x86_64")
+        platforms.append(f"manylinux_2_{minor}_{machine}")
         if minor in _LEGACY:
-            platforms.append(f"{_LEGACY[minor]}_x86_64")
+            platforms.append(f"{_LEGACY[minor]}_{machine}")
     # Python 3.7 was the last with the pymalloc flag in its ABI tag (PEP 3149).
     abi = f"{python.tag}{'m' if python.minor < 8 else ''}"
     version = (python.major, python.minor)
@@ -30,9 +34,9 @@ def _supported(python: Python) -> tuple[tags.Tag, ...]:
     return (*specific, *tags.compatible_tags(version, python.tag, platforms))
 
 
-def usable_wheel(wheels: Sequence[PinnedFile], python: Python) -> PinnedFile | None:
-    """The wheel that an installer on that Python prefers (PEP 425); None if none fits."""
-    order = {tag: rank for rank, tag in enumerate(_supported(python))}
+def usable_wheel(wheels: Sequence[PinnedFile], python: Python, machine: str) -> PinnedFile | None:
+    """The wheel that an installer on that Python and machine prefers (PEP 425); None if none fits."""
+    order = {tag: rank for rank, tag in enumerate(_supported(python, machine))}
     ranked = [
         (min(order[tag] for tag in fitting), wheel.filename, wheel)
         for wheel in wheels

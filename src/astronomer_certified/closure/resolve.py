@@ -115,7 +115,7 @@ def _project(manifest: Manifest, wheels: Mapping[NormalizedName, Wheel], python:
         f"{quote('patched-distributions')} = {array(wheels)}",
         "[tool.uv]",
         "package = false",
-        f"environments = {array([platforms.ENVIRONMENT])}",
+        f"environments = {array(map(platforms.environment, manifest.machines))}",
         f"override-dependencies = {array(str(entry.requirement) for entry in manifest.overrides_on(python))}",
         # Not as requirements: a provider comes with its extra, and `_check_providers` looks whether it came.
         f"constraint-dependencies = {array(providers)}",

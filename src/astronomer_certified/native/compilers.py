@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from astronomer_certified.artifacts import Interpreter, Python
+from astronomer_certified.artifacts import MACHINES, Interpreter, Python
 from astronomer_certified.effects.disk import digest, lock, write_atomic
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import CertifiedError, CommandFailed, EnvironmentMissing
@@ -22,7 +22,6 @@ from astronomer_certified.workspace import Workspace
 
 # manylinux2014 (PEP 599): the oldest that pips of the era know, and what RHEL 7 has.
 GLIBC = "2.17"
-MACHINES = ("x86_64", "aarch64")
 
 # distutils calls the C compiler for sources in C++ as well, as gcc takes them. Debug information and paths of folders
 # would differ from machine to machine; a path to look for libraries would let somebody else's be loaded; an extension
@@ -51,10 +50,13 @@ exec "$CERTIFIED_ZIG" "$language" -target "$CERTIFIED_TARGET" -fno-sanitize=unde
     -ffile-prefix-map="$CERTIFIED_LIBRARIES"=/libraries -idirafter "$TOOLS/include" "$@"
 """
 _AS_IT_IS = '#!/bin/sh\nexec "$CERTIFIED_ZIG" {word} "$@"\n'
+# What a build makes to run it itself, which the processor that it builds for may not be.
+_COMPILE_TO_RUN = '#!/bin/sh\nexec "$CERTIFIED_ZIG" cc -g0 "$@"\n'
 _SCRIPTS = {
     **{name: _COMPILE.replace("{language}", "cc") for name in ("cc", "gcc")},
     **{name: _COMPILE.replace("{language}", "c++") for name in ("c++", "g++")},
     **{name: _AS_IT_IS.replace("{word}", name) for name in ("ar", "ranlib")},
+    "cc-to-run": _COMPILE_TO_RUN,
     "cmake": '#!/bin/sh\nexec "$CERTIFIED_CMAKE" "$@"\n',
 }
 
@@ -62,13 +64,21 @@ _SCRIPTS = {
 # process, for example.
 _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 
+# What a configure script finds out by running a program that it compiled, which it cannot for another processor: the
+# answers of glibc. autoconf reads them from the file that CONFIG_SITE names.
+_ANSWERS = """\
+ac_cv_func_regcomp=yes
+ac_cv_func_memcmp_working=yes
+ac_cv_printf_positional=yes
+krb5_cv_attr_constructor_destructor=yes,yes
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilers:
-    """The tools, ready to be called."""
+    """The tools, ready to be called. `machine` is the one that they compile for."""
 
     folder: Path
-    key: str
     machine: str
 
     def variables(self, scratch: Path, libraries: Path) -> dict[str, str]:
@@ -94,6 +104,8 @@ class Compilers:
             "AR": "ar",
             "RANLIB": "ranlib",
             "LDSHARED": "cc -shared",
+            "CC_FOR_BUILD": "cc-to-run",
+            "CONFIG_SITE": "" if is_this(self.machine) else str(tools / "answers"),
             "CFLAGS": "-O2 -std=gnu17 -w",
             "CXXFLAGS": "-O2 -w",
             # A setting of whoever runs this must not get in.
@@ -101,27 +113,32 @@ class Compilers:
         }
 
 
-def prepare(requirements: Path, workspace: Workspace) -> Compilers:
-    """The tools are in the cache, made once for each content of `requirements`.
+def is_this(machine: str) -> bool:
+    """Whether programs for that machine run here."""
+    return machine == platform.machine()
+
+
+def prepare(requirements: Path, workspace: Workspace, machine: str) -> Compilers:
+    """The tools are in the cache, made once for each content of `requirements`; they compile for `machine`.
 
     Raises `EnvironmentMissing` on a machine that they do not run on, `UpstreamError` when they cannot be had.
     """
     if (why := unusable()) is not None:
         raise EnvironmentMissing(why, hint="compiled wheels are made on Linux on x86-64 or ARM with glibc")
-    key = key_of(requirements)
-    folder = workspace.cache / "compilers" / key[:16]
+    # The same for whatever they compile.
+    folder = workspace.cache / "compilers" / key_of(requirements, platform.machine())[:16]
     with lock(folder.with_name(f"{folder.name}.lock"), on_wait=lambda pid: None):
         if not (folder / "ready").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             _make(folder, requirements)
             write_atomic(folder / "ready", b"")
-    return Compilers(folder=folder, key=key, machine=platform.machine())
+    return Compilers(folder=folder, machine=machine)
 
 
-def key_of(requirements: Path) -> str:
-    """The digest of all that decides what the tools make of a source; they need not be there."""
+def key_of(requirements: Path, machine: str) -> str:
+    """The digest of all that decides what the tools make of a source for that machine; they need not be there."""
     scripts = "".join(f"{name}\n{script}" for name, script in sorted(_SCRIPTS.items()))
-    return digest(requirements.read_bytes(), scripts, _EXPORTS, platform.machine())
+    return digest(requirements.read_bytes(), scripts, _EXPORTS, _ANSWERS, machine)
 
 
 def unusable() -> str | None:
@@ -145,6 +162,7 @@ def _make(folder: Path, requirements: Path) -> None:
         (tools / name).write_text(script, encoding="utf-8")
         (tools / name).chmod(0o755)
     (tools / "exports").write_text(_EXPORTS, encoding="utf-8")
+    (tools / "answers").write_text(_ANSWERS, encoding="utf-8")
     # Python 3.6 and 3.7 include it and use nothing of it; glibc moved it to another project in 2.28.
     (tools / "include" / "crypt.h").write_text("", encoding="utf-8")
     try:

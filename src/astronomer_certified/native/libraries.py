@@ -50,7 +50,7 @@ class BuiltLibrary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundry:
-    """What libraries are made with, and where. `code` is the digest of the code that makes them."""
+    """What libraries are made with, where, and for which machine. `code` is the digest of the code that makes them."""
 
     workspace: Workspace
     requirements: Path
@@ -59,6 +59,7 @@ class Foundry:
     logs: Path
     jobs: int
     code: str
+    machine: str
 
     def make(self, names: Iterable[str], told: Callable[[str], None]) -> dict[str, BuiltLibrary]:
         """Those libraries and what they need, by name; `told` gets the title of each before it is made.
@@ -74,7 +75,7 @@ class Foundry:
             # By its name, so that what a killed run left of the same library can be told from what somebody works in.
             with lock(folder.with_name(f"{library.name}.lock"), on_wait=lambda pid: None):
                 if not folder.is_dir():
-                    told(f"{library.name} {source.version}")
+                    told(f"{library.name} {source.version} for {self.machine}")
                     sweep(folder.parent, library.name)
                     sweep(folder.parent, key)
                     self._make(library, source, files, needs, folder)
@@ -89,11 +90,20 @@ class Foundry:
             keys[library.name] = self._key(library, library.sources[0], [keys[name] for name in library.needs])
         return tuple(keys.values())
 
+    @property
+    def compilers_key(self) -> str:
+        """The digest of all that decides what the compilers make of a source."""
+        return compilers.key_of(self.requirements, self.machine)
+
+    def prepared(self) -> compilers.Compilers:
+        """The compilers, ready to be called. Raises `EnvironmentMissing`, `UpstreamError`."""
+        return compilers.prepare(self.requirements, self.workspace, self.machine)
+
     def _key(self, library: NativeLibrary, source: LibrarySource, needs: Sequence[str]) -> str:
         patches = [sha256_of(self.own_patches / name) for name in library.own_patches]
         # Its record as text: whichever word of it changes, the library is another one. But not by why it is there.
         stated = repr((replace(library, why="", sources=()), source))
-        return digest(stated, *needs, *patches, compilers.key_of(self.requirements), self.code)
+        return digest(stated, *needs, *patches, self.compilers_key, self.code)
 
     def _make(
         self, library: NativeLibrary, source: LibrarySource, files: tuple[Path, ...],
@@ -103,8 +113,7 @@ class Foundry:
             tree = sources.unpack(library, source, files, self.own_patches, scratch)
             out = scratch / "out"
             out.mkdir()
-            tools = compilers.prepare(self.requirements, self.workspace)
-            env = self._environment(tools, needs, scratch, out)
+            env = self._environment(self.prepared(), needs, scratch, out)
             for command in library.commands:
                 self._run(library, command, tree, env)
             with atomic_folder(folder) as beside:

@@ -55,6 +55,18 @@ class NativeLibrary:
     sources: tuple[LibrarySource, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a build of one project needs beyond its era's build requirements.
+
+    `links` names C libraries of constraints/native.toml; `build` is the build number of its wheels (PEP 427).
+    """
+
+    compiled: bool
+    links: tuple[str, ...]
+    build: int
+
+
 def with_needs(names: Iterable[str], libraries: Mapping[str, NativeLibrary]) -> tuple[NativeLibrary, ...]:
     """Those libraries and all that they need, each after what it needs. KeyError for a name that is not there."""
     found: dict[str, NativeLibrary] = {}

@@ -21,18 +21,19 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from astronomer_certified.artifacts import (
+    MACHINES,
     CommandLine,
     Distribution,
     Manifest,
     Override,
     PinnedFile,
     Python,
-    Recipe,
     Release,
     Restore,
     Stamp,
     Target,
 )
+from astronomer_certified.native.records import Recipe
 from astronomer_certified.source.kinds import KINDS
 from astronomer_certified.workspace import Workspace
 
@@ -216,6 +217,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
     core = _distribution(top, CORE, path.parent)
     pythons = top.each("pythons", _as(Python.parse, ValueError, "a Python version like 3.8"), filled=True)
     _each_once(top, "pythons", pythons)
+    machines = _machines(top)
     cutoff = top.get("cutoff", toml.moment, default=_NEVER)
     if cutoff < core.uploaded:
         top.problem("cutoff", f"is before the upload of the source ({core.uploaded:%Y-%m-%d})")
@@ -263,6 +265,7 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         core=core,
         repairs=tuple(_repair(workspace, requirement, top.problems) for requirement in repairs),
         pythons=tuple(sorted(pythons)),
+        machines=machines,
         cutoff=cutoff,
         listed=listed,
         providers=providers,
@@ -280,6 +283,18 @@ def load(workspace: Workspace, version: Version) -> Manifest:
         pips={python: other_pips.get(python, certify_pip) for python in pythons},
         target=Target(python=certify_python, extras=certify_extras),
     )
+
+
+def _machines(top: Table) -> tuple[str, ...]:
+    """The machines that the release is for, in one order however they are stated."""
+    stated = top.each("machines", toml.text, optional=True, filled=True) or MACHINES[:1]
+    _each_once(top, "machines", stated)
+    for name in stated:
+        if name not in MACHINES:
+            top.problem("machines", f"must be of {', '.join(MACHINES)}, not {name!r}")
+    if MACHINES[0] not in stated:
+        top.problem("machines", f"lacks {MACHINES[0]}, on which a release is certified")
+    return tuple(name for name in MACHINES if name in stated)
 
 
 def _extra_requirements(top: Table, extras: tuple[str, ...]) -> dict[str, tuple[Requirement, ...]]:

@@ -71,7 +71,7 @@ def _patched_wheels(plan: Plan, locked: str, requirements: Path) -> Mapping[Norm
 
 def _check_toolchain(run: Run, resolutions: Sequence[Resolution], pool: ThreadPoolExecutor) -> None:
     """Raises `ConstraintsError` when a source that must be built asks for what the toolchain does not have."""
-    items = [item for item in constraints.plan_files(resolutions) if item.build]
+    items = [item for item in constraints.plan_files(resolutions, run.manifest.machines) if item.build]
     run.watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
     sources = list(pool.map(lambda item: fetch.fetch(item.source, run.workspace), items))
     asked: dict[str, set[Python]] = {}

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from factories import wheel
 
-from astronomer_certified.artifacts import Recipe
 from astronomer_certified.build import machine_code
 from astronomer_certified.native.libraries import BuiltLibrary
-from astronomer_certified.native.records import Archive, LibrarySource, NativeLibrary
+from astronomer_certified.native.records import Archive, LibrarySource, NativeLibrary, Recipe
 
 SOURCES = tuple(
     LibrarySource(

@@ -13,11 +13,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from astronomer_certified.artifacts import PinnedFile, Recipe, UpstreamFile, WheelhouseItem
+from astronomer_certified.artifacts import PinnedFile, Python, UpstreamFile, WheelhouseItem
 from astronomer_certified.build import wheelhouse
 from astronomer_certified.build.machine_code import Workbench
 from astronomer_certified.errors import BuildError, UpstreamError
 from astronomer_certified.native.libraries import Foundry
+from astronomer_certified.native.records import Recipe
 from astronomer_certified.workspace import Workspace
 
 
@@ -41,6 +42,7 @@ def foundry(folder: Path) -> Foundry:
         logs=folder,
         jobs=1,
         code="",
+        machine="x86_64",
     )
 
 
@@ -72,6 +74,45 @@ def test_what_is_pure_though_machine_code_was_promised_is_refused(tmp_path: Path
     path = made(tmp_path / "made", "python_ldap-3.4.5-py3-none-any.whl")
     with pytest.raises(BuildError, match="is pure Python, which"):
         wheelhouse._finished(job(compiled=True), path, tmp_path, workbench(tmp_path))
+
+
+BOTH = ("x86_64", "aarch64")
+
+
+def test_machine_code_is_made_for_each_python_and_machine() -> None:
+    recipe = Recipe(compiled=True, links=(), build=1)
+    item = replace(job().item, pythons=(Python(3, 6), Python(3, 8)), machines=BOTH)
+    jobs = wheelhouse._jobs(item, {item.source.project: recipe})
+    assert [each.title for each in jobs] == [
+        "python-ldap 3.4.5 for Python 3.6",
+        "python-ldap 3.4.5 for Python 3.6 on aarch64",
+        "python-ldap 3.4.5 for Python 3.8",
+        "python-ldap 3.4.5 for Python 3.8 on aarch64",
+    ]
+    assert len({each.name for each in jobs}) == 4
+
+
+def test_what_is_pure_is_made_once_for_all_machines() -> None:
+    item = replace(job().item, pythons=(Python(3, 8),), machines=BOTH)
+    assert [each.python for each in wheelhouse._jobs(item, {})] == [None]
+
+
+def test_what_upstream_has_for_another_machine_alone_is_not_taken_for_pure(tmp_path: Path) -> None:
+    item = replace(job().item, pythons=(Python(3, 8),), machines=("aarch64",))
+    era = wheelhouse.Era(
+        requirements=tmp_path, pure_pythons=SpecifierSet(), recipes={}, foundry=foundry(tmp_path), code=""
+    )
+    workshop = wheelhouse.Workshop(
+        fetch=unasked, workspace=Workspace.at(tmp_path), folder=tmp_path / "house", logs=tmp_path, jobs=1
+    )
+    [lack] = wheelhouse.fill([item], era, workshop, lambda count, total, last: None).not_done
+    assert lack.what == "wheel of python-ldap 3.4.5 for Python 3.8 on aarch64"
+    assert "constraints/builds.toml does not say how it is made" in lack.why
+    assert "python-ldap" in lack.how
+
+
+def unasked(source: PinnedFile) -> UpstreamFile:
+    raise AssertionError(source)
 
 
 def test_after_a_failure_nothing_else_is_begun(tmp_path: Path) -> None:

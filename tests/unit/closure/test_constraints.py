@@ -287,7 +287,7 @@ def test_a_patched_distribution_needs_no_file_of_upstreams() -> None:
 
 def test_a_pin_without_any_file_for_a_python_is_refused() -> None:
     lost = pin("lost", "1.0", "lost-1.0-cp36-cp36m-manylinux1_x86_64.whl")
-    with pytest.raises(ConstraintsError, match=r"lost 1\.0 has neither a wheel for Python 3\.8 nor an sdist"):
+    with pytest.raises(ConstraintsError, match=r"lost 1\.0 has neither a wheel for Python 3\.8 on x86_64 nor an sdist"):
         held([resolution(P36, lost), resolution(P38, lost)])
 
 
@@ -296,6 +296,44 @@ def test_the_wheelhouse_comes_back_as_it_was_planned(tmp_path: Path) -> None:
     folder = written(tmp_path, closure)
     assert constraints.load_files(folder) == constraints.plan_files(closure)
     assert json.loads((folder / "files.json").read_text())["inputs"] == DIGEST
+
+
+BOTH = ("x86_64", "aarch64")
+
+
+def test_a_pin_is_looked_up_on_every_machine(tmp_path: Path) -> None:
+    wheels = [
+        "pyrsistent-0.17.3-cp36-cp36m-manylinux2014_aarch64.whl",
+        "pyrsistent-0.17.3-cp36-cp36m-manylinux2014_x86_64.whl",
+        "pyrsistent-0.17.3-cp38-cp38-manylinux2014_x86_64.whl",
+    ]
+    mixed = pin("pyrsistent", "0.17.3", *wheels, "pyrsistent-0.17.3.tar.gz")
+    closure = [resolution(python, mixed, FLASK) for python in (P36, P37, P38)]
+
+    items = constraints.plan_files(closure, BOTH)
+
+    assert [(item.source.filename, item.build, item.pythons, item.machines) for item in items] == [
+        ("Flask-1.1.4-py2.py3-none-any.whl", False, (P36, P37, P38), BOTH),
+        (wheels[0], False, (P36,), ("aarch64",)),
+        (wheels[1], False, (P36,), ("x86_64",)),
+        (wheels[2], False, (P38,), ("x86_64",)),
+        ("pyrsistent-0.17.3.tar.gz", True, (P37,), BOTH),
+        ("pyrsistent-0.17.3.tar.gz", True, (P38,), ("aarch64",)),
+    ]
+    for_both = replace(manifest(), machines=BOTH)
+    files = constraints.rendered(for_both, DIGEST, closure, {}, {})
+    (tmp_path / "files.json").write_text(files["files.json"])
+    assert constraints.load_files(tmp_path) == items
+    own = [item for item in items if item.source.project != FLASK.name]
+    assert list(constraints.wheelhouse_items(projects(items), [items])) == own
+
+
+def test_of_one_machine_nothing_is_said_as_before_there_were_others(tmp_path: Path) -> None:
+    folder = written(tmp_path, [resolution(P38, FLASK)])
+    [item] = json.loads((folder / "files.json").read_text())["files"]
+    assert sorted(item) == ["build", "file", "project", "pythons", "sha256", "uploaded", "version"]
+    digests = {constraints.inputs_digest(replace(manifest(), machines=named), {}) for named in (BOTH, BOTH[:1])}
+    assert len(digests) == 2
 
 
 def projects(items: Iterable[WheelhouseItem]) -> set[NormalizedName]:

@@ -115,6 +115,12 @@ def test_the_recipes_of_this_repository_load() -> None:
     assert recipes[canonicalize_name("mysqlclient")].links == ("mariadb-connector",)
 
 
+def test_a_release_is_for_one_machine_unless_it_says_more(workspace: Workspace) -> None:
+    assert load(workspace, RELEASE).machines == ("x86_64",)
+    more = RELEASE.replace('"3.7"]', '"3.7"]\nmachines = ["aarch64", "x86_64"]', 1)
+    assert load(workspace, more).machines == ("x86_64", "aarch64")
+
+
 def test_a_release_is_read_whole(workspace: Workspace) -> None:
     release = load(workspace, RELEASE)
     assert release.release.tag == "2.1.0-4"
@@ -222,6 +228,17 @@ BAD = {
     "a Python with a patch level": ('"3.7"]', '"3.7.1"]', ["line 3: pythons: not a Python version like 3.8: '3.7.1'"]),
     "no Python": ('"3.8", "3.6", "3.7"', "", ["line 3: pythons: must name at least one"]),
     "a Python twice": ('"3.7"]', '"3.8"]', ["line 3: pythons: '3.8' stands there twice"]),
+    "an unknown machine": (
+        '"3.7"]',
+        '"3.7"]\nmachines = ["x86_64", "riscv64"]',
+        ["line 4: machines: must be of x86_64, aarch64, not 'riscv64'"],
+    ),
+    "no machine to certify on": (
+        '"3.7"]',
+        '"3.7"]\nmachines = ["aarch64"]',
+        ["line 4: machines: lacks x86_64, on which a release is certified"],
+    ),
+    "no machine": ('"3.7"]', '"3.7"]\nmachines = []', ["line 4: machines: must name at least one"]),
     "Pythons that are a text": ('["3.8", "3.6", "3.7"]', '"3.8"', ["line 3: pythons: must be an array, not '3.8'"]),
     "a cutoff without a time zone": (
         "28T00:00:00Z",

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from astronomer_certified.artifacts import PinnedFile, UpstreamFile, WheelhouseItem
+from astronomer_certified.artifacts import MACHINES, PinnedFile, UpstreamFile, WheelhouseItem
 from astronomer_certified.closure import constraints
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.errors import ConstraintsError
@@ -50,7 +50,12 @@ def step_of_proofs(run: Run, committed: Committed, *, after: Sequence[str] = ())
         target = run.manifest.target
         wanted = committed.of(target.python).wanted_by(run.manifest, target)
         there = [item for item in items(run, alone) if item.source.project in wanted]
-        return [replace(item, pythons=(target.python,)) for item in there if target.python in item.pythons]
+        here = (target.python, MACHINES[0])
+        return [
+            replace(item, pythons=here[:1], machines=here[1:])
+            for item in there
+            if target.python in item.pythons and MACHINES[0] in item.machines
+        ]
 
     folder = run.workspace.proof_wheels(run.release)
     return _step(run, _Part(name=OF_PROOFS, folder=folder, wanted=needed, shared=alone, after=tuple(after)))
@@ -91,6 +96,7 @@ def _step(run: Run, part: _Part) -> Step:
             logs=run.logs,
             jobs=run.jobs,
             code=code.digest_of(Foundry.__module__),
+            machine=MACHINES[0],
         )
         era = wheelhouse.Era(
             requirements=requirements,
