@@ -115,6 +115,9 @@ def perform(steps: Sequence[Step], jobs: int, watcher: Watcher) -> dict[str, Rec
                 step = running.pop(future)
                 if (error := future.exception()) is not None:
                     errors.append(error)
+                    # Minutes may pass until all is told again: who watches should know what for.
+                    for other in running.values():
+                        watcher.progress(other.name, f"{step.name} failed; this one ends first, and nothing new begins")
                 else:
                     done[step.name] = future.result()
     if errors:

@@ -185,6 +185,33 @@ def test_after_a_failure_nothing_more_is_started(tmp_path: Path) -> None:
     assert started == ["first"]
 
 
+def test_while_a_long_step_is_awaited_after_a_failure_it_is_told_why(tmp_path: Path) -> None:
+    told: list[str] = []
+    seen = threading.Event()
+
+    class Awaited(Quiet):
+        def progress(self, name: str, detail: str) -> None:
+            told.append(f"{name}: {detail}")
+            seen.set()
+
+    def long(done: Done) -> Made:
+        assert seen.wait(10)
+        return Made()
+
+    def broken(done: Done) -> Made:
+        raise RuntimeError("no oven")
+
+    steps = [
+        Step(name=name, inputs=lambda done: {}, do=do, receipt=tmp_path / f"{name}.json")
+        for name, do in (("dough", long), ("bread", broken))
+    ]
+    with pytest.raises(RuntimeError, match="no oven"):
+        perform(steps, 2, Awaited())
+    assert told == ["dough: bread failed; this one ends first, and nothing new begins"]
+    # What it made counts.
+    assert (tmp_path / "dough.json").is_file()
+
+
 def test_a_receipt_says_what_went_in_and_what_came_out(kitchen: Kitchen) -> None:
     kitchen.run()
 
