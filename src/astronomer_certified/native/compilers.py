@@ -68,6 +68,7 @@ _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 # answers of glibc. autoconf reads them from the file that CONFIG_SITE names.
 _ANSWERS = """\
 ac_cv_func_regcomp=yes
+ac_cv_gssapi_supports_spnego=yes
 ac_cv_func_memcmp_working=yes
 ac_cv_printf_positional=yes
 krb5_cv_attr_constructor_destructor=yes,yes
