@@ -65,7 +65,7 @@ _SCRIPTS = {
 _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 
 # What a configure script finds out by running a program that it compiled, which it cannot for another processor: the
-# answers of glibc. autoconf reads them from the file that CONFIG_SITE names.
+# answers of glibc, and of MIT Kerberos for SPNEGO. autoconf reads them from the file that CONFIG_SITE names.
 _ANSWERS = """\
 ac_cv_func_regcomp=yes
 ac_cv_gssapi_supports_spnego=yes
