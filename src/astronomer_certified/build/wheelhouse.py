@@ -163,10 +163,17 @@ def fill(
     )
 
 
+def is_stated(item: WheelhouseItem, recipes: Mapping[NormalizedName, Recipe]) -> bool:
+    """Whether it is known how a source is built: as any other, or as machine code by its recipe.
+
+    What has to be built for other machines alone has a wheel of upstream for the first: it is machine code.
+    """
+    return MACHINES[0] in item.machines or recipes.get(item.source.project, _PURE).compiled
+
+
 def _jobs(item: WheelhouseItem, recipes: Mapping[NormalizedName, Recipe]) -> list[_Job]:
     recipe = recipes.get(item.source.project, _PURE)
-    # What has to be built for other machines alone has a wheel of upstream for the first: it is machine code.
-    if not recipe.compiled and MACHINES[0] in item.machines:
+    if not recipe.compiled and is_stated(item, recipes):
         return [_Job(item=item, recipe=recipe, python=None)]
     return [
         _Job(item=item, recipe=recipe, python=python, machine=machine)
@@ -202,7 +209,7 @@ class _Builds:
         self._benches = benches
         self._workshop = workshop
         self._scratch = scratch
-        self._made: dict[Interpreter, Path] = {}
+        self._made: dict[tuple[Interpreter, str], Path] = {}
         self._lock = threading.Lock()
 
     def wheel(self, job: _Job) -> Path:
@@ -237,7 +244,7 @@ class _Builds:
     def _built(self, job: _Job, source: UpstreamFile, interpreter: Interpreter, own: Path) -> Path:
         tree = archives.unpack_sdist(source.path, own / "source")
         places = backends.Places(scratch=own, log=self._workshop.logs / f"{job.name}.log")
-        environment = self._environment(interpreter)
+        environment = self._environment(interpreter, job.machine)
         workbench = self._benches[job.machine]
         variables = workbench.variables(job.recipe, own) if job.python else {}
         made = backends.build_wheel_in(environment, tree, job.epoch, places, **variables)
@@ -260,18 +267,17 @@ class _Builds:
             code,
         )
 
-    def _environment(self, interpreter: Interpreter) -> Path:
+    def _environment(self, interpreter: Interpreter, machine: str) -> Path:
         # Held while it is made: others who want the same one wait, in place of making it as well.
         with self._lock:
-            if interpreter not in self._made:
-                environment = self._scratch / f"environment-{interpreter.full_version}"
+            if (interpreter, machine) not in self._made:
+                environment = self._scratch / f"environment-{interpreter.full_version}-{machine}"
                 environments.create(environment, interpreter)
                 environments.install(environment, [self._era.requirements])
-                for machine in MACHINES:
-                    if not compilers.is_this(machine):
-                        cross.describe(environment, machine)
-                self._made[interpreter] = environment
-            return self._made[interpreter]
+                if not compilers.is_this(machine):
+                    cross.describe(environment, machine)
+                self._made[interpreter, machine] = environment
+            return self._made[interpreter, machine]
 
 
 def _sound(place: Path) -> Path | None:

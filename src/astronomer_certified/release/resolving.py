@@ -9,9 +9,11 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from astronomer_certified.artifacts import Interpreter, Python, Resolution, Wheel
+from astronomer_certified.build import wheelhouse
 from astronomer_certified.closure import constraints, resolve
 from astronomer_certified.effects import disk
 from astronomer_certified.formats import archives
+from astronomer_certified.project import manifest, native_libraries
 from astronomer_certified.pythons import interpreters
 from astronomer_certified.source import fetch, index_client
 from astronomer_certified.steps.runner import perform
@@ -71,7 +73,9 @@ def _patched_wheels(plan: Plan, locked: str, requirements: Path) -> Mapping[Norm
 
 def _check_toolchain(run: Run, resolutions: Sequence[Resolution], pool: ThreadPoolExecutor) -> None:
     """Raises `ConstraintsError` when a source that must be built asks for what the toolchain does not have."""
-    items = [item for item in constraints.plan_files(resolutions, run.manifest.machines) if item.build]
+    planned = constraints.plan_files(resolutions, run.manifest.machines)
+    recipes = manifest.load_recipes(run.workspace.recipes, native_libraries.load(run.workspace.native_libraries))
+    items = [item for item in planned if item.build and wheelhouse.is_stated(item, recipes)]
     run.watcher.progress("constraints", f"reading the build requirements of {len(items)} sources")
     sources = list(pool.map(lambda item: fetch.fetch(item.source, run.workspace), items))
     asked: dict[str, set[Python]] = {}

@@ -99,6 +99,8 @@ def test_what_is_pure_is_made_once_for_all_machines() -> None:
 
 def test_what_upstream_has_for_another_machine_alone_is_not_taken_for_pure(tmp_path: Path) -> None:
     item = replace(job().item, pythons=(Python(3, 8),), machines=("aarch64",))
+    assert not wheelhouse.is_stated(item, {})
+    assert wheelhouse.is_stated(item, {item.source.project: Recipe(compiled=True, links=(), build=1)})
     era = wheelhouse.Era(
         requirements=tmp_path, pure_pythons=SpecifierSet(), recipes={}, foundry=foundry(tmp_path), code=""
     )
