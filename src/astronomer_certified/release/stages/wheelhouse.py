@@ -50,9 +50,8 @@ def step_of_proofs(run: Run, committed: Committed, *, after: Sequence[str] = ())
         target = run.manifest.target
         wanted = committed.of(target.python).wanted_by(run.manifest, target)
         there = [item for item in items(run, alone) if item.source.project in wanted]
-        here = (target.python, MACHINES[0])
         return [
-            replace(item, pythons=here[:1], machines=here[1:])
+            replace(item, pythons=(target.python,), machines=MACHINES[:1])
             for item in there
             if target.python in item.pythons and MACHINES[0] in item.machines
         ]
