@@ -188,8 +188,10 @@ def _lacks(job: _Job, workbench: Workbench) -> NotDone | None:
         return None
     title = f"wheel of {job.title}"
     if not job.recipe.compiled:
-        why = "upstream has it for another machine alone, and constraints/builds.toml does not say how it is made"
-        return NotDone(what=title, why=why, how=f"state {job.item.source.project} there, as docs/native.md says")
+        # With its name: what has the same reason is told together, and somebody must know which projects these are.
+        name = job.item.source.project
+        why = f"upstream has {name} for another machine alone, and constraints/builds.toml does not say how it is made"
+        return NotDone(what=title, why=why, how="state it there, as docs/native.md says")
     if (interpreter := interpreters.find(job.python)) is None:
         return interpreters.not_there(job.python, title)
     include = run(

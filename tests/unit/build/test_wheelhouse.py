@@ -109,8 +109,9 @@ def test_what_upstream_has_for_another_machine_alone_is_not_taken_for_pure(tmp_p
     )
     [lack] = wheelhouse.fill([item], era, workshop, lambda count, total, last: None).not_done
     assert lack.what == "wheel of python-ldap 3.4.5 for Python 3.8 on aarch64"
-    assert "constraints/builds.toml does not say how it is made" in lack.why
-    assert "python-ldap" in lack.how
+    assert lack.why == (
+        "upstream has python-ldap for another machine alone, and constraints/builds.toml does not say how it is made"
+    )
 
 
 def unasked(source: PinnedFile) -> UpstreamFile:
