@@ -163,7 +163,7 @@ bench: $(ready) ## the figures of docs/benchmarks.md
 # with another web server, ask systemd what it thinks of the units that the payload writes, and make images, run them and
 # push them to a registry of their own.
 system-packages: ## install what tests and images need, on Debian and as root
-	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns \
+	@scripts/install-system-packages chromium nginx-light systemd buildah mmdebstrap podman runc netavark aardvark-dns iptables \
 		skopeo docker-registry mariadb-server-core mariadb-client-core postgresql redis-server slapd krb5-kdc krb5-admin-server openssl
 
 lock: $(ready) ## resolve requirements/dev.txt anew

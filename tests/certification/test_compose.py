@@ -126,6 +126,8 @@ def skip_without_networks(name: str, settings: dict[str, str]) -> None:
 def cluster(services: str, tmp_path: Path) -> Iterator[Cluster]:
     if shutil.which("aardvark-dns", path="/usr/lib/podman:/usr/libexec/podman") is None:
         pytest.skip("aardvark-dns is not here, by which containers find each other: make system-packages")
+    if shutil.which("iptables", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+        pytest.skip("iptables is not here, with which netavark makes networks of containers: make system-packages")
     Terminal(folder=ROOT, env=dict(os.environ), instead={"2.1.0": VERSION}).types("certified image context 2.1.0")
     shutil.copy(ROOT / "build" / VERSION / "image" / "compose.yaml", tmp_path)
     (tmp_path / "dags").mkdir()
