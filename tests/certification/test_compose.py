@@ -177,6 +177,7 @@ def test_a_task_is_carried_out_by_celery(cluster: Cluster) -> None:
     eventually(120, lambda: re.search(r"\|\s*success\s*\|", cluster.airflow(*runs, "one")))
     logs = podman("exec", f"{cluster.project}_webserver_1", "find", "logs/one", "-type", "f", settings=cluster.settings)
     assert len(logs.split()) == 2
-    assert len(re.findall(r"execute_command\[\S+\] succeeded", cluster.said("worker"))) == 2
+    # The worker says so when the process has ended that wrote into the database.
+    eventually(60, lambda: len(re.findall(r"execute_command\[\S+\] succeeded", cluster.said("worker"))) == 2)
     with urllib.request.urlopen(f"http://{cluster.flower}/", timeout=30) as answer:
         assert b"Flower" in answer.read()
