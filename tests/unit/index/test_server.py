@@ -400,12 +400,12 @@ serve_forever(server, ready=lambda server: print(server.url, flush=True))
 def answer_to_pip(host: str, port: int) -> bytes:
     """The beginning of an answer, asked for as often as pip does, with its pauses: whoever was read from within half a
     second keeps its place, and on a slow machine all may have been."""
-    for pause in (0, 0.5, 1, 2, 4):
+    for pause in (0, 0, 0.5, 1, 2, 4):
+        time.sleep(pause)
         with contextlib.suppress(ConnectionError), socket.create_connection((host, port), timeout=40) as good:
             good.sendall(b"GET /simple/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             if answer := good.recv(12):
                 return answer
-        time.sleep(pause)
     return b""
 
 
