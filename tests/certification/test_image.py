@@ -58,8 +58,10 @@ def test_nothing_in_it_helps_to_become_somebody_else(image: str) -> None:
 
 
 def test_pip_in_it_keeps_airflow_as_it_is(image: str) -> None:
-    said = run(image, "pip", "install", "--no-index", "--dry-run", "apache-airflow==2.2.0", status=1)
+    # The pip of Python 3.7 knows no --dry-run; what it would do goes with the container.
+    said = run(image, "pip", "install", "--no-index", "apache-airflow==2.2.0", status=1)
     assert "ERROR" in said
+    assert "apache-airflow" in said
     assert run(image, "pip", "check").strip() == "No broken requirements found."
 
 
@@ -74,12 +76,12 @@ def test_variables_connections_and_settings_come_from_its_environment(image: str
         "from airflow.hooks.base_hook import BaseHook\n"
         "from airflow.models import Variable\n"
         "there = BaseHook.get_connection('there')\n"
-        "print([Variable.get('word'), there.host, there.port, conf.getint('core', 'parallelism')])\n"
+        "print('seen', [Variable.get('word'), there.host, there.port, conf.getint('core', 'parallelism')])\n"
     )
-    script = f"""airflow {"initdb" if IS_OLD else "db init"} >/dev/null && python -W ignore -c "{ask}" | tail -1"""
+    script = f"""airflow {"initdb" if IS_OLD else "db init"} >/dev/null && python -W ignore -c "{ask}" | grep ^seen"""
     words = [f"{name}={value}" for name, value in given.items()]
     said = run(*(part for word in words for part in ("--env", word)), image, "sh", "-c", script).strip()
-    assert said == "['from outside', 'db.example', 6543, 7]"
+    assert said == "seen ['from outside', 'db.example', 6543, 7]"
 
 
 def test_its_bill_of_materials_has_what_is_in_it(

@@ -104,6 +104,23 @@ def test_programs_of_images_are_for_python_3_6_and_need_nothing_else() -> None:
         assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (" _/_/  |_/_/  /_/    /_/  \\____/____/|__/  v1.10.7+astro.2\n", "upgradedb"),
+        ("1.10.15+astro.2\n", "upgradedb"),
+        ("warning: no home\n2.1.0+astro.2\n", "db upgrade"),
+    ],
+)
+def test_each_airflow_is_migrated_by_the_command_that_it_has(printed: str, expected: str) -> None:
+    assert entrypoint.migration(printed) == ["airflow", *expected.split()]
+
+
+def test_an_airflow_without_a_version_is_not_migrated() -> None:
+    with pytest.raises(entrypoint.Refused, match="prints no version: 'what'"):
+        entrypoint.migration("what")
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
 def test_what_root_starts_is_the_users_and_so_is_its_migration(tmp_path: Path) -> None:
     for name, text in {"gosu": 'echo "gosu $*"; shift; exec "$@"', "airflow": 'echo "2.1.0"'}.items():

@@ -8,6 +8,7 @@ Python 3.6 and later, standard library only. What it heeds:
 
 import os
 import pwd
+import re
 import socket
 import subprocess
 import sys
@@ -104,6 +105,15 @@ def is_service(words):
     return len(words) > 1 and os.path.basename(words[0]) == "airflow" and words[1] in SERVICES
 
 
+def migration(printed):
+    """The command that migrates the database of the Airflow whose `airflow version` printed this: before 1.10.14, a
+    banner of letters is around the number."""
+    number = re.search(r"([0-9]+)\.[0-9]+\.[0-9]+", printed)
+    if number is None:
+        raise Refused("airflow version prints no version: {!r}".format(printed[-200:]))
+    return ["airflow", "upgradedb"] if number.group(1) == "1" else ["airflow", "db", "upgrade"]
+
+
 def prepare(words, environ, say, user=()):
     """Whatever comes before the program: whom it needs answers, and the database is migrated if it is to be, by the
     words in `user` where it is to be somebody else."""
@@ -117,8 +127,7 @@ def prepare(words, environ, say, user=()):
         if "Celery" in environ.get(EXECUTOR, ""):
             wait_for(BROKER, environ.get(BROKER, ""), until, say)
     if migrates:
-        major = subprocess.check_output([*user, "airflow", "version"], env=environ).decode().strip().split(".")[0]
-        verb = ["airflow", "upgradedb"] if major == "1" else ["airflow", "db", "upgrade"]
+        verb = migration(subprocess.check_output([*user, "airflow", "version"], env=environ).decode())
         say("migrating the database: {}".format(" ".join(verb)))
         status = subprocess.call([*user, *verb], env=environ)
         if status:
