@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from astronomer_certified.artifacts import CommandLine, Release
 from astronomer_certified.effects.processes import free_port
@@ -72,7 +74,7 @@ class Seen:
 class Operation:
     """A release to put into operation, where: a folder of its own and one for logs, with which of the servers.
 
-    `progress` is told each check and its seconds.
+    `progress` is told each check and its seconds, by two threads.
     """
 
     level: Level
@@ -87,12 +89,20 @@ class Operation:
 
 
 def operate(operation: Operation) -> Seen:
-    """What a level sees of both sides.
+    """What a level sees of both sides, which run beside each other: where one waits, the other works.
 
     Raises `InstallError` at the first check of the certified side that does not hold.
     """
-    ours = _certified(operation)
-    theirs = _upstream(operation)
+    enough = Event()
+    with ThreadPoolExecutor(max_workers=1) as other:
+        upstream = other.submit(_upstream, operation, enough)
+        try:
+            ours = _certified(operation)
+        except BaseException:
+            # Nothing is compared then: upstream's side ends with the check that it is at.
+            enough.set()
+            raise
+        theirs = upstream.result()
     lacking = {
         check.name: tuple(sorted(check.needs - operation.available))
         for check in _checks(operation, None)
@@ -169,11 +179,16 @@ def _held(operation: Operation, check: Check[Deployment], deployment: Deployment
     return CheckResult(name=check.name, seconds=round(time.monotonic() - start, 1), seen=seen)
 
 
-def _upstream(operation: Operation) -> dict[str, str]:
-    """What is seen of upstream's side, by check; a check that does not hold there is seen, too."""
+def _upstream(operation: Operation, enough: Event) -> dict[str, str]:
+    """What is seen of upstream's side, by check; a check that does not hold there is seen, too.
+
+    No further check begins once `enough` is set.
+    """
     found = {}
     with _deployment(operation, "upstream", operation.sides.upstream) as (deployment, mariadb):
         for check in _checks(operation, mariadb):
+            if enough.is_set():
+                break
             if check.needs <= operation.available and not check.ours:
                 start = time.monotonic()
                 try:

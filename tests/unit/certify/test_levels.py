@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Barrier, Event
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from factories import manifest
 
 from astronomer_certified.artifacts import CommandLine, Python
-from astronomer_certified.certify import full_level, services_level
-from astronomer_certified.certify.checks import CheckResult
+from astronomer_certified.certify import full_level, levels, services_level
+from astronomer_certified.certify.checks import Check, CheckResult
 from astronomer_certified.certify.level import Level, Wanted
 from astronomer_certified.certify.levels import Contrast, contrasts
 from astronomer_certified.certify.servers import LDAP, MARIADB, POSTGRESQL, REDIS, STATSD
-from astronomer_certified.errors import ManifestError
+from astronomer_certified.errors import CommandFailed, InstallError, ManifestError
 
 PYTHONS = tuple(Python(3, minor) for minor in (6, 7, 8))
 
@@ -99,3 +106,62 @@ def test_each_check_of_a_level_has_a_name_of_its_own_and_says_which_servers_it_n
 def test_taking_over_databases_is_of_our_side_only() -> None:
     assert [(check.name, check.ours) for check in full_level.upgrades("")] == [("database of upstream, and back", True)]
     assert [check.name for check in full_level.upgrades("2.0.2")][1:] == ["database of 2.0.2 upgraded"]
+
+
+@pytest.fixture
+def operated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., levels.Seen]:
+    """What is seen of two sides by these checks, each of which is told which side it looks at."""
+
+    def operate(*checks: Check[Any]) -> levels.Seen:
+        @contextlib.contextmanager
+        def deployment(operation: Any, side: str, environment: Path) -> Iterator[tuple[Any, None]]:
+            yield SimpleNamespace(side=side, logs=tmp_path), None
+
+        monkeypatch.setattr(levels, "_deployment", deployment)
+        monkeypatch.setattr(levels, "_checks", lambda operation, mariadb: checks)
+        return levels.operate(
+            levels.Operation(
+                level=Level.FULL, release=manifest().release, command_line=CommandLine.GROUPED,
+                sides=levels.Sides(certified=tmp_path, upstream=tmp_path), folder=tmp_path, logs=tmp_path,
+                available=frozenset(), progress=lambda check, seconds: None,
+            )
+        )  # fmt: skip
+
+    return operate
+
+
+def test_the_sides_run_beside_each_other_and_are_compared(operated: Callable[..., levels.Seen]) -> None:
+    met = Barrier(2)
+
+    def meet(there: Any) -> str:
+        met.wait(30)
+        return f"side: {there.side}"
+
+    seen = operated(Check(name="meet", run=meet, needs=frozenset()))
+
+    assert [check.seen for check in seen.checks] == ["side: certified"]
+    assert seen.contrasts == (Contrast(check="meet", part="side", upstream="upstream", certified="certified"),)
+
+
+def test_upstreams_side_begins_no_further_check_when_ours_has_failed(
+    operated: Callable[..., levels.Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, enough = Event(), Event()
+    monkeypatch.setattr(levels, "Event", lambda: enough)
+    further: list[str] = []
+
+    def first(there: Any) -> str:
+        if there.side == "certified":
+            assert begun.wait(30)
+            raise CommandFailed("it does not hold")
+        begun.set()
+        assert enough.wait(30)
+        return ""
+
+    def second(there: Any) -> str:
+        further.append(there.side)
+        return ""
+
+    with pytest.raises(InstallError, match="level full: first failed"):
+        operated(*(Check(name=run.__name__, run=run, needs=frozenset()) for run in (first, second)))
+    assert further == []
