@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +75,67 @@ def test_an_archive_that_no_mirror_has_is_named_with_what_to_do(linked: Project,
     assert f"no mirror of this machine's apt has {fake_compiler.LIBRARY}" in refused.stderr
     assert "name it in CERTIFIED_SOURCES_DIR" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+SOURCES = """\
+Package: tiny
+Binary: libtiny
+Version: 1.0-1
+Directory: pool
+
+Package: tiny
+Binary: libtiny
+Version: 1.0-1+deb9u1
+Directory: pool
+"""
+
+
+def sources_for(folder: Path, address: str) -> dict[str, str]:
+    """The variable by which apt finds a configuration with that mirror alone, of which it believes everything."""
+    (folder / "parts").mkdir(parents=True)
+    (folder / "parts" / "own.list").write_text(f"deb [trusted=yes] {address} ./\n")
+    (folder / "apt.conf").write_text(
+        f'Dir::Etc::SourceList "/dev/null";\nDir::Etc::SourceParts "{folder}/parts";\nAcquire::http::Proxy "DIRECT";\n'
+    )
+    return {"APT_CONFIG": str(folder / "apt.conf")}
+
+
+def test_libraries_stand_beside_what_debian_has_now(linked: Project, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "Sources").write_text(SOURCES)
+    with mirror(tmp_path / "mirror") as address:
+        settings = sources_for(tmp_path / "apt", address)
+        table = linked.certified(*"certified audit --libraries".split()[1:], **settings)
+        [found] = json.loads(linked.certified("audit", "--libraries", "--json", **settings).stdout)
+    assert table.status == 0, table.stderr
+    assert table.stdout.splitlines()[1].split()[:4] == ["tiny", "1.0", "1.0-1", "1.0-1+deb9u1"]
+    assert found["verdict"] == "Debian has other patches"
+    assert found["newest"] == "1.0-1+deb9u1"
+
+
+def test_a_library_that_no_mirror_has_is_told_as_such(linked: Project, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "Sources").write_text(SOURCES.replace("tiny", "other"))
+    with mirror(tmp_path / "mirror") as address:
+        told = linked.certified("audit", "--libraries", **sources_for(tmp_path / "apt", address))
+    assert told.status == 0, told.stderr
+    assert "the mirrors of this machine do not have it" in told.stdout
+
+
+def test_mirrors_that_do_not_answer_are_one_message(linked: Project, tmp_path: Path) -> None:
+    refused = linked.certified("audit", "--libraries", **sources_for(tmp_path / "apt", "http://127.0.0.1:1"))
+    assert refused.status == 1
+    assert "the mirrors of this machine's apt do not say what they have" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_without_apt_it_is_said_where_to_ask(linked: Project, tmp_path: Path) -> None:
+    refused = linked.certified("audit", "--libraries", PATH=str(tmp_path))
+    assert refused.status == 1
+    assert "apt-get and apt-cache and apt-config and dpkg not found" in refused.stderr
+
+
+def test_libraries_are_those_of_all_releases(linked: Project) -> None:
+    refused = linked.certified("audit", "--libraries", "--list")
+    assert refused.status == 2
+    assert "--libraries goes with --json only" in refused.stderr

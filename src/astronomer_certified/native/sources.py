@@ -105,7 +105,7 @@ def _from_a_mirror(archive: Archive, beside: Path) -> str:
             # It may have left something of another attempt there.
             beside.unlink(missing_ok=True)
             address = f"{mirror}/{archive.path}"
-            run([_APT_HELPER, *_OPTIONS, "download-file", address, beside], env=_environment(), timeout=_TIMEOUT)
+            run([_APT_HELPER, *_OPTIONS, "download-file", address, beside], env=apt_environment(), timeout=_TIMEOUT)
         except CommandFailed as err:
             refused.append(err.details[-1] if err.details else err.what)
         else:
@@ -115,11 +115,11 @@ def _from_a_mirror(archive: Archive, beside: Path) -> str:
 
 def _mirrors() -> Sequence[str]:
     """The roots of the mirrors that apt is told to use, in its order, each once."""
-    told = run(["apt-get", "update", "--print-uris"], env=_environment(), timeout=_TIMEOUT, check=False).stdout
+    told = run(["apt-get", "update", "--print-uris"], env=apt_environment(), timeout=_TIMEOUT, check=False).stdout
     return tuple(dict.fromkeys(match["mirror"] for match in _RELEASE.finditer(told)))
 
 
-def _environment() -> dict[str, str]:
+def apt_environment() -> dict[str, str]:
     """What apt may know: where its settings are is the operator's right (apt.conf(5))."""
     own = {name: os.environ[name] for name in ("APT_CONFIG",) if name in os.environ}
     return clean_environment(**own)

@@ -1,9 +1,12 @@
-"""The pins of releases, or of any constraints file -> the known vulnerabilities of what is installed beside Airflow."""
+"""The pins of releases, or of any constraints file -> the known vulnerabilities of what is installed beside Airflow.
+
+The C libraries inside of compiled wheels, too: they are held against what Debian has now.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ from astronomer_certified.advisories.dependencies import DependencyAdvisory, Hit
 from astronomer_certified.advisories.matrix import aligned
 from astronomer_certified.artifacts import Manifest, Python
 from astronomer_certified.closure import constraints
+from astronomer_certified.native import debian
+from astronomer_certified.native.debian import Standing
+from astronomer_certified.native.records import with_needs
 from astronomer_certified.patches.series import CVE, Carried
-from astronomer_certified.project import manifest, preferences
+from astronomer_certified.project import manifest, native_libraries, preferences
 from astronomer_certified.workspace import Workspace
 
 _HEADS = ("release", "Python", "pins", "known", "high", "not reachable", "ended")
@@ -158,3 +164,31 @@ def page(found: Sequence[Audit]) -> str:
     """The text of docs/dependencies.md."""
     cells = [_HEADS, tuple("---" for _ in _HEADS), *(audit.row for audit in found)]
     return _PAGE.format(table="\n".join(f"| {' | '.join(row)} |" for row in cells)).lstrip()
+
+
+def libraries(workspace: Workspace) -> tuple[Standing, ...]:
+    """The C libraries inside of compiled wheels beside what Debian has now, by name.
+
+    Raises `ManifestError`, `EnvironmentMissing` without apt, and `UpstreamError` when its mirrors do not answer.
+    """
+    known = native_libraries.load(workspace.native_libraries)
+    recipes = manifest.load_recipes(workspace.recipes, known)
+    holders: dict[str, list[str]] = {}
+    for project, recipe in recipes.items():
+        for library in with_needs(recipe.links, known):
+            holders.setdefault(library.name, []).append(project)
+    return debian.standings(known, holders)
+
+
+def libraries_table(found: Sequence[Standing]) -> str:
+    """A row for each, for a terminal."""
+    rows = [
+        (item.library, item.source, item.patched or "-", item.newest or "-", str(item.verdict), ", ".join(item.wheels))
+        for item in found
+    ]
+    return aligned([("library", "made of", "patches of", "Debian has", "verdict", "in wheels of"), *rows])
+
+
+def libraries_as_json(found: Sequence[Standing]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [{**asdict(item), "verdict": str(item.verdict)} for item in found]
