@@ -225,6 +225,32 @@ def test_kerberos_and_sasl_get_a_ticket_of_a_real_kdc(old: OldPython, tmp_path: 
         assert refused.returncode != 0
 
 
+DIGEST = r"""
+import sasl
+
+def answer(name, nonce):
+    client = sasl.Client()
+    for key, value in [('host', 'localhost'), ('service', 'hive'), ('username', name), ('password', 'secret')]:
+        client.setAttr(key, value)
+    client.init()
+    assert client.start('DIGEST-MD5')[0]
+    ok, said = client.step(b'realm="r",nonce="%s",qop="auth",charset=utf-8,algorithm=md5-sess' % nonce)
+    assert ok, client.getError()
+    return said
+
+# Room for each is made anew, so none of them may be more than what stands before it leaves free.
+for count in (1, 3, 20, 100, 400):
+    assert b'username="' + b'\\"' * count + b'"' in answer('"' * count, b'once')
+    assert b'nonce="' + b'\\"' * count + b'"' in answer('ada', b'\\"' * count)
+print('quoted')
+"""
+
+
+def test_sasl_has_room_for_quotes_in_names_and_in_what_a_server_says(old: OldPython) -> None:
+    """CVE-2026-107161: what was appended went beyond the end of a buffer."""
+    assert old.runs(DIGEST).stdout.strip() == "quoted"
+
+
 ODBC = """
 import pyodbc
 print(pyodbc.drivers())
