@@ -90,6 +90,9 @@ Directory: pool
 """
 
 
+COMMAND = "certified audit --libraries"
+
+
 def sources_for(folder: Path, address: str) -> dict[str, str]:
     """The variable by which apt finds a configuration with that mirror alone, of which it believes everything."""
     (folder / "parts").mkdir(parents=True)
@@ -105,7 +108,7 @@ def test_libraries_stand_beside_what_debian_has_now(linked: Project, tmp_path: P
     (tmp_path / "mirror" / "Sources").write_text(SOURCES)
     with mirror(tmp_path / "mirror") as address:
         settings = sources_for(tmp_path / "apt", address)
-        table = linked.certified(*"certified audit --libraries".split()[1:], **settings)
+        table = linked.certified(*COMMAND.split()[1:], **settings)
         [found] = json.loads(linked.certified("audit", "--libraries", "--json", **settings).stdout)
     assert table.status == 0, table.stderr
     assert table.stdout.splitlines()[1].split()[:4] == ["tiny", "1.0", "1.0-1", "1.0-1+deb9u1"]
