@@ -188,7 +188,7 @@ def test_what_a_registry_gives_back_is_what_was_pushed(
     )
     names = pushed.stdout.split()
     assert [name.partition("@")[0].partition(f":{VERSION}-")[2] for name in names] == [
-        "2-bookworm", "bookworm", "2-bookworm-onbuild", "bookworm-onbuild",
+        f"{RELEASE.revision}-bookworm", "bookworm", f"{RELEASE.revision}-bookworm-onbuild", "bookworm-onbuild",
     ]  # fmt: skip
     # Each version's two names are one image.
     digests = [name.partition("@")[2] for name in names]
