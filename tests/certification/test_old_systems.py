@@ -16,7 +16,7 @@ import servers
 from auditwheel.elfutils import elf_find_versioned_symbols
 from elftools.elf.elffile import ELFFile
 from old_system import OldPython
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from servers import Certificates
 
 from astronomer_certified.artifacts import Python
@@ -34,9 +34,16 @@ BESIDE = ["six", "pyasn1", "pyasn1-modules", "future"]
 
 @pytest.fixture(scope="session")
 def wheels() -> list[Path]:
-    """The compiled wheels of a release."""
+    """The wheels that were compiled for a release: its folder has those of others that share its index, and upstream's,
+    which have no build number."""
     Terminal(folder=ROOT, env=dict(os.environ)).types("certified wheelhouse 2.1.0")
-    found = sorted((ROOT / "dist" / "2.1.0" / "wheelhouse").glob("*-cp3*.whl"))
+    pinned = set()
+    for wanted in PYTHONS:
+        text = (ROOT / "constraints" / "2.1.0" / f"constraints-{wanted}.txt").read_text(encoding="utf-8")
+        pinned |= {(canonicalize_name(name), version) for name, version in re.findall(r"^(\S+)==(\S+)", text, re.M)}
+    built = sorted((ROOT / "dist" / "2.1.0" / "wheelhouse").glob("*-cp3*.whl"))
+    parts = {path: parse_wheel_filename(path.name) for path in built}
+    found = [path for path, (name, version, build, _) in parts.items() if build and (name, str(version)) in pinned]
     assert found
     return found
 
