@@ -205,8 +205,8 @@ def settings(  # noqa: PLR0913  what differs between deployments; all by name
         "no_proxy": ",".join(("127.0.0.1", "localhost", *HOSTS)),
     }
     if command_line is CommandLine.FLAT:
-        # By its default, a scheduler of 1.10 reads the same file again without a pause, which takes half of a small
-        # machine from the tasks; Airflow 2 has a pause of 30 s.
+        # By its default, a scheduler of 1.10 reads the same file again without a pause, which takes processors from the
+        # tasks; Airflow 2 has a pause of 30 s.
         found["AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL"] = "3"
     if backends.redis is not None:
         found |= {
