@@ -25,7 +25,7 @@ class Cluster:
         self.pods.append(types.SimpleNamespace(metadata=metadata))
 
     def list_namespaced_pod(self, namespace, label_selector, field_selector=None):
-        _, _, worker = label_selector.partition('=')
+        _, _, worker = label_selector.split(',')[0].partition('=')
         found = [pod for pod in self.pods if pod.metadata.labels['airflow-worker'] == worker and not field_selector]
         return types.SimpleNamespace(items=found)
 

@@ -43,7 +43,8 @@ def shown(monkeypatch, *parts, **status):
         def read_pod(self, pod):
             running = object() if client.parts else None
             base = types.SimpleNamespace(name='base', state=types.SimpleNamespace(running=running))
-            return types.SimpleNamespace(status=types.SimpleNamespace(**dict({'container_statuses': [base]}, **status)))
+            seen = dict({'container_statuses': [base], 'phase': 'Succeeded'}, **status)
+            return types.SimpleNamespace(status=types.SimpleNamespace(**seen))
 
         def pod_is_running(self, pod):
             return False

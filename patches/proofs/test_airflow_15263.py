@@ -34,6 +34,9 @@ class Cluster:
         self.asked.append((field_selector, label_selector))
         return NONE(items=list(self.pods))
 
+    def patch_namespaced_pod(self, name, namespace, **kwargs):
+        """A pod that is kept has a label."""
+
     def delete_namespaced_pod(self, name, namespace, **kwargs):
         pod = next((each for each in self.pods if each.metadata.name == name), None)
         if pod is None:

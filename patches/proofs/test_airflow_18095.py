@@ -15,14 +15,14 @@ def fixture_told(monkeypatch):
     executor = importlib.import_module('airflow.{}executors.kubernetes_executor'.format('contrib.' * contributed))
 
     def told(status, kind, deleted=None):
-        metadata = types.SimpleNamespace(name='its pod', namespace='default', labels={}, resource_version='1')
+        metadata = types.SimpleNamespace(name='its pod', namespace='default', uid='1', labels={}, resource_version='1')
         metadata.deletion_timestamp = deleted
         metadata.annotations = dict.fromkeys(['dag_id', 'task_id', 'execution_date', 'try_number'], '1')
-        pod = types.SimpleNamespace(metadata=metadata, status=types.SimpleNamespace(phase=status))
+        pod = types.SimpleNamespace(metadata=metadata, status=types.SimpleNamespace(phase=status, container_statuses=None))
         stream = types.SimpleNamespace(stream=lambda *args, **kwargs: [{'type': kind, 'object': pod}])
         monkeypatch.setattr(executor.watch, 'Watch', lambda: stream)
         watcher = executor.KubernetesJobWatcher.__new__(executor.KubernetesJobWatcher)
-        watcher.namespace, watcher.multi_namespace_mode = 'default', False
+        watcher.namespace, watcher.multi_namespace_mode, watcher.left_with_proxy = 'default', False, set()
         watcher.watcher_queue = scheduling.Remembers()
         watcher.watcher_queue.put = watcher.watcher_queue.told.append
         config = types.SimpleNamespace(kube_client_request_args={})

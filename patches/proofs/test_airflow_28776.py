@@ -27,6 +27,8 @@ class Cluster:
             name, _, value = selector.partition('=')
             return labels.get(name) == value
 
+        if kwargs['field_selector'] != 'status.phase=Succeeded':
+            return types.SimpleNamespace(items=[])
         wanted = label_selector.split(',')
         return types.SimpleNamespace(items=[p for p in self.pods if all(fits(p.metadata.labels, w) for w in wanted)])
 
