@@ -134,7 +134,8 @@ class Scheduler:
         monkeypatch.setattr(module.AirflowKubernetesScheduler, '_labels_to_key', lambda *_, **__: KEY, raising=False)
         # That of 2.x, which needs all of the library; upstream sends all of a pod.
         whole = staticmethod(lambda pod: {'metadata': {'labels': pod.metadata.labels}})
-        monkeypatch.setattr(module.PodGenerator, 'serialize_pod', whole, raising=False)
+        if hasattr(module, 'PodGenerator'):
+            monkeypatch.setattr(module.PodGenerator, 'serialize_pod', whole, raising=False)
         monkeypatch.setattr(module.watch, 'Watch', lambda: NONE(stream=kubernetes.stream))
         self.executor = executor = module.KubernetesExecutor()
         executor.kube_client = kubernetes

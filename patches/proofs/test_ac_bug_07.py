@@ -16,7 +16,8 @@ class Waits(Exception):
 def fixture_ended(monkeypatch):
     """What the operator says of a pod with such containers when it has ended, and the cluster."""
     pods.commands(monkeypatch)
-    contributed = importlib.util.find_spec('airflow.kubernetes.pod_launcher') is None
+    package = importlib.util.find_spec('airflow.kubernetes')
+    contributed = not (package and importlib.util.find_spec('airflow.kubernetes.pod_launcher'))
     launchers = importlib.import_module('airflow.{}kubernetes.pod_launcher'.format('contrib.' * contributed))
     waited = []
 

@@ -17,9 +17,11 @@ def name_of_task(dag_id, task_id):
         module = importlib.import_module('airflow.executors.kubernetes_executor')
     else:
         module = importlib.import_module('airflow.contrib.executors.kubernetes_executor')
-    if hasattr(module, 'create_pod_id'):
-        return module.PodGenerator.make_unique_pod_id(module.create_pod_id(dag_id, task_id))
-    return module.AirflowKubernetesScheduler._create_pod_id(dag_id, task_id)
+    create = getattr(module, 'create_pod_id', None) or module.AirflowKubernetesScheduler._create_pod_id
+    name = create(dag_id, task_id)
+    if hasattr(module, 'PodGenerator'):
+        return module.PodGenerator.make_unique_pod_id(name)
+    return name
 
 
 def is_taken(name):

@@ -39,7 +39,8 @@ def fixture_launcher(monkeypatch):
 
 def monitored(launcher, *answers):
     launcher.answers = list(answers)
-    pod = types.SimpleNamespace(metadata=types.SimpleNamespace(name='own'))
+    status = types.SimpleNamespace(phase='Succeeded')
+    pod = types.SimpleNamespace(metadata=types.SimpleNamespace(name='own'), status=status)
     try:
         return launcher.monitor_pod(pod, get_logs=True)
     except TypeError as error:

@@ -30,9 +30,11 @@ def test_the_link_in_the_mail_marks_the_task_after_a_question():
     assert ui.runs_of('other')[1] == ['failed']
 
 
-@pytest.mark.parametrize(
-    'changed', [('dag_id=own', 'dag_id=none'), ('task_id=task', 'task_id=none'), ('execution_date=2021', 'execution_date=x')]
-)
+# No page of 1.10 is shown for what is no date: it is written down before the page is asked for.
+ELSEWHERE = [('dag_id=own', 'dag_id=none'), ('task_id=task', 'task_id=none'), ('execution_date=2021', 'execution_date=nothing')]
+
+
+@pytest.mark.parametrize('changed', ELSEWHERE[: 2 if ui.IS_1 else 3])
 def test_a_link_to_what_is_not_there_leads_home(changed):
     url = task().mark_success_url
     assert changed[0] in url
