@@ -29,7 +29,7 @@ _SECRET = re.compile(
 )
 # To the last @: a password may have one, as may the name of a user, and hosts between two logins are better hidden than
 # half a password shown. What stands there without a colon is a token.
-_LOGIN = re.compile(r"(?<=//)([^/@:\s]*)(?::.*)?@(?=[^@]*\Z)", re.DOTALL)
+_LOGIN = re.compile(r"(?<=//)([^/:]*)(?::.*)?@(?=[^@]*\Z)", re.DOTALL)
 _WORD = r"(?:[\w.-]*(?:password|passwd|pwd|secret|token|authorization|credential|keyfile)[\w.-]*|\w*key)"
 _PARAMETER = re.compile(r"(\b" + _WORD + r"=)[^&\s]+", re.IGNORECASE)
 _IN_JSON = re.compile(r"""(["']""" + _WORD + r"""["']\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)""", re.IGNORECASE)
