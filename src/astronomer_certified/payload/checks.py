@@ -7,7 +7,7 @@ import stat
 import sys
 from collections import namedtuple
 
-from . import constraints_path, environment, installed, settings
+from . import constraints_path, environment, files, installed, settings
 from .effective import Effective
 from .refusals import Refused
 
@@ -109,7 +109,11 @@ def environment_file(here):
             how = "put it right, or be the user who may read it"
         # What other verbs say has the advice behind it.
         return [Result("environment file", FAILED, here.file_problem.replace("; " + how, ""), how)]
-    mode = stat.S_IMODE(os.stat(here.file).st_mode)
+    status = os.stat(here.file)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & stat.S_IWGRP:
+        what = "the group {} may write it, and so make services do anything".format(status.st_gid)
+        return [Result("environment file", WARNING, what, "chmod g-w {}".format(here.file))]
     if mode & stat.S_IROTH:
         return [Result("environment file", WARNING, "everybody may read its secrets", "chmod o-r {}".format(here.file))]
     return [Result("environment file", OK, here.file, "")]
@@ -193,8 +197,7 @@ def dangerous(here):
 
 def _public_role(path):
     try:
-        with open(path, encoding="utf-8") as stream:
-            match = re.search(r"^AUTH_ROLE_PUBLIC\s*=\s*['\"](\w+)['\"]", stream.read(), re.MULTILINE)
+        match = re.search(r"^AUTH_ROLE_PUBLIC\s*=\s*['\"](\w+)['\"]", files.text(path), re.MULTILINE)
     except (OSError, UnicodeDecodeError):
         return ""
     return match.group(1) if match and match.group(1) != "Public" else ""
@@ -247,8 +250,8 @@ def _writable_for_all(folder):
     found, seen = [], 0
     if os.path.isdir(folder) and os.stat(folder).st_mode & stat.S_IWOTH:
         found.append(folder)
-    for above, names, files in os.walk(folder):
-        for name in sorted(names + files):
+    for above, names, others in os.walk(folder):
+        for name in sorted(names + others):
             path = os.path.join(above, name)
             seen += 1
             try:

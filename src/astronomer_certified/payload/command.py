@@ -1,6 +1,7 @@
 """The `astronomer-certified` command: what is installed, its settings, and the files that came with it."""
 
 import argparse
+import os
 import shutil
 import sys
 
@@ -14,6 +15,7 @@ from . import (
     init,
     release,
     run,
+    say,
     units,
     upgrade_check,
 )
@@ -24,10 +26,29 @@ def main(argv=None):
     """Exit status of the command: 0, or 1 with one message for what cannot be done."""
     args = _parser().parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except (Refused, environment.Malformed) as err:
-        print("astronomer-certified: {}".format(err), file=sys.stderr)
-        return 1
+        problem = str(err)
+    except BrokenPipeError:
+        # Whoever reads has read enough.
+        problem = ""
+    except OSError as err:
+        problem = "{}: {}".format(err.filename or "what is printed", err.strerror or err)
+    _forget_output()
+    if problem:
+        say.line("astronomer-certified: {}".format(problem), sys.stderr)
+    return 1
+
+
+def _forget_output():
+    """Python writes no more of what could not be written, as it would when it ends."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _parser():

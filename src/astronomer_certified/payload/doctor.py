@@ -2,7 +2,7 @@
 
 import json
 
-from . import checks, installed, record, running, settings
+from . import checks, installed, record, running, say, settings
 from .refusals import Refused
 from .table import aligned
 
@@ -24,7 +24,7 @@ def run(args):
         print(json.dumps([result._asdict() for result in results], indent=1))
     else:
         for line in aligned([(result.status, result.check, _told(result)) for result in results]):
-            print(line)
+            say.line(line)
         warnings = sum(result.status == checks.WARNING for result in results)
         print("{} failed, {} warnings, {} checks".format(failed, warnings, len(results)))
     return 1 if failed else 0

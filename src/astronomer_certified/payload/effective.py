@@ -3,7 +3,7 @@
 import configparser
 import os
 
-from . import settings
+from . import files, settings
 
 
 class Effective:
@@ -17,12 +17,11 @@ class Effective:
         # What is wrong with airflow.cfg, or "".
         self.cfg_problem = ""
         try:
-            with open(self.cfg_path, encoding="utf-8") as stream:
-                self._cfg.read_file(stream)
+            self._cfg.read_string(files.text(self.cfg_path))
         except FileNotFoundError:
             pass
         except (OSError, UnicodeDecodeError, configparser.Error) as err:
-            self.cfg_problem = str(err).replace("\n", " ")
+            self.cfg_problem = "{}: {}".format(self.cfg_path, files.why_unread(err))
 
     def get(self, section, key, default=""):
         """The value of a setting; `default` where nothing sets it."""
@@ -30,6 +29,15 @@ class Effective:
         if name in self.environ:
             return self.environ[name].strip()
         return self._cfg.get(section, key, fallback=default).strip()
+
+    def section(self, name):
+        """What a section has, `{option: value}`, as Airflow gives it to others: numbers and yes or no as such."""
+        found = dict(self._cfg.items(name)) if self._cfg.has_section(name) else {}
+        start = "AIRFLOW__{}__".format(name.upper())
+        for variable, value in self.environ.items():
+            if variable.startswith(start):
+                found[variable[len(start) :].lower()] = value
+        return {option: _typed(value.strip()) for option, value in found.items()}
 
     def is_true(self, section, key, default=""):
         """Whether a setting is on, as Airflow reads it."""
@@ -48,3 +56,15 @@ class Effective:
         """Where logs of tasks are; 1.10 has it in [core], 2.x in [logging]."""
         folder = self.get("logging", "base_log_folder") or self.get("core", "base_log_folder")
         return folder or os.path.join(self.home, "logs")
+
+
+def _typed(value):
+    """A value as Airflow reads it in a section that it gives to others."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -3,7 +3,7 @@
 import os
 import re
 
-from . import environment, environment_path
+from . import environment, environment_path, say
 from .effective import Effective
 
 _LINE = re.compile(r"#?(AIRFLOW__([A-Z]+)__([A-Z0-9_]+))=")
@@ -28,7 +28,7 @@ def run(args):
             shown = environment.shown(name, value)
             lines[name] = "{}={}  (this shell; services do not have it)".format(name, shown)
     for name in sorted(lines):
-        print(lines[name])
+        say.line(lines[name])
     return 0
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 
+from . import files
 from .refusals import Refused
 
 FILE = "astronomer-certified"
@@ -22,10 +23,16 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:@%+,=-]+\Z")
 _ESCAPED = '"\\`$'
 # systemd drops a variable whose value has one of these, without an error.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SECRET = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|FERNET_KEY|API_KEY|PRIVATE_KEY|ACCESS_KEY)")
-# To the last @: a password may have one, and hosts between two logins are better hidden than half a password shown.
-_LOGIN = re.compile(r"(?<=//)([^/@:\s]*):\S*@")
-_PARAMETER = re.compile(r"((?:password|passwd|pwd|secret|token|key)=)[^&\s]+", re.IGNORECASE)
+_SECRET = re.compile(
+    r"PASSWORD|PASSWD|SECRET|TOKEN|FERNET_KEY|API_KEY|PRIVATE_KEY|ACCESS_KEY|BASIC_AUTH|KWARGS|DSN|AUTHORIZATION"
+    r"|KEYFILE|CREDENTIAL"
+)
+# To the last @: a password may have one, as may the name of a user, and hosts between two logins are better hidden than
+# half a password shown. What stands there without a colon is a token.
+_LOGIN = re.compile(r"(?<=//)([^/:]*)(?::.*)?@(?=[^@]*\Z)", re.DOTALL)
+_WORD = r"(?:[\w.-]*(?:password|passwd|pwd|secret|token|authorization|credential|keyfile)[\w.-]*|\w*key)"
+_PARAMETER = re.compile(r"(\b" + _WORD + r"=)[^&\s]+", re.IGNORECASE)
+_IN_JSON = re.compile(r"""(["']""" + _WORD + r"""["']\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)""", re.IGNORECASE)
 
 
 class Malformed(Exception):
@@ -130,9 +137,9 @@ def _double(text, at, path, line):
 
 def read(path):
     """The file as `{name: (value, line)}`, the last one of a name. Raises `Malformed`, and OSError."""
-    with open(path, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        content = stream.read()
+    if os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
+        raise Malformed(path, 0, "it is a link that another user has made, who could make services do anything")
+    content, status = files.content(path)
     # What stands in it is run: it names the database, and the folder of the code.
     if status.st_uid not in (0, os.geteuid()):
         raise Malformed(path, 0, "it belongs to user {}, who could make services do anything".format(status.st_uid))
@@ -174,4 +181,9 @@ def shown(name, value):
     """The value as it may be seen by people: without secrets."""
     if _SECRET.search(name.upper()) and value:
         return "***"
-    return _PARAMETER.sub(r"\1***", _LOGIN.sub(r"\1:***@", value))
+    return _IN_JSON.sub(r'\1"***"', _PARAMETER.sub(r"\1***", _LOGIN.sub(_without_login, value)))
+
+
+def _without_login(match):
+    """Of a login, the name of the user; a name alone is as likely a token."""
+    return "{}:***@".format(match.group(1)) if ":" in match.group() else "***@"

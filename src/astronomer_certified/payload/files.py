@@ -1,8 +1,48 @@
 """Files that appear whole or not at all: written beside, fsynced, then put in place."""
 
+import configparser
 import contextlib
 import os
+import stat
 import tempfile
+import time
+
+from .refusals import Refused
+
+# Bytes: no file that is read here is nearly as long.
+_LIMIT = 1 << 20
+_OURS = ".astronomer-certified-"
+# Seconds, after which nobody writes any more what was begun.
+_STALE = 3600
+
+
+def content(path):
+    """The bytes of an ordinary file of a sensible size, and its `os.stat_result`. Raises OSError, also for any other:
+    a pipe would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(None, "is no ordinary file", path)
+        found = stream.read(_LIMIT + 1)
+        if len(found) > _LIMIT:
+            raise OSError(None, "has more than {} bytes".format(_LIMIT), path)
+    return found, status
+
+
+def text(path):
+    """The text of an ordinary file, as of `content`. Raises OSError and UnicodeDecodeError."""
+    return content(path)[0].decode("utf-8")
+
+
+def why_unread(err):
+    """What went wrong while settings were read, in words without what they say: it may be secret."""
+    if isinstance(err, configparser.Error):
+        lines = [err.lineno] if hasattr(err, "lineno") else [line for line, _ in getattr(err, "errors", ())]
+        return "line {} is no setting".format(lines[0]) if lines else "it is no file of settings"
+    if isinstance(err, UnicodeDecodeError):
+        return "it is no UTF-8"
+    return err.strerror or str(err)
 
 
 def write_new(path, text, mode=0o600):
@@ -18,13 +58,16 @@ def write_new(path, text, mode=0o600):
 
 
 def replace(path, text, mode=0o600):
-    """The file has that text; the one before is kept. Returns the path of what was kept. Raises OSError."""
+    """The file has that text; the one before is kept. Returns the path of what was kept. A group that could read it
+    can do so still. Raises OSError, and Refused for a link of somebody else's."""
+    if os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
+        raise Refused("{} is a link that another user has made; remove it first".format(path))
     # Through a link to the file itself: the link stays.
     path = os.path.realpath(path)
-    with open(path, "rb") as stream:
-        before = stream.read()
+    # Never in place of a device, to which a link may lead.
+    before, status = content(path)
     kept = _keep(path, before)
-    beside = _beside(path, text, mode)
+    beside = _beside(path, text, mode, status)
     try:
         os.rename(beside, path)
     except OSError:
@@ -34,27 +77,34 @@ def replace(path, text, mode=0o600):
     return kept
 
 
-def _keep(path, content):
-    """The content as the next free one of PATH.before-1, PATH.before-2 …, for its owner only: it may have keys."""
+def _keep(path, before):
+    """These bytes as the next free one of PATH.before-1, PATH.before-2 …, for its owner only: it may have keys."""
     number = 1
     while True:
         kept = "{}.before-{}".format(path, number)
         try:
-            write_new(kept, content)
+            write_new(kept, before)
         except FileExistsError:
             number += 1
         else:
             return kept
 
 
-def _beside(path, content, mode):
+def _beside(path, written, mode, before=None):
     """A new file in the same folder. mkstemp makes it for the owner only, so nobody reads what is being written."""
-    content = content if isinstance(content, bytes) else content.encode("utf-8")
-    descriptor, beside = tempfile.mkstemp(prefix=".astronomer-certified-", dir=os.path.dirname(os.path.abspath(path)))
+    written = written if isinstance(written, bytes) else written.encode("utf-8")
+    folder = os.path.dirname(os.path.abspath(path))
+    _sweep(folder)
+    descriptor, beside = tempfile.mkstemp(prefix=_OURS, dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            stream.write(written)
             stream.flush()
+            # Where everybody could read it, nobody has thought of a group.
+            if before is not None and before.st_mode & (stat.S_IRGRP | stat.S_IROTH) == stat.S_IRGRP:
+                with contextlib.suppress(OSError):
+                    os.fchown(stream.fileno(), -1, before.st_gid)
+                    mode |= stat.S_IRGRP
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
     except BaseException:
@@ -62,6 +112,17 @@ def _beside(path, content, mode):
             os.unlink(beside)
         raise
     return beside
+
+
+def _sweep(folder):
+    """What a process of ours has left there that was killed while it wrote: it may have keys."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            is_ours = name.startswith(_OURS) and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            if is_ours and status.st_mtime < time.time() - _STALE:
+                os.unlink(path)
 
 
 def _sync_folder(path):

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from . import installed, record
+from . import installed, record, say
 from .refusals import Refused
 from .table import aligned
 
@@ -33,7 +33,7 @@ def run(args):
         print(json.dumps(whole, indent=1))
         return 0
     for line in _of_status(found, args.status) if args.status else _lines(found):
-        print(line)
+        say.line(line)
     return 0
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import environment, environment_path, files, release, settings
+from . import environment, environment_path, files, release, say, settings
 from .refusals import Refused
 
 # What a line of the shipped file sets, also one that is commented out.
@@ -16,6 +16,10 @@ _LINE = re.compile(r"#?([A-Z][A-Z0-9_]*)=")
 _NOT_IN_HOME = re.compile(r"[$?\n]")
 # In airflow.cfg until Airflow 2.1: signs nothing that anybody could not sign.
 _NO_SECRET = ("", "temporary_key")
+# Behind the name of a variable: it says by which command, or where among secrets, its value is found.
+_TELLS = ("_CMD", "_SECRET")
+# Stands for the address of a database that one of them tells; only its scheme is looked at.
+_TOLD = "postgresql://told/elsewhere"
 
 
 def add(verbs):
@@ -26,23 +30,27 @@ def add(verbs):
         "--home", help="AIRFLOW_HOME (default: of this shell, /usr/local/airflow for root, else ~/airflow)"
     )
     verb.add_argument("--executor", help="default: what goes with database and broker")
-    verb.add_argument("--database", help="like postgresql://USER:PASSWORD@HOST/airflow (default: SQLite in the folder)")
+    verb.add_argument(
+        "--database",
+        help="like postgresql://USER:PASSWORD@HOST/airflow (default: that of the file before, or of this shell, "
+        "or SQLite in the folder)",
+    )
     verb.add_argument("--broker", help="like redis://HOST:6379/0, for CeleryExecutor")
     verb.add_argument(
-        "--force", action="store_true", help="replace a file; it is kept, its keys and own variables stay"
+        "--force", action="store_true", help="replace a file; it is kept, and what no option says stays as it was"
     )
     verb.set_defaults(run=run)
 
 
 def run(args):
     """Writes the file and says what is next. Raises Refused for what cannot work, and before anything is written."""
-    home = _home(args.home)
-    path = os.path.abspath(args.file or _default_path(home))
+    path = os.path.abspath(args.file or _default_path(_home(args.home)))
     before = _before(path, args.force)
-    values = _values(args, home)
-    keys = _keys(home, before)
+    known = {name: value for name, (value, _) in (before or {}).items()}
+    values = _values(args, known)
+    keys = _keys(values[settings.HOME], known)
     values.update(keys)
-    text = _text(values, _own(before))
+    text = _text(values, _own(known))
     # What cannot be read back would be found by a service, at its next start.
     environment.parse(text, path)
     try:
@@ -56,15 +64,17 @@ def run(args):
         raise Refused("{} was just made by somebody else; look at it, or say --force".format(path)) from None
     except OSError as err:
         raise Refused("{} cannot be written: {}".format(path, err.strerror)) from err
-    print(path)
-    for line in _said(path, values, keys, kept):
-        print(line, file=sys.stderr)
+    say.line(path)
+    if kept:
+        say.line("the file before is {}".format(kept), sys.stderr)
+    for line in _said(path, values, keys, known):
+        say.line(line, sys.stderr)
     return 0
 
 
-def _home(given):
-    """AIRFLOW_HOME, as a whole path."""
-    home = given or os.environ.get(settings.HOME)
+def _home(given, before=None):
+    """AIRFLOW_HOME, as a whole path: what the option says, else the file before, else this shell."""
+    home = given or before or os.environ.get(settings.HOME)
     if not home:
         home = "/usr/local/airflow" if os.geteuid() == 0 else os.path.join(os.path.expanduser("~"), "airflow")
     if not os.path.isabs(home):
@@ -85,7 +95,7 @@ def _before(path, force):
     if not os.path.lexists(path):
         return None
     if not force:
-        raise Refused("{} is there; --force replaces it and keeps a copy, its keys and your own variables".format(path))
+        raise Refused("{} is there; --force replaces it, and keeps a copy and what no option says".format(path))
     try:
         return environment.read(path)
     except environment.Malformed as err:
@@ -95,26 +105,66 @@ def _before(path, force):
         raise Refused("{} cannot be read: {}".format(path, err.strerror)) from err
 
 
-def _values(args, home):
-    """What the options say, and what follows from them. Raises Refused."""
+def _values(args, known):
+    """What the options say and what follows from them; the rest as the file before has it. Raises Refused."""
     airflow = settings.airflow_of(release()["apache-airflow"])
-    database = args.database or "sqlite:///{}/airflow.db".format(home)
-    settings.check_database(database)
-    executor = args.executor or _fitting(database, args.broker)
+    shipped = _shipped()
+    home = _home(args.home, known.get(settings.HOME))
+    database = _database(args, known, home)
+    if database:
+        settings.check_database(database)
+    # Without a file, what this shell has counts: passwords need not stand in a command, which everybody can see.
+    broker = args.broker or ("" if known else os.environ.get(settings.BROKER, ""))
+    executor = _executor(args, known, database, broker)
     settings.check_executor(executor, airflow)
-    if args.broker:
-        settings.check_broker(args.broker)
-    settings.check_together(executor, database, args.broker or "")
-    values = {
+    if executor in settings.WITH_BROKER and not broker:
+        broker = known.get(settings.BROKER, "")
+    if broker:
+        settings.check_broker(broker)
+    settings.check_together(executor, database or _TOLD, broker)
+    values = {name: value for name, value in known.items() if name in shipped}
+    values.update({
         settings.HOME: home,
         settings.DATABASE: database,
         settings.EXECUTOR: executor,
         settings.PYTHON: "{}.{}".format(*sys.version_info),
-    }
-    if args.broker:
-        values[settings.BROKER] = args.broker
-        values[settings.RESULTS] = "db+" + database
+    })  # fmt: skip
+    if broker:
+        values[settings.BROKER] = broker
+        results = known.get(settings.RESULTS, shipped[settings.RESULTS])
+        if database and (results == shipped[settings.RESULTS] or (args.database and results.startswith("db+"))):
+            values[settings.RESULTS] = "db+" + database
     return values
+
+
+def _database(args, known, home):
+    """The address of the database; None where a command or a secret of the file before tells it."""
+    if args.database:
+        return args.database
+    if any(settings.DATABASE + ending in known for ending in _TELLS):
+        return None
+    before = known.get(settings.DATABASE) or os.environ.get(settings.DATABASE)
+    # That of a folder goes with it.
+    if before and before != "sqlite:///{}/airflow.db".format(known.get(settings.HOME)):
+        return before
+    return "sqlite:///{}/airflow.db".format(home)
+
+
+def _executor(args, known, database, broker):
+    """What the option says, else what the file before has if it goes with the rest, else what goes with that."""
+    before = known.get(settings.EXECUTOR)
+    fitting = _fitting(database or _TOLD, broker)
+    if args.executor or not before:
+        return args.executor or fitting
+    # It was all that SQLite can do.
+    if before == "SequentialExecutor" and args.database:
+        return fitting
+    try:
+        there = broker or (known.get(settings.BROKER, "") if before in settings.WITH_BROKER else "")
+        settings.check_together(before, database or _TOLD, there)
+    except Refused:
+        return fitting
+    return before
 
 
 def _fitting(database, broker):
@@ -123,14 +173,13 @@ def _fitting(database, broker):
     return "SequentialExecutor" if settings.scheme_of(database) == "sqlite" else "LocalExecutor"
 
 
-def _keys(home, before):
+def _keys(home, known):
     """The two keys; None for one that is set in another way. One that is in use is never replaced by a new one."""
-    known = {name: value for name, (value, _) in (before or {}).items()}
     ours = _of_airflow(home)
     found = {}
     for name, new in ((settings.FERNET_KEY, _fernet_key), (settings.SECRET_KEY, _secret_key)):
         # Airflow takes a value before the command or the secret that would tell it.
-        if any(name + ending in known for ending in ("_CMD", "_SECRET")):
+        if any(name + ending in place for ending in _TELLS for place in (known, os.environ, ours)):
             found[name] = None
             continue
         found[name] = known.get(name) or os.environ.get(name) or ours.get(name) or new()
@@ -138,16 +187,16 @@ def _keys(home, before):
 
 
 def _of_airflow(home):
-    """The keys that an airflow.cfg in that folder has: what is in the database was encrypted with them."""
+    """The keys that an airflow.cfg in that folder has, or what tells them there, as variables: what is in the database
+    was encrypted with them."""
     path = os.path.join(home, "airflow.cfg")
     parser = configparser.RawConfigParser(strict=False)
     try:
-        with open(path, encoding="utf-8") as stream:
-            parser.read_file(stream)
+        parser.read_string(files.text(path))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, configparser.Error) as err:
-        raise Refused("{}: its keys cannot be read: {}".format(path, err)) from err
+        raise Refused("{}: its keys cannot be read: {}".format(path, files.why_unread(err))) from err
     found = {}
     for name, section, key in (
         (settings.FERNET_KEY, "core", "fernet_key"), (settings.SECRET_KEY, "webserver", "secret_key")
@@ -156,6 +205,9 @@ def _of_airflow(home):
         if value not in _NO_SECRET:
             # The file writes %% for %.
             found[name] = value.replace("%%", "%")
+        for ending in _TELLS:
+            if parser.has_option(section, key + ending.lower()):
+                found[name + ending] = parser.get(section, key + ending.lower())
     return found
 
 
@@ -167,11 +219,25 @@ def _secret_key():
     return base64.b16encode(os.urandom(30)).decode("ascii").lower()
 
 
-def _own(before):
-    """The variables of a file that the shipped one does not have."""
+def _shipped():
+    """The variables of the shipped file, also those that are commented out, with their values."""
     with open(environment_path(), encoding="utf-8") as stream:
-        shipped = {match.group(1) for match in map(_LINE.match, stream) if match}
-    return {name: value for name, (value, _) in (before or {}).items() if name not in shipped}
+        lines = [line.lstrip("#") for line in stream if _LINE.match(line)]
+    return {name: value for _, name, value in environment.parse("".join(lines))}
+
+
+def _own(known):
+    """The variables that the shipped file does not have: those of the file before, and what tells keys in this shell,
+    which a service does not have."""
+    shipped = _shipped()
+    own = {
+        name + ending: os.environ[name + ending]
+        for name in (settings.FERNET_KEY, settings.SECRET_KEY)
+        for ending in _TELLS
+        if name + ending in os.environ
+    }
+    own.update({name: value for name, value in known.items() if name not in shipped})
+    return own
 
 
 def _text(values, own):
@@ -180,10 +246,15 @@ def _text(values, own):
     with open(environment_path(), encoding="utf-8") as stream:
         for line in stream:
             match = _LINE.match(line)
-            value = values.get(match.group(1)) if match else None
-            lines.append(line if value is None else _assignment(match.group(1), value))
+            if match is None or match.group(1) not in values:
+                lines.append(line)
+            elif values[match.group(1)] is None:
+                # Told in another way, over which a value here would win.
+                lines.append("#" + line.lstrip("#"))
+            else:
+                lines.append(_assignment(match.group(1), values[match.group(1)]))
     if own:
-        lines += ["\n", "# Variables of the file before this one.\n"]
+        lines += ["\n", "# Variables that this file has not by default.\n"]
         lines += [_assignment(name, value) for name, value in own.items()]
     return "".join(lines)
 
@@ -195,13 +266,16 @@ def _assignment(name, value):
         raise Refused("{}: {}".format(name, err)) from err
 
 
-def _said(path, values, keys, kept):
+def _said(path, values, keys, known):
     """What a person should know and do next."""
-    if kept:
-        yield "the file before is {}".format(kept)
+    for name in sorted(values):
+        old, new = known.get(name), values[name]
+        if name not in keys and old is not None and new is not None and old != new:
+            shown = environment.shown(name, new), environment.shown(name, old)
+            yield "{} is {} now, and was {}".format(name, *shown)
     for name, value in keys.items():
         if value is None:
-            yield "{} stays as the file before has it: by a command or a secret".format(name)
+            yield "{} stays as it is: a command or a secret tells it".format(name)
     for line in _contradictions(values):
         yield line
     yield "review every line, then: astronomer-certified env --file {}".format(path)
@@ -215,10 +289,10 @@ def _contradictions(values):
     path = os.path.join(values[settings.HOME], "airflow.cfg")
     parser = configparser.RawConfigParser(strict=False)
     with contextlib.suppress(OSError, UnicodeDecodeError, configparser.Error):
-        parser.read(path, encoding="utf-8")
+        parser.read_string(files.text(path))
     for name, key in ((settings.DATABASE, "sql_alchemy_conn"), (settings.EXECUTOR, "executor")):
         other = parser.get("core", key, fallback=values[name])
-        if other != values[name]:
+        if values[name] is not None and other != values[name]:
             yield "{}: {} = {} there; {} counts".format(
                 path, key, environment.shown(name, other), environment.shown(name, values[name])
             )

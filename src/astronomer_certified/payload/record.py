@@ -28,16 +28,44 @@ def of(found):
         raise Refused("release.json has format {!r}, and this command reads {}".format(found.get("format"), FORMAT))
     try:
         return Record(
-            tag=found["tag"],
-            version=found["version"],
-            airflow=found["apache-airflow"],
-            pythons=found["pythons"],
-            certificate=found["certificate"],
-            patches=[Patch(**item) for item in found["patches"]],
-            vulnerabilities=[Vulnerability(**item) for item in found["vulnerabilities"]],
+            tag=_text(found["tag"]),
+            version=_text(found["version"]),
+            airflow=_text(found["apache-airflow"]),
+            pythons=_texts(found["pythons"]),
+            certificate=_text(found["certificate"]),
+            patches=[_record(Patch, item) for item in found["patches"]],
+            vulnerabilities=[_record(Vulnerability, item) for item in found["vulnerabilities"]],
         )
     except (KeyError, TypeError) as err:
         raise Refused("release.json lacks something that it must have: {}".format(err)) from err
+
+
+def _record(kind, item):
+    """One of the tuples, of an object with these fields. Raises TypeError."""
+    if not isinstance(item, dict):
+        raise TypeError("{} is no object".format(kind.__name__))
+    record = kind(**item)
+    for field in kind._fields:
+        value = getattr(record, field)
+        if field in ("fixes", "proofs", "aliases", "evidence"):
+            _texts(value)
+        elif field != "severity":
+            _text(value)
+        elif not isinstance(value, (int, float, type(None))):
+            raise TypeError("{!r} is no number".format(value))
+    return record
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError("{!r} is no text".format(value))
+    return value
+
+
+def _texts(value):
+    if not isinstance(value, list):
+        raise TypeError("{!r} is no list".format(value))
+    return [_text(item) for item in value]
 
 
 def counted(vulnerabilities):

@@ -3,6 +3,8 @@
 import os
 
 from . import environment, release, services, settings
+from .effective import Effective
+from .refusals import Refused
 
 
 def add(verbs):
@@ -20,10 +22,16 @@ def run(args):
     """Does not return: this process is the service then. Raises Refused for what cannot be started."""
     _, found = environment.found(args.file)
     values = {name: value for name, (value, _) in found.items()}
-    services.check(args.service, values)
+    if any(word.split("=")[0] == "--file" for word in args.words):
+        raise Refused("--file stands before the service: astronomer-certified run --file FILE {}".format(args.service))
+    services.check(args.service, Effective(values, os.environ).get("core", "executor", "SequentialExecutor"))
     program = services.program()
     words = services.words(args.service, settings.airflow_of(release()["apache-airflow"]))
     # As systemd has it: the file wins.
     environ = dict(os.environ, PATH=services.search_path(os.environ.get("PATH", os.defpath)))
     environ.update(values)
-    os.execve(program, [program, *words, *args.words], environ)  # noqa: S606 - it needs no shell
+    try:
+        os.execve(program, [program, *words, *args.words], environ)  # noqa: S606 - it needs no shell
+    except OSError as err:
+        # E2BIG: a value is longer than the kernel hands on. ENOENT: what its first line names is not there.
+        raise Refused("{} cannot be started: {}".format(program, err.strerror)) from err

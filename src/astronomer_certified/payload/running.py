@@ -45,9 +45,12 @@ print("DOCTOR" + json.dumps({
 """
 
 _BROKER = """
-import os, sys
+import json, os, sys
 import kombu
-with kombu.Connection(os.environ["AIRFLOW__CELERY__BROKER_URL"], connect_timeout=5) as connection:
+options = json.loads(os.environ["DOCTOR_TRANSPORT"])
+with kombu.Connection(
+    os.environ["AIRFLOW__CELERY__BROKER_URL"], connect_timeout=5, transport_options=options
+) as connection:
     connection.ensure_connection(max_retries=1, interval_start=0)
 print("DOCTOR{}")
 """
@@ -102,11 +105,15 @@ def broker(here):
     if effective.get("core", "executor") not in settings.WITH_BROKER:
         return []
     url = effective.get("celery", "broker_url")
-    answer, problem = _asked(_BROKER, effective, AIRFLOW__CELERY__BROKER_URL=url)
+    options = json.dumps(effective.section("celery_broker_transport_options"))
+    answer, problem = _asked(_BROKER, effective, AIRFLOW__CELERY__BROKER_URL=url, DOCTOR_TRANSPORT=options)
     if answer is None:
         how = "look whether it runs, and at {}".format(settings.BROKER)
-        if "redis library" in problem or "No module named" in problem:
+        missing = re.search(r"No module named '?([\w.]+)", problem)
+        if "redis library" in problem or (missing and missing.group(1) in ("kombu", "redis")):
             how = "install the extras celery and redis: astronomer-certified[celery,postgres,redis]"
+        elif missing:
+            how = "install what has the module {} for Python, in this environment".format(missing.group(1))
         return [Result("broker", FAILED, problem, how)]
     return [Result("broker", OK, environment.shown(settings.BROKER, url), "")]
 
@@ -119,7 +126,8 @@ def _asked(program, effective, **more):
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", program],
             env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=_PATIENCE,
-            cwd=effective.home if os.path.isdir(effective.home) else "/", preexec_fn=_as_owner(effective.home),
+            # Nobody may put code there: Python looks for modules in the folder in which it is started.
+            cwd="/", preexec_fn=_as_owner(effective.home),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None, "no answer in {} s".format(_PATIENCE)
@@ -141,18 +149,24 @@ def _as_owner(home):
     """For root, what makes a process that of a folder's owner: Airflow writes logs there, which must not be root's."""
     if os.geteuid() != 0 or not os.path.isdir(home):
         return None
-    owner = os.stat(home).st_uid
+    status = os.stat(home)
+    owner, group = status.st_uid, status.st_gid
     if owner == 0:
         return None
     try:
         entry = pwd.getpwuid(owner)
     except KeyError:
-        return None
+        # A user of a container, as it may be: it has a number, and no name here.
+        entry = None
 
     def become():
-        os.initgroups(entry.pw_name, entry.pw_gid)
-        os.setgid(entry.pw_gid)
-        os.setuid(entry.pw_uid)
+        if entry is None:
+            os.setgroups([])
+            os.setgid(group)
+        else:
+            os.initgroups(entry.pw_name, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+        os.setuid(owner)
 
     return become
 

@@ -25,7 +25,7 @@ def folder():
 def program():
     """The path of `airflow` of this installation. Raises Refused where there is none."""
     beside = os.path.join(folder(), "airflow")
-    found = beside if os.access(beside, os.X_OK) else shutil.which("airflow")
+    found = beside if os.path.isfile(beside) and os.access(beside, os.X_OK) else shutil.which("airflow")
     if found is None:
         raise Refused("no program airflow in {} or on PATH; install astronomer-certified there".format(folder()))
     return os.path.abspath(found)
@@ -36,9 +36,8 @@ def search_path(found=os.defpath):
     return "{}:{}".format(folder(), found)
 
 
-def check(service, values):
-    """The settings have something to do for the service. Raises Refused, with what to set."""
-    executor = values.get(settings.EXECUTOR, "SequentialExecutor")
+def check(service, executor):
+    """With that executor there is something to do for the service. Raises Refused, with what to set."""
     if service in _OF_CELERY and executor not in settings.WITH_BROKER and "." not in executor:
         raise Refused(
             "{} is for CeleryExecutor, but {}={}; the scheduler runs its tasks".format(

@@ -70,6 +70,8 @@ def check_database(url):
         raise Refused("a database at {}: choose one of {}".format(_named(url), _listed(_DATABASES)))
     if scheme == "sqlite" and not url.startswith("sqlite:////"):
         raise Refused("a SQLite file needs its whole path, with four slashes: sqlite:////usr/local/airflow/airflow.db")
+    if scheme != "sqlite" and re.search(r"[#?].*@", url):
+        raise Refused("the address of the database has # or ? in its login; write %23 or %3F there")
     if scheme != "sqlite" and not re.match(r"[^:]+://[^/?#]*/[^/?#]", url):
         raise Refused("the address of the database names none; it ends like …@HOST/airflow")
 

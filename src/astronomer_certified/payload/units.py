@@ -2,9 +2,10 @@
 
 import os
 import re
+import shlex
 import sys
 
-from . import environment, files, release, services, settings
+from . import environment, files, release, say, services, settings
 from .refusals import Refused
 
 TARGET = "airflow.target"
@@ -100,6 +101,13 @@ def run(args):
     units = texts(os.path.abspath(path), values)
     paths = {name: os.path.join(args.folder, name) for name in units}
     changed = [name for name in units if not _has(paths[name], units[name])]
+    linked = [name for name in changed if os.path.islink(paths[name])]
+    if linked:
+        raise Refused(
+            "{} is a link to {}, as of a unit that is masked; systemctl unmask {}, or remove the link, first".format(
+                paths[linked[0]], os.readlink(paths[linked[0]]), linked[0]
+            )
+        )
     there = [name for name in changed if os.path.lexists(paths[name])]
     if there and not args.force:
         raise Refused(
@@ -111,15 +119,15 @@ def run(args):
             os.makedirs(args.folder)
         for name in changed:
             if name in there:
-                print("the unit before is {}".format(files.replace(paths[name], units[name], 0o644)), file=sys.stderr)
+                say.line("the unit before is {}".format(files.replace(paths[name], units[name], 0o644)), sys.stderr)
             else:
                 files.write_new(paths[name], units[name], 0o644)
     except OSError as err:
         raise Refused("{}: {}".format(err.filename or args.folder, err.strerror)) from err
     for name in units:
-        print(paths[name])
+        say.line(paths[name])
     for line in _next(values):
-        print(line, file=sys.stderr)
+        say.line(line, sys.stderr)
     return 0
 
 
@@ -133,6 +141,9 @@ def texts(path, values):
     user = values.get(settings.USER, "astro")
     if not _USER.match(user):
         raise Refused("{}: {} is {!r}, which is no name of a user".format(path, settings.USER, user))
+    number = values.get(settings.UID, "5000")
+    if not re.match(r"[0-9]+\Z", number):
+        raise Refused("{}: {} is {!r}, which is no number of a user".format(path, settings.UID, number))
     units = {TARGET: _TARGET.format(tag=record["tag"])}
     for service in services.SERVICES:
         # In a folder that is empty after a crash: Airflow refuses to start where the file of a dead process is left.
@@ -179,8 +190,7 @@ def _word(text):
 
 def _has(path, text):
     try:
-        with open(path, "rb") as stream:
-            return stream.read() == text.encode("utf-8")
+        return files.content(path)[0] == text.encode("utf-8")
     except OSError:
         return False
 
@@ -192,6 +202,10 @@ def _next(values):
     if values.get(settings.EXECUTOR) in settings.WITH_BROKER:
         chosen += ["airflow-worker"]
     yield "once, as root, where there is no such user:"
-    yield "  useradd --system --uid {} --home-dir {} {}".format(values.get(settings.UID, "5000"), home, user)
-    yield "  install -d -o {0} -g {0} -m 0750 {1}".format(user, home)
+    yield "  useradd --system --uid {} --home-dir {} {}".format(
+        values.get(settings.UID, "5000"), shlex.quote(home), user
+    )
+    # systemd does not start a unit that is to write to a folder that is not there.
+    for folder in _writable(home, values):
+        yield "  install -d -o {0} -g {0} -m 0750 {1}".format(user, shlex.quote(folder))
     yield "then: systemctl daemon-reload; systemctl enable --now {} {}".format(TARGET, " ".join(chosen))

@@ -5,20 +5,24 @@ in it, into a folder that is removed. Nothing else of the payload asks anybody o
 """
 
 import json
+import lzma
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 
-from . import environment, record
+from . import environment, record, say
 from .refusals import Refused
 
 # Seconds for a slow index.
 _PATIENCE = 120
 # Bytes: far more than any release.json has.
 _LIMIT = 20000000
+# What an archive can do that is damaged, or made to do harm: encrypted, packed in another way, nested without end.
+_HOSTILE = (LookupError, ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 NEWER = 3
 
 
@@ -47,25 +51,25 @@ def run(args):
             "fixes": [item._asdict() for item in fixes], "notices": notices,
         }, indent=1))  # fmt: skip
     elif not newer:
-        print("{} is installed; the newest on the index is {}".format(ours.version, version))
+        say.line("{} is installed; the newest on the index is {}".format(ours.version, version))
     else:
         _say(ours, version, theirs, fixes, notices)
     return NEWER if newer else 0
 
 
 def _say(ours, version, theirs, fixes, notices):
-    print("{} is installed; the index has {}".format(ours.version, version))
+    say.line("{} is installed; the index has {}".format(ours.version, version))
     if theirs is None:
-        print("what it fixes is not known here: its release.json is written in another way")
+        say.line("what it fixes is not known here: its release.json is written in another way")
     else:
-        print("it fixes {} vulnerabilities that the installed one has".format(len(fixes)))
+        say.line("it fixes {} vulnerabilities that the installed one has".format(len(fixes)))
     for item in fixes:
-        print("  {}: {}".format(item.id, item.summary))
+        say.line("  {}: {}".format(item.id, item.summary))
     if notices:
-        print("look at this before you upgrade:")
+        say.line("look at this before you upgrade:")
     for notice in notices:
-        print("  {}".format(notice))
-    print("with your extras: pip install 'astronomer-certified[EXTRAS]=={}'".format(version))
+        say.line("  {}".format(notice))
+    say.line("with your extras: pip install 'astronomer-certified[EXTRAS]=={}'".format(version))
 
 
 def _split(version):
@@ -80,12 +84,13 @@ def _fetched(base, index_url, folder):
     """The version of the newest wheel for an Airflow, and its `Record`, or None where that is not to be read."""
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
     words += ["--no-deps", "--only-binary", ":all:", "--dest", folder]
-    words += ["--index-url", index_url] if index_url else []
     words += ["astronomer-certified=={}.*".format(base)]
     try:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_PATIENCE
-        )
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_PATIENCE,
+            # Where nobody else puts code: Python looks for modules there. And what a command says, everybody sees.
+            cwd=folder, env=dict(os.environ, PIP_INDEX_URL=index_url) if index_url else None,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused("the index has not answered in {} s".format(_PATIENCE)) from None
     wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
@@ -109,7 +114,7 @@ def _record_in(path):
     try:
         with zipfile.ZipFile(path) as wheel, wheel.open("astronomer_certified/release.json") as stream:
             return record.of(json.loads(stream.read(_LIMIT).decode("utf-8")))
-    except (Refused, KeyError, ValueError, zipfile.BadZipFile):
+    except (Refused, *_HOSTILE):
         return None
 
 

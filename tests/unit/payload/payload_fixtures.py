@@ -120,7 +120,10 @@ class ScriptDirectory:
 }
 KOMBU = """
 class Connection:
-    def __init__(self, url, connect_timeout): self.url = url
+    def __init__(self, url, connect_timeout, transport_options):
+        self.url = url
+        if url.startswith("sentinel") and transport_options.get("master_name") != "mymaster":
+            raise OSError("No master found for %r" % transport_options.get("master_name"))
     def __enter__(self): return self
     def __exit__(self, *problem): pass
     def ensure_connection(self, max_retries, interval_start):
