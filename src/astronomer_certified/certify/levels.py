@@ -149,11 +149,18 @@ def _pages(text: str) -> dict[str, str]:
     return found
 
 
-def _checks(operation: Operation, mariadb: Database | None) -> tuple[Check[Deployment], ...]:
-    if operation.level is Level.SERVICES:
+def checks_of(
+    level: Level, command_line: CommandLine, before: str, mariadb: Database | None = None
+) -> tuple[Check[Deployment], ...]:
+    """The checks of a level; `before` is the version of the release before it, and empty where there is none."""
+    if level is Level.SERVICES:
         return services_level.checks(mariadb)
+    return (*full_level.checks(command_line), *full_level.upgrades(before))
+
+
+def _checks(operation: Operation, mariadb: Database | None) -> tuple[Check[Deployment], ...]:
     before = operation.sides.before if operation.sides.earlier else ""
-    return (*full_level.checks(operation.command_line), *full_level.upgrades(before))
+    return checks_of(operation.level, operation.command_line, before, mariadb)
 
 
 def _certified(operation: Operation) -> list[CheckResult]:
