@@ -49,7 +49,8 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 
         def start(name: str, *words: str) -> None:
             log = tmp_path / f"{name}.log"
-            stack.enter_context(background([dask, *words], cwd=tmp_path, env=env, log=log))
+            running = stack.enter_context(background([dask, *words], cwd=tmp_path, env=env, log=log))
+            (tmp_path / f"{name}.pid").write_text(str(running.pid))
 
         start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show")
         for name in ("a", "b"):
@@ -111,6 +112,31 @@ def test_a_program_that_takes_too_long_is_ended_and_says_so(scheduler: str, tmp_
         until(lambda: cluster.workers() == 2)
         answer = cluster.ask(parcel(str(tmp_path), timeout=1.0))
     assert (answer.status, answer.complained) == (1, ("it did not end within 1 s",))
+
+
+def test_words_that_are_no_utf_8_are_shown_as_they_can_be(scheduler: str, tmp_path: Path) -> None:
+    program = b"import os; os.write(1, b'caf\\xe9'); os.write(2, b'\\xff\\n')"
+    with contextlib.closing(Cluster(scheduler)) as cluster:
+        until(lambda: cluster.workers() == 2)
+        answer = cluster.ask(parcel(str(tmp_path), files={"tool/tiny.py": program}))
+    assert (answer.status, answer.said, answer.complained) == (0, "caf\ufffd", ("\ufffd",))
+
+
+def test_a_scheduler_that_dies_in_the_middle_is_told_and_is_no_bug(scheduler: str, tmp_path: Path) -> None:
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    with contextlib.closing(Cluster(scheduler)) as cluster, ThreadPoolExecutor(1) as pool:
+        until(lambda: cluster.workers() == 2)
+        answer = pool.submit(cluster.ask, parcel(str(folder)))
+        until(lambda: any(folder.glob("started-*")))
+
+        os.killpg(int((tmp_path / "scheduler.pid").read_text()), signal.SIGKILL)
+
+        with pytest.raises(EnvironmentMissing, match=f"the scheduler at {scheduler} has ended"):
+            answer.result(60)
+        # Nor is it one for who asks afterwards.
+        with pytest.raises(EnvironmentMissing, match=f"the scheduler at {scheduler} has ended"):
+            cluster.ask(parcel(str(folder)))
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:

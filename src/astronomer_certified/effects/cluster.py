@@ -56,6 +56,7 @@ class Cluster:
             raise EnvironmentMissing(
                 "dask.distributed is not installed", hint="pip install distributed, or leave --scheduler out"
             ) from err
+        self._address = address
         # The workers have none of our modules: what they call is sent as it is.
         cloudpickle.register_pickle_by_value(on_a_worker)
         try:
@@ -77,19 +78,31 @@ class Cluster:
     def ask(self, parcel: Parcel) -> Answer:
         """What the program says on one of the workers, when it has ended there.
 
-        Raises `EnvironmentMissing` when worker after worker died of it, and when one has no uv or cannot install.
+        Raises `EnvironmentMissing` when worker after worker died of it, when one has no uv, cannot install or write,
+        and when the scheduler is gone.
         """
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm.core import CommClosedError
 
         values = (dict(parcel.files), parcel.requirements, parcel.module, parcel.question, parcel.timeout)
-        future = self._client.submit(on_a_worker.carry_out, *values, pure=False, retries=_AGAIN)
+        if self._client.status not in ("running", "connecting"):
+            raise self._gone("the connection is closed")
         try:
+            future = self._client.submit(on_a_worker.carry_out, *values, pure=False, retries=_AGAIN)
             machine, status, said, complained = future.result()
         except KilledWorker as err:
             raise EnvironmentMissing("worker after worker died", details=[str(err)]) from err
-        except RuntimeError as err:
+        except (CancelledError, CommClosedError) as err:
+            raise self._gone(str(err)) from err
+        except (RuntimeError, OSError) as err:
             raise EnvironmentMissing("a worker cannot run it", details=str(err).splitlines()[-15:]) from err
         return Answer(machine=machine, status=status, said=said, complained=tuple(complained.splitlines()))
+
+    def _gone(self, why: str) -> EnvironmentMissing:
+        return EnvironmentMissing(
+            f"the scheduler at {self._address} has ended, or gave this up", details=[why],
+            hint="start it again, and then what was to be certified: what holds already is not tried again",
+        )  # fmt: skip
 
     def close(self) -> None:
         """The connection ends; the workers stay."""
