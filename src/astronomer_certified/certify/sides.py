@@ -48,14 +48,15 @@ def made(wanted: Wanted, folder: Path) -> tuple[Sides, float]:
     start = time.monotonic()
     # uv compares the bytes of what a hashed constraint names, and takes no other version of it.
     hashed = folder / "certified-wheels.txt"
-    hashed.write_text("".join(f"{pin} --hash=sha256:{sha256}\n" for pin, sha256 in wanted.wheels.items()))
+    pins = "".join(f"{pin} --hash=sha256:{sha256}\n" for pin, sha256 in wanted.wheels.items())
+    hashed.write_text(pins, encoding="utf-8")
     own = ["--constraint", str(hashed), wanted.target.requirement(wanted.release)]
     _install(wanted, certified, folder, own)
     seconds = round(time.monotonic() - start, 1)
-    pins = [line for line in _frozen(wanted, certified, folder) if line.partition("==")[0] not in _OURS]
+    others = [line for line in _frozen(wanted, certified, folder) if line.partition("==")[0] not in _OURS]
     # Some of upstream's state what uv refuses to read.
     theirs = readable(wheel_at(wanted.upstream_wheel), folder / "upstream-wheel")
-    _install(wanted, upstream, folder, ["--no-deps", *pins, str(theirs.path)])
+    _install(wanted, upstream, folder, ["--no-deps", *others, str(theirs.path)])
     earlier = None
     if wanted.before is not None:
         earlier = folder / "earlier"
