@@ -103,6 +103,20 @@ def test_each_check_of_a_level_has_a_name_of_its_own_and_says_which_servers_it_n
         assert len({check.name for check in checks}) == len(checks)
 
 
+def test_without_a_directory_of_people_no_check_is_tried_that_logs_somebody_in_or_goes_on_with_one_that_does() -> None:
+    checks = services_level.checks(None)
+
+    assert [check.name for check in checks if check.needs <= {POSTGRESQL, REDIS, MARIADB, STATSD}] == [
+        "database made",
+        "init and doctor",
+        "scheduler, two workers, flower start",
+        "200 tasks while a host and the scheduler die",
+        "flower",
+        "statistics",
+        "a run on MariaDB",
+    ]
+
+
 def test_taking_over_databases_is_of_our_side_only() -> None:
     assert [(check.name, check.ours) for check in full_level.upgrades("")] == [("database of upstream, and back", True)]
     assert [check.name for check in full_level.upgrades("2.0.2")][1:] == ["database of 2.0.2 upgraded"]
