@@ -87,6 +87,26 @@ def test_a_check_that_upstream_does_not_pass_is_one_contrast() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "contrast"),
+    [
+        ("a: 1; a: 2", "a: 3; a: 2", ("a", "3", "1")),
+        ("a: 1; a: 2", "a: 1; a: 3", ("a (2)", "3", "2")),
+        ("a: 1; a: 1", "a: 1", ("a (2)", "", "1")),
+        ("Op: 200 /home, 403 /home", "Op: 200 /home, 404 /home", ("Op /home (2)", "404", "403")),
+        ("2: two; one", "2: two; 2", ("2 (2)", "2", "one")),
+        ("a: 1; b: 2", "b: 2; a: 1", (levels.WHOLE, "b: 2; a: 1", "a: 1; b: 2")),
+    ],
+)
+def test_a_difference_is_none_less_where_parts_have_the_same_name(
+    ours: str, theirs: str, contrast: tuple[str, str, str]
+) -> None:
+    part, upstream, certified = contrast
+    assert list(contrasts(seen(ours), {"pages": theirs})) == [
+        Contrast(check="pages", part=part, upstream=upstream, certified=certified)
+    ]
+
+
 def test_a_check_that_was_not_compared_has_no_contrast() -> None:
     assert list(contrasts(seen("anything"), {})) == []
 
