@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import random
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +17,9 @@ import pytest
 
 from astronomer_certified.certify import proof_runs, proof_server
 from astronomer_certified.certify.proof_runs import Bench, Kind
-from astronomer_certified.certify.proofs import Outcome
-from astronomer_certified.effects.processes import clean_environment
+from astronomer_certified.certify.proofs import Outcome, judge
+from astronomer_certified.effects import families
+from astronomer_certified.effects.processes import clean_environment, conversation
 from astronomer_certified.errors import CommandFailed
 
 CONFTEST = """
@@ -57,6 +61,19 @@ def test_leaves_traces():
 def test_says_which_it_is():
     assert {number} % 2, 'even'
 """
+# A program in a session of its own holds more and more, or sleeps.
+EATS = """
+import os, pathlib, subprocess, sys, time
+
+PROGRAM = 'import time; held = []\\nwhile True: held.append(b"x" * {step}); time.sleep(0.02)'
+
+
+def test_eats():
+    process = subprocess.Popen([sys.executable, '-c', PROGRAM], start_new_session=True)
+    pathlib.Path({eater!r}).write_text('%d %d' % (process.pid, os.getpid()))
+    time.sleep(600)
+"""
+ALONE = "import pytest\npytestmark = pytest.mark.fresh_process\n"
 HANGS = "import time\n\ndef test_hangs():\n    time.sleep(600)\n"
 DIES = "import os\n\ndef test_dies():\n    os._exit(7)\n"
 
@@ -76,6 +93,13 @@ def folder(tmp_path: Path) -> Path:
     for number in range(5):
         (proofs / f"test_{number}.py").write_text(PROOF.replace("{number}", str(number)))
     return proofs
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def ran(folder: Path, *names: str) -> dict[str, Outcome]:
@@ -117,6 +141,9 @@ def test_a_proof_that_hangs_or_dies_takes_no_other_with_it(folder: Path, monkeyp
 
     assert time.monotonic() - begun < 30
     assert outcomes["test_hangs.py"].cases == outcomes["test_dies.py"].cases == ()
+    assert outcomes["test_hangs.py"].ended == "did not end within 2 s, and was ended"
+    assert outcomes["test_dies.py"].ended == "ended with status 7"
+    assert outcomes["test_1.py"].ended == ""
     assert all(case.passed for case in outcomes["test_1.py"].cases)
 
 
@@ -127,8 +154,46 @@ def test_a_proof_that_hangs_alone_takes_no_other_with_it(folder: Path, monkeypat
     outcomes = ran(folder, "test_hangs.py", "test_1.py")
 
     assert outcomes["test_hangs.py"].cases == ()
-    assert "did not end within 2 s" in outcomes["test_hangs.py"].output
+    assert outcomes["test_hangs.py"].ended == "did not end within 2 s, and was ended"
     assert all(case.passed for case in outcomes["test_1.py"].cases)
+
+
+@pytest.mark.parametrize("head", ["", ALONE], ids=["a fork", "alone"])
+def test_a_proof_that_eats_memory_is_ended_with_all_that_it_started_and_told_as_that(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    eater = folder.parent / "eater"
+    (folder / "test_eats.py").write_text(head + EATS.format(step=8 << 20, eater=str(eater)))
+    monkeypatch.setattr(proof_runs, "_TIMEOUT", 60.0)
+    monkeypatch.setattr(proof_runs, "_MEMORY", 256 << 20)
+
+    outcomes = ran(folder, "test_eats.py", "test_1.py")
+
+    assert outcomes["test_eats.py"].cases == ()
+    assert outcomes["test_eats.py"].ended == "took more than 0.25 GiB of memory, and was ended"
+    assert outcomes["test_eats.py"].seconds < 30
+    until(lambda: not any(families.of(int(pid)) for pid in eater.read_text().split()))
+    assert all(case.passed for case in outcomes["test_1.py"].cases)
+    [problem, *_] = judge("test_eats.py", outcomes["test_eats.py"], outcomes["test_1.py"])
+    assert problem.startswith("test_eats.py: on upstream it took more than 0.25 GiB of memory, and was ended; ")
+
+
+@pytest.mark.parametrize("head", ["", ALONE], ids=["a fork", "alone"])
+def test_who_is_told_to_end_ends_the_proof_that_runs(folder: Path, head: str) -> None:
+    eater, home = folder.parent / "eater", folder.parent / "home"
+    home.mkdir()
+    (folder / "test_eats.py").write_text(head + EATS.format(step=0, eater=str(eater)))
+    env = clean_environment(PROOF_HOME=str(home / "airflow"), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    asked = {"words": ["-q", "test_eats.py"], "output": str(folder / "out"), "timeout": 60.0, "memory": 1 << 32}
+    words = [sys.executable, proof_server.__file__, Kind.of(head), str(home)]
+    with ThreadPoolExecutor(1) as pool:
+        with conversation(words, cwd=folder, env=env, log=folder / "log") as server:
+            server.heard()
+            answer = pool.submit(server.ask, json.dumps(asked))
+            until(lambda: eater.exists() and eater.read_text() != "")
+            assert all(families.of(int(pid)) for pid in eater.read_text().split())
+        assert isinstance(answer.exception(), CommandFailed | ValueError)
+    until(lambda: not any(families.of(int(pid)) for pid in eater.read_text().split()))
 
 
 def test_what_cannot_be_prepared_is_told_with_its_last_words(folder: Path) -> None:

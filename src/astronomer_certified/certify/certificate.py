@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from astronomer_certified.artifacts import Difference, NotDone, Release
+from astronomer_certified.artifacts import Difference, Manifest, NotDone, Release
 from astronomer_certified.effects.disk import sha256_of
+from astronomer_certified.errors import ManifestError
 from astronomer_certified.formats.json_records import Form
 from astronomer_certified.workspace import Workspace
 
 from .checks import CheckResult
+from .level import Wanted
 from .proofs import ProofResult
 
 # Readers refuse every other number: raise it with each change of these records.
@@ -178,7 +180,19 @@ def read(path: Path) -> Certificate | None:
 
 def kept(workspace: Workspace, release: Release) -> Certificate | None:
     """The certificate that the project keeps of a release; None when it keeps none. Raises `ManifestError`."""
-    return read(workspace.kept_certificate(release))
+    return _of(release, workspace.kept_certificate(release), "git checkout it")
+
+
+def of_last_run(workspace: Workspace, release: Release) -> Certificate | None:
+    """The certificate that the last run of a release wrote here; None where there is none. Raises `ManifestError`."""
+    return _of(release, workspace.certificate(release), f"remove it, or: certified certify {release.upstream}")
+
+
+def _of(release: Release, path: Path, hint: str) -> Certificate | None:
+    found = read(path)
+    if found is not None and found.release != release.tag:
+        raise ManifestError(f"{path} is the certificate of {found.release}, and not of {release.tag}", hint=hint)
+    return found
 
 
 def of_payload(payload: Mapping[str, bytes]) -> dict[str, str]:
@@ -186,13 +200,65 @@ def of_payload(payload: Mapping[str, bytes]) -> dict[str, str]:
     return {f"{_PAYLOAD}{name}": hashlib.sha256(content).hexdigest() for name, content in payload.items()}
 
 
+def files_of(certificate: Certificate) -> dict[str, str]:
+    """The inputs that are files of the project, by their paths in it."""
+    return {name: sha256 for name, sha256 in certificate.inputs.items() if not name.startswith(_PAYLOAD)}
+
+
 def is_current(workspace: Workspace, certificate: Certificate, payload: Mapping[str, bytes]) -> bool:
     """Whether manifest, series, patches, constraints and payload are still those that the certificate speaks of."""
-    shipped = {name: sha256 for name, sha256 in certificate.inputs.items() if name.startswith(_PAYLOAD)}
-    files = {workspace.root / name: sha256 for name, sha256 in certificate.inputs.items() if name not in shipped}
+    named = files_of(certificate)
+    shipped = {name: sha256 for name, sha256 in certificate.inputs.items() if name not in named}
+    files = {workspace.root / name: sha256 for name, sha256 in named.items()}
     # One that names no inputs vouches for none.
     return (
         bool(files)
         and shipped == of_payload(payload)
         and all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in files.items())
     )
+
+
+def untried(certificate: Certificate, stated: Manifest) -> tuple[str, ...]:
+    """What is promised of a release and a certificate tells nothing of; empty for a whole one.
+
+    What the machine could not do stands under `not_done` in the certificate itself, and not here once more.
+    """
+    undone = {item.what for item in certificate.not_done}
+    found = []
+    for kind, things in _promised(certificate, stated).items():
+        open_ = [what for what, checks in things.items() if not checks and what not in undone]
+        if open_ and all(checks is None for checks in things.values()):
+            found.append(f"{kind}: none tried")
+        else:
+            found += [f"{what}: {'not tried' if things[what] is None else 'nothing was checked'}" for what in open_]
+    return tuple(found)
+
+
+def _promised(certificate: Certificate, stated: Manifest) -> Mapping[str, Mapping[str, int | None]]:
+    """Of each kind of thing that is promised, by the names that it has where it was not done: how many checks of it a
+    certificate tells of, and None where it was not tried."""
+    installs = {(item.requirement, _minor(item.python)): len(item.checks) for item in certificate.installs}
+    levels = {(item.level, _minor(item.python)): len(item.checks) for item in certificate.levels}
+    installers = {_minor(item.python): len(item.trials) for item in certificate.installers}
+    return {
+        "installs": {
+            f"install of {target}": installs.get((target.requirement(stated.release), str(target.python)))
+            for target in stated.targets
+        },
+        "installers": {
+            f"installers of {replace(stated.target, python=python)}": installers.get(str(python))
+            for python in stated.pythons
+        },
+        "levels": {
+            f"{level} on Python {python}": levels.get((level, str(python)))
+            for python, highest in Wanted().levels(stated).items()
+            for level in highest.above_quick
+        },
+        # How many there are, the series say: one that names none has none.
+        "proofs": {f"proofs on Python {stated.target.python}": None if certificate.proofs is None else 1},
+    }
+
+
+def _minor(python: str) -> str:
+    """`3.8` of `3.8.18`."""
+    return python.rpartition(".")[0]

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from astronomer_certified.effects import disk
-from astronomer_certified.effects.cluster import Cluster, Parcel
+from astronomer_certified.effects.cluster import Answer, Cluster, Parcel
 from astronomer_certified.errors import CertifiedError, EnvironmentMissing, InstallError, ManifestError
 
 from . import trial
@@ -45,17 +45,30 @@ def carry_out(cluster: Cluster, wanted: Trial, upstream_wheel: Path, requirement
         files=files, requirements=_pins(requirements), module=__name__, question=json.dumps(question), timeout=_TIMEOUT
     )
     answer = cluster.ask(parcel)
+    tried = _tried(answer)
+    if wrong := trial.not_as_asked(wanted, tried):
+        raise InstallError(
+            f"{answer.machine} answers another question: level {wanted.level} of {wanted.target}", details=wrong,
+            hint="leave that machine out, and certify again",
+        )  # fmt: skip
+    return tried
+
+
+def _tried(answer: Answer) -> Tried:
+    """What a machine says that it saw. Raises `InstallError` and `EnvironmentMissing` for what it says went wrong."""
     try:
-        values = json.loads(answer.said.splitlines()[-1])
+        # The program ends with 0 whatever it says, so that what else ended is no answer, whatever was printed before.
+        values = json.loads(answer.said.splitlines()[-1]) if answer.status == 0 else {}
         if "tried" in values:
             return trial.tried_from_json(values["tried"])
         error, kind = values["error"], values["kind"]
-    except (IndexError, ValueError, KeyError, TypeError) as err:
+        what, details, hint = error["what"], tuple(map(str, error["details"])), error["hint"]
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError) as err:
         raise InstallError(
             f"no answer came from {answer.machine}", details=(f"status {answer.status}", *answer.complained[-15:])
         ) from err
     raised = EnvironmentMissing if kind == EnvironmentMissing.__name__ else InstallError
-    raise raised(f"{error['what']} (on {answer.machine})", details=error["details"], hint=error["hint"])
+    raise raised(f"{what} (on {answer.machine})", details=details, hint=hint)
 
 
 def _pins(requirements: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from astronomer_certified.artifacts import CommandLine
@@ -15,7 +15,14 @@ from .servers import POSTGRESQL
 from .web_session import WebSession
 
 _ROLES = ("Admin", "Op", "User", "Viewer", "Public")
-# Pages of both interfaces with roles; what a role may see of them is compared with upstream.
+# What an API says to whom it gives nothing: a stranger, and who has the role without rights.
+_REFUSALS = frozenset({401, 403})
+# From this status on, it is the server that is wrong.
+_BROKEN = 500
+# The parts of a release that tell of their health.
+_PARTS = frozenset({"metadatabase", "scheduler"})
+# Pages of both interfaces with roles. The first role sees each, the last and a stranger none; what the others may see
+# is compared with upstream.
 _PAGES = (
     "/home", f"/tree?dag_id={SMALL}", f"/graph?dag_id={SMALL}", f"/code?dag_id={SMALL}", "/dagrun/list/",
     "/taskinstance/list/", "/xcom/list/", "/variable/list/", "/pool/list/", "/connection/list/", "/users/list/",
@@ -63,6 +70,8 @@ def initialised(deployment: Deployment) -> str:
         "SELECT count(*) FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
     )
     version = deployment.sql("SELECT version_num FROM alembic_version")
+    if not version:
+        raise CommandFailed("the database is at no migration")
     return f"{deployment.count(tables)} tables, migration {' '.join(version)}"
 
 
@@ -99,7 +108,10 @@ def _expect(what: str, wanted: str, printed: str) -> None:
 def _users(deployment: Deployment) -> str:
     deployment.airflow(*deployment.words.create_user("admin", "Admin"))
     deployment.command("python", str(FILES / "users.py"), *_ROLES[1:])
-    return ", ".join(deployment.sql("SELECT username FROM ab_user ORDER BY username"))
+    users = deployment.sql("SELECT username FROM ab_user ORDER BY username")
+    if users != sorted(map(str.lower, _ROLES)):
+        raise CommandFailed(f"the users are {', '.join(users) or 'none'}, and not one of each role")
+    return ", ".join(users)
 
 
 def _started(deployment: Deployment) -> str:
@@ -114,11 +126,18 @@ def _started(deployment: Deployment) -> str:
     with deployment.person() as anybody:
 
         def healthy() -> bool:
-            _, said = anybody.json("GET", "/health")
-            return all(part.get("status") == "healthy" for part in said.values())
+            return bool(_health(anybody))
 
         deployment.daemons.wait("/health to say healthy", healthy, _RUN_PATIENCE)
-        return ", ".join(f"{name} healthy" for name in sorted(anybody.json("GET", "/health")[1]))
+        return ", ".join(f"{name} healthy" for name in _health(anybody))
+
+
+def _health(anybody: WebSession) -> list[str]:
+    """The parts of which /health tells, if it answers with 200 and says that each is healthy, these two among them."""
+    status, said = anybody.json("GET", "/health")
+    if status != 200 or not isinstance(said, dict) or not said.keys() >= _PARTS:
+        return []
+    return sorted(said) if all(part.get("status") == "healthy" for part in said.values()) else []
 
 
 def _stable_api(deployment: Deployment) -> str:
@@ -138,18 +157,37 @@ def _stable_api(deployment: Deployment) -> str:
                 api.json("PATCH", f"{path}/certified_api", "admin", body={**own, **changed})[0],
             ]
             status, read = api.json("GET", f"{path}/certified_api", "admin")
-            wrong = [name for name, value in changed.items() if read.get(name) != value]
-            if wrong:
-                raise CommandFailed(f"{kind}: {', '.join(wrong)} not as changed", details=[json.dumps(read)])
             by_role = [api.json("GET", path, role.lower())[0] for role in _ROLES]
             stranger = api.json("GET", path)[0]
             statuses += [status, api.json("DELETE", f"{path}/certified_api", "admin")[0]]
             seen.append(f"{kind} {_numbers(statuses)}, by role {_numbers(by_role)}, stranger {stranger}")
+            _all_done(f"{kind}: made, changed, read, deleted", statuses, [200, 200, 200, 204])
+            _by_rights(kind, by_role, stranger)
+            wrong = [name for name, value in changed.items() if read.get(name) != value]
+            if wrong:
+                raise CommandFailed(f"{kind}: {', '.join(wrong)} not as changed", details=[json.dumps(read)])
     return "; ".join(seen)
 
 
 def _numbers(statuses: Iterable[int]) -> str:
     return " ".join(map(str, statuses))
+
+
+def _all_done(what: str, statuses: Sequence[int], wanted: Sequence[int]) -> None:
+    """Raises `CommandFailed` for statuses that are not those of an API which did what it was asked for."""
+    if list(statuses) != list(wanted):
+        raise CommandFailed(f"{what}: the API answers with {_numbers(statuses)}, and not with {_numbers(wanted)}")
+
+
+def _by_rights(kind: str, by_role: Sequence[int], stranger: int) -> None:
+    """Raises `CommandFailed` unless the first role reads the list, and neither the last nor a stranger does.
+
+    What is between is compared with upstream, but nobody's question may be more than the API can answer.
+    """
+    first, *_, last = by_role
+    if first != 200 or not {last, stranger} <= _REFUSALS or max(by_role) >= _BROKEN:
+        told = [f"{role}: {status}" for role, status in zip((*_ROLES, "stranger"), (*by_role, stranger), strict=True)]
+        raise CommandFailed(f"{kind}: the list is not for whom it should be", details=told)
 
 
 def _experimental_api(deployment: Deployment) -> str:
@@ -163,7 +201,9 @@ def _experimental_api(deployment: Deployment) -> str:
             api.json("DELETE", f"{path}/pools/certified_api")[0],
             api.json("GET", f"{path}/latest_runs")[0],
         ]
-    return f"test, pool made, read, deleted, latest runs: {_numbers(statuses)}"
+    what = "test, pool made, read, deleted, latest runs"
+    _all_done(what, statuses, [200] * len(statuses))
+    return f"{what}: {_numbers(statuses)}"
 
 
 def _triggered_by_command(deployment: Deployment) -> str:
@@ -217,15 +257,37 @@ def _pages(deployment: Deployment) -> str:
         with deployment.person() as person:
             # Who may see nothing is sent from the first page back to the login.
             back = "" if not role or person.log_in(role.lower(), role.lower()) else " (back at the login)"
-            seen.append(f"{role or 'stranger'}{back}: {_by_status(person)}")
+            if back and role != _ROLES[-1]:
+                raise CommandFailed(f"{role} cannot log in")
+            by_status = _by_status(person)
+            _seen_by(role, by_status)
+            told = ", ".join(f"{status} {' '.join(pages)}" for status, pages in by_status.items())
+            seen.append(f"{role or 'stranger'}{back}: {told}")
     return "; ".join(seen)
 
 
-def _by_status(person: WebSession) -> str:
+def _by_status(person: WebSession) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for page in _PAGES:
         found.setdefault(person.status(page), []).append(page.partition("?")[0])
-    return ", ".join(f"{status} {' '.join(pages)}" for status, pages in found.items())
+    return found
+
+
+def _seen_by(role: str, by_status: Mapping[str, Sequence[str]]) -> None:
+    """Raises `CommandFailed` when the first role does not see each page, when the last or a stranger sees one, and
+    when a page is broken for anybody."""
+    if role == _ROLES[0]:
+        wrong = by_status.keys() - {"200"}
+    else:
+        nothing = {"200"} if role in (_ROLES[-1], "") else set()
+        wrong = {status for status in by_status if status in nothing or _is_broken(status)}
+    if wrong:
+        told = [f"{status}: {' '.join(by_status[status])}" for status in sorted(wrong)]
+        raise CommandFailed(f"pages are not for {role or 'a stranger'} what they should be", details=told)
+
+
+def _is_broken(status: str) -> bool:
+    return status.isdigit() and int(status) >= _BROKEN
 
 
 def _wrong_password(deployment: Deployment) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ _TASKS = 200
 _UPSTREAM_TASKS = 24
 
 
-# The part of a check that does not hold on upstream at all.
+# The part of a check that does not hold on upstream at all, and of one that differs in no part of its own.
 WHOLE = "all of it"
 _FAILS = "fails: "
 _EXECUTORS = {Level.FULL: "LocalExecutor", Level.SERVICES: "CeleryExecutor"}
@@ -120,40 +121,54 @@ def contrasts(ours: Sequence[CheckResult], theirs: Mapping[str, str]) -> Iterato
             yield Contrast(check=result.name, part=WHOLE, upstream=theirs[result.name], certified=result.seen)
             continue
         here, there = _parts(result.seen), _parts(theirs[result.name])
-        for part in dict.fromkeys((*there, *here)):
-            if here.get(part) != there.get(part):
-                yield Contrast(check=result.name, part=part, upstream=there.get(part, ""), certified=here.get(part, ""))
+        # Something differs: where it is in no part, as when they came in another order, it is all of it.
+        parts = [part for part in dict.fromkeys((*there, *here)) if here.get(part) != there.get(part)]
+        for part in parts:
+            yield Contrast(check=result.name, part=part, upstream=there.get(part, ""), certified=here.get(part, ""))
+        if not parts:
+            yield Contrast(check=result.name, part=WHOLE, upstream=theirs[result.name], certified=result.seen)
 
 
 def _parts(seen: str) -> dict[str, str]:
-    """What was seen, apart by the words before the colon; in `Op: 200 /home /tree, 403 /log` by the page, too."""
+    """What was seen, apart by the words before the colon; in `Op: 200 /home /tree, 403 /log` by the page, too.
+
+    The second of a name is its own part, as `Op (2)`.
+    """
     found: dict[str, str] = {}
+    times: Counter[str] = Counter()
     for number, text in enumerate(seen.split("; ")):
         key, colon, rest = text.partition(": ")
-        pages = _pages(rest)
-        if colon and pages:
-            found |= {f"{key} {page}": status for page, status in pages.items()}
-        else:
-            found[key if colon else str(number + 1)] = rest if colon else text
+        told = _pages(rest) if colon else []
+        named = [(f"{key} {page}", status) for page, status in told]
+        for name, said in named or [(key, rest) if colon else (str(number + 1), text)]:
+            times[name] += 1
+            found[name if times[name] == 1 else f"{name} ({times[name]})"] = said
     return found
 
 
-def _pages(text: str) -> dict[str, str]:
-    """What each page says, of `200 /home /tree, 403 /log`; empty for other words."""
-    found: dict[str, str] = {}
+def _pages(text: str) -> list[tuple[str, str]]:
+    """Each page and what it says, of `200 /home /tree, 403 /log`; empty for other words."""
+    found: list[tuple[str, str]] = []
     for group in text.split(", "):
         status, *pages = group.split(" ")
         if not pages or not all(page.startswith("/") for page in pages):
-            return {}
-        found |= dict.fromkeys(pages, status)
+            return []
+        found += [(page, status) for page in pages]
     return found
 
 
-def _checks(operation: Operation, mariadb: Database | None) -> tuple[Check[Deployment], ...]:
-    if operation.level is Level.SERVICES:
+def checks_of(
+    level: Level, command_line: CommandLine, before: str, mariadb: Database | None = None
+) -> tuple[Check[Deployment], ...]:
+    """The checks of a level; `before` is the version of the release before it, and empty where there is none."""
+    if level is Level.SERVICES:
         return services_level.checks(mariadb)
+    return (*full_level.checks(command_line), *full_level.upgrades(before))
+
+
+def _checks(operation: Operation, mariadb: Database | None) -> tuple[Check[Deployment], ...]:
     before = operation.sides.before if operation.sides.earlier else ""
-    return (*full_level.checks(operation.command_line), *full_level.upgrades(before))
+    return checks_of(operation.level, operation.command_line, before, mariadb)
 
 
 def _certified(operation: Operation) -> list[CheckResult]:

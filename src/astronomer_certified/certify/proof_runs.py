@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from astronomer_certified.effects.disk import digest, sha256_of, write_atomic
-from astronomer_certified.effects.processes import clean_environment, conversation, run
-from astronomer_certified.errors import TookTooLong
+from astronomer_certified.effects.disk import digest, sha256_of
+from astronomer_certified.effects.processes import clean_environment, conversation, ending
 from astronomer_certified.pythons import environments
 
 from . import proof_server
-from .proofs import Case, Outcome, cases
+from .proofs import Outcome, cases
 
-_TIMEOUT = 600.0
+# Five times what the slowest takes on a busy machine; and more than any needs, with the servers that it starts.
+_TIMEOUT = 300.0
+_MEMORY = 4 << 30
 
 # A process for each proof that says so, one for all that use the web applications, one for all others.
 _FRESH = re.compile(r"^pytestmark\s*=.*\bfresh_process\b", re.MULTILINE)
@@ -63,7 +64,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """Proofs that are forks of one process, in one environment; of the kind `FRESH`, a single one that is not."""
+    """Proofs that are forks of one process, in one environment; of the kind `FRESH`, one that shares nothing."""
 
     environment: Path
     kind: Kind
@@ -102,10 +103,10 @@ def _groups(bench: Bench) -> list[_Group]:
 
 
 def _ran(group: _Group, bench: Bench) -> dict[tuple[str, str], Outcome]:
-    return dict(_alone(group, bench) if group.kind is Kind.FRESH else _shared(group, bench))
+    return dict(_each(group, bench))
 
 
-def _shared(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outcome]]:
+def _each(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outcome]]:
     with _place(group, bench) as (here, home, env):
         words: list[str | Path] = [environments.python_of(group.environment), "-B", Path(proof_server.__file__)]
         log = bench.logs / f"{group.title}.log"
@@ -116,36 +117,22 @@ def _shared(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outc
                 # A proof that writes none must not be judged by that of the one before.
                 report.unlink(missing_ok=True)
                 pytest = list(map(str, _words(here, report, name)))
-                asked = {"words": pytest, "output": str(output), "timeout": _TIMEOUT}
+                asked = {"words": pytest, "output": str(output), "timeout": _TIMEOUT, "memory": _MEMORY}
                 answer = json.loads(server.ask(json.dumps(asked)))
                 said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
-                outcome = Outcome(cases=_reported(report), seconds=answer["seconds"], output=said)
-                yield (name, side), _told(name, side, bench, outcome)
+                found = cases(report) if report.is_file() else ()
+                ended = _ended(answer, reported=report.is_file())
+                bench.progress(f"{name} on {side}", answer["seconds"])
+                yield (name, side), Outcome(cases=found, seconds=answer["seconds"], output=said, ended=ended)
 
 
-def _alone(group: _Group, bench: Bench) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    [(name, side)] = group.runs
-    with _place(group, bench) as (here, _, env):
-        report = here.parent / "report.xml"
-        start = time.monotonic()
-        words = [environments.python_of(group.environment), "-m", "pytest", *_words(here, report, name)]
-        try:
-            completed = run(words, cwd=here, env=env, timeout=_TIMEOUT, check=False)
-            output = completed.stdout + completed.stderr
-        except TookTooLong as err:  # one proof that does not hold: the others are not to be lost with it
-            output = str(err)
-        outcome = Outcome(cases=_reported(report), seconds=time.monotonic() - start, output=output)
-        write_atomic(bench.logs / f"{Path(name).stem}-{side}.txt", outcome.output.encode())
-        yield (name, side), _told(name, side, bench, outcome)
-
-
-def _reported(report: Path) -> tuple[Case, ...]:
-    return cases(report) if report.is_file() else ()
-
-
-def _told(name: str, side: str, bench: Bench, outcome: Outcome) -> Outcome:
-    bench.progress(f"{name} on {side}", outcome.seconds)
-    return outcome
+def _ended(answer: Mapping[str, Any], *, reported: bool) -> str:
+    """How a proof ended that did not end by itself, with a report of its tests; empty for the others."""
+    if answer["ended"] == "time":
+        return f"did not end within {_TIMEOUT:g} s, and was ended"
+    if answer["ended"] == "memory":
+        return f"took more than {_MEMORY / (1 << 30):g} GiB of memory, and was ended"
+    return "" if reported else ending(answer["status"])
 
 
 def _words(here: Path, report: Path, name: str) -> list[str | Path]:

@@ -41,11 +41,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One run of one proof."""
+    """One run of one proof. How it `ended`, if not by itself with a report of its tests: `was ended by SIGSEGV`."""
 
     cases: tuple[Case, ...]
     seconds: float
     output: str
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +108,12 @@ def verdict(
 def judge(name: str, upstream: Outcome, patched: Outcome) -> list[str]:
     """What speaks against a proof; empty when it holds."""
     problems = []
-    if not upstream.cases or not patched.cases:
-        problems.append(f"{name}: no test ran: {_last_lines(upstream.output)}")
+    for where, outcome in (("upstream", upstream), ("the patched wheel", patched)):
+        if outcome.ended:
+            problems.append(f"{name}: on {where} it {outcome.ended}; it last printed: {_last_lines(outcome.output)}")
+        elif not outcome.cases:
+            problems.append(f"{name}: on {where} no test ran: {_last_lines(outcome.output)}")
+    if problems:
         return problems
     for case in upstream.cases:
         if not case.passed and not case.skipped and not case.fails_in(name):

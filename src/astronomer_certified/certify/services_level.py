@@ -32,17 +32,19 @@ _STATISTICS = ("scheduler_heartbeat", "ti_successes", "dagrun.duration.success.c
 def checks(mariadb: Database | None) -> tuple[Check[Deployment], ...]:
     """The checks in the order in which they are tried; `mariadb` is the server for the last of them, where one runs."""
     celery = frozenset({POSTGRESQL, REDIS})
+    # Who looks at pages logs in, and only the directory knows anybody; the second check of pods goes on with the first.
+    people, pods_of_people = celery | {LDAP}, frozenset({POSTGRESQL, LDAP})
     return (
         Check(name="database made", run=initialised, needs=frozenset({POSTGRESQL})),
         Check(name="init and doctor", run=_doctor, needs=celery, ours=True),
-        Check(name="people from LDAP", run=_people, needs=celery | {LDAP}),
+        Check(name="people from LDAP", run=_people, needs=people),
         Check(name="scheduler, two workers, flower start", run=_started, needs=celery),
         Check(name="200 tasks while a host and the scheduler die", run=_many, needs=celery, compared=False),
-        Check(name="logs of both hosts in the UI", run=_logs, needs=celery),
+        Check(name="logs of both hosts in the UI", run=_logs, needs=people),
         Check(name="flower", run=_flower, needs=celery),
         Check(name="statistics", run=_statistics, needs=celery | {STATSD}),
-        Check(name="tasks in pods of a simulated Kubernetes", run=pods.in_pods, needs=frozenset({POSTGRESQL})),
-        Check(name="a pod and the scheduler die", run=pods.dying, needs=frozenset({POSTGRESQL}), ours=True),
+        Check(name="tasks in pods of a simulated Kubernetes", run=pods.in_pods, needs=pods_of_people),
+        Check(name="a pod and the scheduler die", run=pods.dying, needs=pods_of_people, ours=True),
         Check(name="a run on MariaDB", run=partial(_on_mariadb, mariadb), needs=frozenset({MARIADB})),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from astronomer_certified.pythons import environments, interpreters
 from .levels import Sides
 
 _TIMEOUT = 1800.0
+# What uv says of an archive that has another sha256 than is asked for.
+_OTHER_BYTES = "Hash mismatch for"
 _OURS = ("astronomer-certified", "apache-airflow")
 
 
@@ -23,7 +25,8 @@ _OURS = ("astronomer-certified", "apache-airflow")
 class Wanted:
     """What to install, on what, from where; `upstream_wheel` is Airflow as its project made it, on disk.
 
-    `before` is a release that the index has, too; None where it has none.
+    `wheels` are the sha256 of the core wheel and the certified wheel, by `NAME==VERSION`: the index must have these.
+    `before` is a release that it has, too; None where it has none.
     """
 
     release: Release
@@ -31,6 +34,7 @@ class Wanted:
     interpreter: Interpreter
     simple_url: str
     upstream_wheel: Path
+    wheels: Mapping[str, str]
     before: Release | None
 
 
@@ -42,12 +46,17 @@ def made(wanted: Wanted, folder: Path) -> tuple[Sides, float]:
     """
     certified, upstream = folder / "certified", folder / "upstream"
     start = time.monotonic()
-    _install(wanted, certified, folder, [wanted.target.requirement(wanted.release)])
+    # uv compares the bytes of what a hashed constraint names, and takes no other version of it.
+    hashed = folder / "certified-wheels.txt"
+    pins = "".join(f"{pin} --hash=sha256:{sha256}\n" for pin, sha256 in wanted.wheels.items())
+    hashed.write_text(pins, encoding="utf-8")
+    own = ["--constraint", str(hashed), wanted.target.requirement(wanted.release)]
+    _install(wanted, certified, folder, own)
     seconds = round(time.monotonic() - start, 1)
-    pins = [line for line in _frozen(wanted, certified, folder) if line.partition("==")[0] not in _OURS]
+    others = [line for line in _frozen(wanted, certified, folder) if line.partition("==")[0] not in _OURS]
     # Some of upstream's state what uv refuses to read.
     theirs = readable(wheel_at(wanted.upstream_wheel), folder / "upstream-wheel")
-    _install(wanted, upstream, folder, ["--no-deps", *pins, str(theirs.path)])
+    _install(wanted, upstream, folder, ["--no-deps", *others, str(theirs.path)])
     earlier = None
     if wanted.before is not None:
         earlier = folder / "earlier"
@@ -66,10 +75,13 @@ def _install(wanted: Wanted, environment: Path, folder: Path, words: Sequence[st
     try:
         _uv(wanted, environment, folder, own)
     except CommandFailed as err:
+        hint = "run `certified release` first, which tries the same with pip"
+        if any(_OTHER_BYTES in line for line in err.details):
+            hint = f"{wanted.simple_url} has other wheels than those to certify: let it serve the index that has them"
         raise InstallError(
             f"{wanted.target.requirement(wanted.release)} on Python {wanted.interpreter.python}: uv cannot install it",
             details=(err.what, *err.details[1:]),
-            hint="run `certified release` first, which tries the same with pip",
+            hint=hint,
         ) from err
 
 

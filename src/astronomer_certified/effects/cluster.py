@@ -6,7 +6,7 @@ worker that dies in the middle is another's work: the scheduler sends the same p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,17 @@ class Answer:
     complained: tuple[str, ...]
 
 
+class _Call:
+    """On being unpickled it becomes what the function gives for the values, which is then called for the first time."""
+
+    def __init__(self, function: Callable[..., Any], values: tuple[Any, ...]) -> None:
+        self._function = function
+        self._values = values
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self._function, self._values
+
+
 class Cluster:
     """The workers of a scheduler. For several threads at once."""
 
@@ -56,8 +67,10 @@ class Cluster:
             raise EnvironmentMissing(
                 "dask.distributed is not installed", hint="pip install distributed, or leave --scheduler out"
             ) from err
-        # The workers have none of our modules: what they call is sent as it is.
+        self._address = address
+        # Neither scheduler nor workers have our modules: what workers call is sent as it is.
         cloudpickle.register_pickle_by_value(on_a_worker)
+        self._dumps, self._loads = cloudpickle.dumps, cloudpickle.loads
         try:
             untyped: Any = Client
             self._client = untyped(address, timeout=_PATIENCE, set_as_default=False)
@@ -77,19 +90,33 @@ class Cluster:
     def ask(self, parcel: Parcel) -> Answer:
         """What the program says on one of the workers, when it has ended there.
 
-        Raises `EnvironmentMissing` when worker after worker died of it, and when one has no uv or cannot install.
+        Raises `EnvironmentMissing` when worker after worker died of it, when one has no uv, cannot install or write,
+        and when the scheduler is gone.
         """
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm.core import CommClosedError
 
         values = (dict(parcel.files), parcel.requirements, parcel.module, parcel.question, parcel.timeout)
-        future = self._client.submit(on_a_worker.carry_out, *values, pure=False, retries=_AGAIN)
+        if self._client.status not in ("running", "connecting"):
+            raise self._gone("the connection is closed")
         try:
+            # As bytes, which nobody looks into on the way: distributed pickles functions by the names of their modules.
+            call = self._dumps(_Call(on_a_worker.carry_out, values))
+            future = self._client.submit(self._loads, call, pure=False, retries=_AGAIN)
             machine, status, said, complained = future.result()
         except KilledWorker as err:
             raise EnvironmentMissing("worker after worker died", details=[str(err)]) from err
-        except RuntimeError as err:
+        except (CancelledError, CommClosedError) as err:
+            raise self._gone(str(err)) from err
+        except (RuntimeError, OSError) as err:
             raise EnvironmentMissing("a worker cannot run it", details=str(err).splitlines()[-15:]) from err
         return Answer(machine=machine, status=status, said=said, complained=tuple(complained.splitlines()))
+
+    def _gone(self, why: str) -> EnvironmentMissing:
+        return EnvironmentMissing(
+            f"the scheduler at {self._address} has ended, or gave this up", details=[why],
+            hint="start it again, and then what was to be certified: what holds already is not tried again",
+        )  # fmt: skip
 
     def close(self) -> None:
         """The connection ends; the workers stay."""

@@ -37,7 +37,7 @@ def carry_out(
         made = [uv, "venv", "--quiet", "--no-project", "--python", ">=3.11", str(python.parents[1])]
         install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", str(python)]
         for words in (made, [*install, "--requirement", str(folder / "requirements.txt")])[: 2 if requirements else 1]:
-            done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
+            done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
             if done.returncode != 0:
                 raise RuntimeError(f"{' '.join(words)} on {socket.gethostname()}:\n{done.stderr}")
         words = [sys.executable, "-I", "-c", tied, str(os.getpid()), str(python), "-m", module]
@@ -45,7 +45,7 @@ def carry_out(
         try:
             done = subprocess.run(
                 words, cwd=folder / "tool", env=environment, input=question, capture_output=True, encoding="utf-8",
-                timeout=timeout, check=False,
+                errors="replace", timeout=timeout, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return socket.gethostname(), 1, "", f"it did not end within {timeout:g} s"

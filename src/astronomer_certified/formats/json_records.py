@@ -31,7 +31,8 @@ class Form:
             values = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except ValueError as err:
+        # Brackets within brackets, deeper than any certificate, are too much for the reader of JSON.
+        except (ValueError, RecursionError) as err:
             raise ManifestError(f"{path} is not JSON", details=[str(err)], hint="git checkout it") from err
         # The first ones did not give a number.
         number = values.get("format", 1) if isinstance(values, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from astronomer_certified.steps.receipts import Receipt
 from astronomer_certified.steps.runner import Step, Watcher, perform
 from astronomer_certified.workspace import Workspace
 
-from .outcomes import Outcome, Timing
+from .outcomes import Outcome, Timing, timings_of
 from .plan import Plan, join_index
 from .run import Run, missing
 from .stages import operating, pinning, proving
@@ -170,27 +170,41 @@ class Factory:
 
     def certify_all(self) -> tuple[Outcome, ...]:
         """What became of every release: certified as far as is promised."""
-        for version in self.workspace.versions():
+        versions = self.workspace.versions()
+        for version in versions:
             join_index(self.workspace, version)
+        failed: dict[str, Outcome] = {}
+
+        def going_on(outcomes: Iterable[Outcome]) -> list[Version]:
+            """The releases that nothing has ended yet: a level that failed, for hours perhaps, is not tried again."""
+            failed.update({outcome.version: outcome for outcome in outcomes if outcome.error is not None})
+            return [version for version in versions if str(version) not in failed]
+
+        left = list(versions)
         if self.cluster is not None:
-            # The wheels first, then all levels of all releases at once. What failed fails again below.
-            self._each(lambda one, version: one.publish(version))
-            replace(self, jobs=_AT_ONCE)._each(lambda one, version: replace(one, jobs=_AT_ONCE).operate_all(version))
-        return self._each(lambda one, version: one.certify(version))
+            # The wheels first, then all levels of all releases at once.
+            left = going_on(self._each(lambda one, version: one.publish(version), left))
+            many = replace(self, jobs=_AT_ONCE)
+            left = going_on(many._each(lambda one, version: replace(one, jobs=_AT_ONCE).operate_all(version), left))
+        certified = self._each(lambda one, version: one.certify(version), left)
+        became = failed | {outcome.version: outcome for outcome in certified}
+        return tuple(became[str(version)] for version in versions)
 
     def release_all(self, *, every: bool = False) -> tuple[Outcome, ...]:
         """What became of every release: made, published, installed, run and proven."""
         # Who shares the index is known before the first wheelhouse is filled: none is filled twice.
         for version in self.workspace.versions():
             join_index(self.workspace, version)
-        return self._each(lambda one, version: one.release(version, every=every))
+        return self._each(lambda one, version: one.release(version, every=every), self.workspace.versions())
 
     def build_all(self) -> tuple[Outcome, ...]:
         """What became of the patched wheels and the certified wheel of every release."""
-        return self._each(lambda one, version: one.build(version))
+        return self._each(lambda one, version: one.build(version), self.workspace.versions())
 
-    def _each(self, operation: Callable[[Factory, Version], Summary]) -> tuple[Outcome, ...]:
-        """What became of every release. Several are done at once; one that fails does not keep others from going on."""
+    def _each(
+        self, operation: Callable[[Factory, Version], Summary], versions: Sequence[Version]
+    ) -> tuple[Outcome, ...]:
+        """What became of each release. Several are done at once; one that fails does not keep others from going on."""
 
         def one(version: Version) -> Outcome:
             recorder = Recorder(self.watcher, str(version))
@@ -199,13 +213,13 @@ class Factory:
                 summary = operation(replace(self, jobs=1, watcher=recorder), version)
             # All else is a bug, which ends the whole run and is told as such.
             except (CertifiedError, OSError) as err:
-                timings = _timings(recorder.steps, recorder.seconds, recorder.first_failed)
+                timings = timings_of(recorder.steps, recorder.seconds, recorder.first_failed)
                 return Outcome(version=str(version), timings=timings, error=err)
             return Outcome(version=str(version), timings=summary.timings, not_done=summary.not_done)
 
         # The pool waits for its threads, and these wait for programs: those are ended first.
         with ThreadPoolExecutor(max_workers=self.jobs) as pool, processes.ended_when_interrupted():
-            return tuple(pool.map(one, self.workspace.versions()))
+            return tuple(pool.map(one, versions))
 
     def _made(self, plan: Plan, *names: str) -> Summary:
         """The named steps and all that they need are done; these vouch for their files."""
@@ -348,23 +362,7 @@ def _summary(plan: Plan, steps: Sequence[Step], done: Mapping[str, Receipt], nam
             for output in done[name].outputs
         ),
         not_done=missing(done),
-        timings=_timings({step.name: step for step in steps}, {name: done[name].seconds for name in done}),
-    )
-
-
-def _timings(
-    steps: Mapping[str, Step], seconds: Mapping[str, float | None], failed: str | None = None
-) -> tuple[Timing, ...]:
-    return tuple(
-        Timing(
-            stage=step.shown.stage,
-            python=step.shown.python,
-            minor=step.shown.minor,
-            seconds=seconds.get(name),
-            failed=name == failed,
-        )
-        for name, step in steps.items()
-        if name in seconds or name == failed
+        timings=timings_of({step.name: step for step in steps}, {name: done[name].seconds for name in done}),
     )
 
 

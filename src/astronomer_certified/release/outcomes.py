@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from astronomer_certified.artifacts import NotDone, Python
 from astronomer_certified.errors import CertifiedError
+from astronomer_certified.steps.runner import Step
 
 _NOTHING = "-"
 _ALL = "all"
@@ -49,6 +50,23 @@ class Outcome:
         if self.error is not None:
             return f"FAILED: {str(self.error).splitlines()[0]}"
         return f"{len(self.not_done)} not done" if self.not_done else "complete"
+
+
+def timings_of(
+    steps: Mapping[str, Step], seconds: Mapping[str, float | None], failed: str | None = None
+) -> tuple[Timing, ...]:
+    """What the table shows of steps: of those with seconds, and of the one that failed."""
+    return tuple(
+        Timing(
+            stage=step.shown.stage,
+            python=step.shown.python,
+            minor=step.shown.minor,
+            seconds=seconds.get(name),
+            failed=name == failed,
+        )
+        for name, step in steps.items()
+        if name in seconds or name == failed
+    )
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -11,20 +11,19 @@ from astronomer_certified.workspace import Workspace
 
 
 def certificate_page(workspace: Workspace, version: Version) -> str:
-    """What was verified of a release, as tables: by its last run here, or else as the project keeps it.
+    """What was verified of a release, as tables: by its last run here, or as the project keeps it where that says more.
 
-    Raises `ManifestError` when neither is there.
+    Raises `ManifestError` when neither is there, and for one of another release.
     """
-    from astronomer_certified.certify import certificate
     from astronomer_certified.report import certificate_page as page
     from astronomer_certified.report import current
 
     stated = manifest.load(workspace, version)
     release = stated.release
-    found = certificate.read(workspace.certificate(release)) or certificate.kept(workspace, release)
+    found = current.found(workspace, stated)
     if found is None:
         raise ManifestError(f"{release.tag} has no certificate", hint=f"make one: certified certify {version}")
-    return page.page(found, current=current.is_current(workspace, stated, found))
+    return page.page(found)
 
 
 def releases_page(workspace: Workspace) -> str:
@@ -37,7 +36,10 @@ def releases_page(workspace: Workspace) -> str:
         found = certificate.kept(workspace, stated.release)
         stale = found is not None and not current.is_current(workspace, stated, found)
         images = image_certificate.kept(workspace, stated.release)
-        return release_page.Entry(manifest=stated, certificate=None if stale else found, stale=stale, images=images)
+        if found is None or stale:
+            return release_page.Entry(manifest=stated, stale=stale, images=images)
+        untried = certificate.untried(found, stated)
+        return release_page.Entry(manifest=stated, certificate=found, untried=untried, images=images)
 
     return release_page.page([entry(manifest.load(workspace, version)) for version in workspace.versions()])
 

@@ -11,22 +11,30 @@ from astronomer_certified.certify.certificate import Certificate, Install, Level
 from astronomer_certified.certify.checks import CheckResult
 from astronomer_certified.formats.json_records import parsed
 
+from .current import Found
+
+# The wheels are other ones, or made of other files, or the certificate is none of this release.
+WHY_STALE = "what went into it has changed"
 _WIDTH = 110
 _NAME = 46
 _SECONDS = 7
 _SEEN = _WIDTH - _NAME - _SECONDS - 4
 
 
-def page(certificate: Certificate, *, current: bool) -> str:
-    """The text of a certificate, for a terminal of 110 columns; whether it is `current` stands in the first line."""
-    state = "" if current else " (STALE: what went into it has changed)"
-    lines = [f"{certificate.release}{state}", *_wheels(certificate)]
+def page(found: Found) -> str:
+    """The text of a certificate, for a terminal of 110 columns; whether it is current stands in the first line."""
+    certificate = found.certificate
+    state = "" if found.current else f" (STALE: {WHY_STALE})"
+    lines = [f"{certificate.release}{state}"]
+    if found.instead:
+        lines.append("  the certificate that the project keeps: that of the last run here is stale, or says less")
+    lines += _wheels(certificate)
     lines += [line for install in certificate.installs for line in _install(install)]
     lines += [line for level in certificate.levels for line in _level(level)]
     if certificate.proofs is not None:
         results = certificate.proofs.results
         lines += ["", f"{len(results)} proofs fail on upstream and pass here, Python {certificate.proofs.python}"]
-    return "\n".join([*lines, *_not_done(certificate.not_done)]) + "\n"
+    return "\n".join([*lines, *_untried(found.untried), *_not_done(certificate.not_done)]) + "\n"
 
 
 def tried(records: Sequence[Mapping[str, Any]], not_done: Sequence[NotDone]) -> str:
@@ -59,6 +67,16 @@ def _not_done(items: Sequence[NotDone]) -> Iterator[str]:
         yield from ("", f"NOT DONE ({len(items)})")
     for item in items:
         yield from _wrapped(f"{item.what}: {item.why}; {item.how}", "  ")
+
+
+def _untried(items: Sequence[str]) -> Iterator[str]:
+    if items:
+        yield from (
+            "",
+            f"NOT TRIED ({len(items)}), though a release that is certified has it: certified certify VERSION",
+        )
+    for item in items:
+        yield from _wrapped(item, "  ")
 
 
 def _wheels(certificate: Certificate) -> Iterator[str]:

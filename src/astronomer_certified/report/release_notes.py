@@ -11,6 +11,7 @@ from astronomer_certified.advisories import matrix
 from astronomer_certified.advisories.status import VulnerabilityStatus
 from astronomer_certified.artifacts import Distribution, Manifest
 from astronomer_certified.certify import certificate
+from astronomer_certified.errors import ManifestError
 from astronomer_certified.index.api.notes import Fix, Note, Vulnerability
 from astronomer_certified.patches import series
 from astronomer_certified.patches.series import Patch
@@ -60,14 +61,15 @@ def _note(workspace: Workspace, stated: Manifest, known: tuple[Vulnerability, ..
 
 
 def _certificate(workspace: Workspace, stated: Manifest) -> str | None:
-    """Of the last run here; else the one that the project keeps, if it speaks of what is here now."""
-    made = workspace.certificate(stated.release)
-    if made.is_file():
-        return made.read_text(encoding="utf-8")
-    found = certificate.kept(workspace, stated.release)
-    if found is None or not current.is_current(workspace, stated, found):
+    """Of the last run here, or the one that the project keeps where that says more; none that speaks of other files.
+
+    One that cannot be read is none: it keeps no index from being served, and `certified show` says what is wrong.
+    """
+    try:
+        found = current.found(workspace, stated)
+    except ManifestError:
         return None
-    return certificate.rendered(found)
+    return certificate.rendered(found.certificate) if found is not None and found.current else None
 
 
 def _fix(item: Distribution, patch: Patch) -> Fix:

@@ -18,12 +18,14 @@ _NONE = "-"
 class Entry:
     """A release, its certificate and those of its images.
 
-    It is `stale` when there is a certificate that speaks of other inputs, which is not shown.
+    It is `stale` when there is a certificate that speaks of other inputs, which is not shown. `untried` is what is
+    promised of it and its certificate tells nothing of.
     """
 
     manifest: Manifest
     certificate: Certificate | None = None
     stale: bool = False
+    untried: Sequence[str] = ()
     images: Sequence[ImageCertificate] = ()
 
 
@@ -106,13 +108,14 @@ def _overview(entry: Entry) -> list[str]:
     manifest, certificate = entry.manifest, entry.certificate
     patches = "" if certificate is None else str(len(certificate.core.patches))
     absent = "stale: what went into it has changed" if entry.stale else "none yet"
+    gaps = f", not whole: {'; '.join(entry.untried)}" if entry.untried else ""
     return [
         manifest.release.tag,
         ", ".join(map(str, manifest.pythons)),
         f"{manifest.cutoff:%Y-%m-%d}",
         patches,
         str(len(manifest.extras)),
-        f"`certificates/certificate-{manifest.release.tag}.json`" if certificate else absent,
+        f"`certificates/certificate-{manifest.release.tag}.json`{gaps}" if certificate else absent,
     ]
 
 
@@ -122,9 +125,9 @@ def _installs(releases: Iterable[Entry]) -> Iterable[list[str]]:
             continue
         tag = entry.manifest.release.tag
         for install in entry.certificate.installs:
-            seconds = next(check.seconds for check in install.checks if check.name == "pip install")
-            held = f"{len(install.checks)} hold"
-            yield [tag, install.python, f"`{install.requirement}`", install.pip, held, f"{seconds} s"]
+            seconds = [f"{check.seconds} s" for check in install.checks if check.name == "pip install"]
+            held = f"{len(install.checks)} hold" if install.checks else "none tried"
+            yield [tag, install.python, f"`{install.requirement}`", install.pip, held, *(seconds or [_NONE])]
         for item in entry.certificate.not_done:
             yield [tag, item.python, item.what, "", "not done", ""]
 
@@ -149,6 +152,8 @@ def _installers(releases: Iterable[Entry]) -> str:
 def _levels(releases: Iterable[Entry]) -> Iterable[list[str]]:
     for entry in releases:
         tag = entry.manifest.release.tag
+        if entry.certificate is not None and not entry.certificate.levels:
+            yield [tag, "", "none tried", "", "", ""]
         for reached in entry.certificate.levels if entry.certificate else ():
             seconds = f"{sum(check.seconds for check in reached.checks):.0f}"
             held = f"{len(reached.checks)} hold"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from factories import ROOT
 from factories import certificate as made
 from packaging.version import Version
 
-from astronomer_certified.artifacts import Release
+from astronomer_certified.artifacts import NotDone, Release
 from astronomer_certified.build import certified_wheel
 from astronomer_certified.certify import certificate
 from astronomer_certified.certify.certificate import Certificate
+from astronomer_certified.certify.level import Wanted
 from astronomer_certified.errors import ManifestError
 from astronomer_certified.formats.json_records import parsed
 from astronomer_certified.patches import series
@@ -46,7 +48,7 @@ def test_a_certificate_is_current_as_long_as_its_files_are(tmp_path: Path) -> No
     digest = hashlib.sha256(b"0001-a.patch\n").hexdigest()
     payload = {"mark.py": b"the mark"}
     inputs = {"series": digest, **certificate.of_payload(payload)}
-    workspace = keep(tmp_path, certificate.rendered(made(inputs=inputs)))
+    workspace = keep(tmp_path, certificate.rendered(made(release=RELEASE.tag, inputs=inputs)))
     found = certificate.kept(workspace, RELEASE)
 
     assert found is not None
@@ -93,6 +95,44 @@ def test_what_is_no_certificate_of_this_format_is_refused(tmp_path: Path, change
     assert re.search(said, str(refused.value))
 
 
+def test_brackets_without_end_are_no_certificate_and_no_bug(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"certificate-2\.1\.0-1\.json is not JSON"):
+        certificate.kept(keep(tmp_path, "[" * 200_000), RELEASE)
+
+
+def test_the_certificate_of_another_release_is_refused_and_named(tmp_path: Path) -> None:
+    workspace = keep(tmp_path, certificate.rendered(made(release="9.9.9-1")))
+    with pytest.raises(ManifestError, match=r"certificate-2\.1\.0-1\.json is the certificate of 9\.9\.9-1, and not"):
+        certificate.kept(workspace, RELEASE)
+
+
+def test_what_is_promised_and_was_not_tried_is_named() -> None:
+    stated = manifest.load(HERE, Version("2.1.0"))
+    kept = certificate.read(ROOT / "certificates" / "certificate-2.1.0-3.json")
+    assert kept is not None
+    assert certificate.untried(kept, stated) == ()
+    *others, services = kept.levels
+    assert services.level == "services"
+
+    cases = {
+        ("levels: none tried",): replace(kept, levels=()),
+        ("services on Python 3.8: not tried",): replace(kept, levels=tuple(others)),
+        ("services on Python 3.8: nothing was checked",): replace(kept, levels=(*others, replace(services, checks=()))),
+        # What could not be done is told elsewhere.
+        (): replace(
+            kept, levels=tuple(others), not_done=(NotDone(what="services on Python 3.8", why="no Redis", how="get"),)
+        ),
+        tuple(f"install of {target}: nothing was checked" for target in stated.targets): replace(
+            kept, installs=tuple(replace(install, checks=()) for install in kept.installs)
+        ),
+        (f"install of {stated.targets[-1]}: not tried",): replace(kept, installs=kept.installs[:-1]),
+        ("installs: none tried", "installers: none tried", "levels: none tried", "proofs: none tried"): made(
+            proofs=None
+        ),
+    }
+    assert {told: certificate.untried(one, stated) for told, one in cases.items()} == {told: told for told in cases}
+
+
 def test_a_release_without_a_certificate_has_none(tmp_path: Path) -> None:
     assert certificate.kept(Workspace.at(tmp_path), RELEASE) is None
 
@@ -112,6 +152,12 @@ def test_a_kept_certificate_covers_every_python_every_proof_and_nothing_undone(v
     assert [install.requirement for install in found.installs] == on_each
     assert [install.python.rpartition(".")[0] for install in found.installs[1:]] == [str(p) for p in stated.pythons]
     assert {tried.python.rpartition(".")[0] for tried in found.installers} == {str(p) for p in stated.pythons}
+    assert certificate.untried(found, stated) == ()
+    reached = {(level.level, level.python.rpartition(".")[0]) for level in found.levels}
+    assert reached == {
+        (level, str(python)) for python, highest in Wanted().levels(stated).items() for level in highest.above_quick
+    }
+    assert all(tried.checks for tried in (*found.installs, *found.levels))
     assert found.not_done == ()
     assert found.proofs is not None
     proven = {proof.name: proof.fails_upstream for proof in found.proofs.results}

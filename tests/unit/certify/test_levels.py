@@ -87,6 +87,26 @@ def test_a_check_that_upstream_does_not_pass_is_one_contrast() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "contrast"),
+    [
+        ("a: 1; a: 2", "a: 3; a: 2", ("a", "3", "1")),
+        ("a: 1; a: 2", "a: 1; a: 3", ("a (2)", "3", "2")),
+        ("a: 1; a: 1", "a: 1", ("a (2)", "", "1")),
+        ("Op: 200 /home, 403 /home", "Op: 200 /home, 404 /home", ("Op /home (2)", "404", "403")),
+        ("2: two; one", "2: two; 2", ("2 (2)", "2", "one")),
+        ("a: 1; b: 2", "b: 2; a: 1", (levels.WHOLE, "b: 2; a: 1", "a: 1; b: 2")),
+    ],
+)
+def test_a_difference_is_none_less_where_parts_have_the_same_name(
+    ours: str, theirs: str, contrast: tuple[str, str, str]
+) -> None:
+    part, upstream, certified = contrast
+    assert list(contrasts(seen(ours), {"pages": theirs})) == [
+        Contrast(check="pages", part=part, upstream=upstream, certified=certified)
+    ]
+
+
 def test_a_check_that_was_not_compared_has_no_contrast() -> None:
     assert list(contrasts(seen("anything"), {})) == []
 
@@ -101,6 +121,20 @@ def test_each_check_of_a_level_has_a_name_of_its_own_and_says_which_servers_it_n
     # Explanations speak of checks by their names.
     for checks in (full, services):
         assert len({check.name for check in checks}) == len(checks)
+
+
+def test_without_a_directory_of_people_no_check_is_tried_that_logs_somebody_in_or_goes_on_with_one_that_does() -> None:
+    checks = services_level.checks(None)
+
+    assert [check.name for check in checks if check.needs <= {POSTGRESQL, REDIS, MARIADB, STATSD}] == [
+        "database made",
+        "init and doctor",
+        "scheduler, two workers, flower start",
+        "200 tasks while a host and the scheduler die",
+        "flower",
+        "statistics",
+        "a run on MariaDB",
+    ]
 
 
 def test_taking_over_databases_is_of_our_side_only() -> None:

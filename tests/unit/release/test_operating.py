@@ -56,6 +56,24 @@ def trial(root: Path, *patches: str, earlier: Release | None = None) -> Any:
     return operating._Trial(run(root), carried, target, Level.FULL, earlier)
 
 
+def test_only_the_core_wheel_and_the_certified_wheel_of_the_release_are_asked_for_by_their_bytes(
+    tmp_path: Path,
+) -> None:
+    names = (
+        "apache_airflow-2.1.0+astro.4-py3-none-any.whl", "astronomer_certified-2.1.0.post4-py3-none-any.whl",
+        # Of other revisions, of what is repaired, and of others that the index has, too.
+        "astronomer_certified-2.1.0.post3-py3-none-any.whl", "celery-4.4.7+astro.1-py2.py3-none-any.whl",
+        "celery-4.4.7-py2.py3-none-any.whl", "dill-0.3.1.1.tar.gz",
+    )  # fmt: skip
+    outputs = [SimpleNamespace(path=tmp_path / name, sha256=name[:6] * 2) for name in names]
+    done: Any = {"publish": SimpleNamespace(outputs=outputs)}
+
+    assert operating._own_wheels(run(tmp_path), done) == {
+        "apache-airflow==2.1.0+astro.4": "apacheapache",
+        "astronomer-certified==2.1.0.post4": "astronastron",
+    }
+
+
 def test_a_level_without_its_servers_is_not_done_and_says_how_to_get_them(tmp_path: Path) -> None:
     here = run(tmp_path)
 

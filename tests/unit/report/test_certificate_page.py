@@ -8,6 +8,7 @@ from astronomer_certified.artifacts import NotDone
 from astronomer_certified.certify.certificate import Install, LevelDifference, LevelReached
 from astronomer_certified.certify.checks import CheckResult
 from astronomer_certified.report import certificate_page
+from astronomer_certified.report.current import Found
 
 WIDE = " ".join(["/home"] * 60)
 CERTIFICATE = certificate(
@@ -49,7 +50,7 @@ CERTIFICATE = certificate(
 
 
 def test_everything_is_shown_within_the_width_of_a_terminal() -> None:
-    page = certificate_page.page(CERTIFICATE, current=True)
+    page = certificate_page.page(Found(certificate=CERTIFICATE, current=True, untried=()))
     words = " ".join(page.split())
 
     assert page.startswith("2.1.0-4\n")
@@ -68,6 +69,15 @@ def test_everything_is_shown_within_the_width_of_a_terminal() -> None:
 
 
 def test_a_certificate_that_speaks_of_other_files_is_called_stale() -> None:
-    assert certificate_page.page(CERTIFICATE, current=False).splitlines()[0] == (
-        "2.1.0-4 (STALE: what went into it has changed)"
-    )
+    page = certificate_page.page(Found(certificate=CERTIFICATE, current=False, untried=()))
+    assert page.splitlines()[0] == "2.1.0-4 (STALE: what went into it has changed)"
+
+
+def test_what_was_not_tried_is_said_and_which_certificate_is_shown() -> None:
+    found = Found(certificate=CERTIFICATE, current=True, untried=("levels: none tried",), instead=True)
+    first, second, *rest = certificate_page.page(found).splitlines()
+
+    assert first == "2.1.0-4"
+    assert second == "  the certificate that the project keeps: that of the last run here is stale, or says less"
+    assert "NOT TRIED (1), though a release that is certified has it: certified certify VERSION" in rest
+    assert "  levels: none tried" in rest

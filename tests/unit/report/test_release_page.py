@@ -80,6 +80,17 @@ def test_a_release_without_a_certificate_says_so() -> None:
     )
 
 
+def test_what_a_certificate_tells_nothing_of_is_said_and_not_left_empty() -> None:
+    empty = Install(requirement="astronomer-certified[celery]==2.1.0.*", python="3.8.18", pip="23.3.2", checks=())
+    untried = ("levels: none tried", "proofs: none tried")
+    entry = Entry(manifest=manifest(), certificate=replace(CERTIFICATE, installs=(empty,)), untried=untried)
+    page = release_page.page([entry])
+
+    assert "json`, not whole: levels: none tried; proofs: none tried |" in page
+    assert "| 2.1.0-4 |  | none tried |  |  |  |" in page
+    assert "| 2.1.0-4 | 3.8.18 | `astronomer-certified[celery]==2.1.0.*` | 23.3.2 | none tried | - |" in page
+
+
 def test_a_stale_certificate_is_said_and_not_shown() -> None:
     page = release_page.page([Entry(manifest=manifest(), stale=True)])
     assert "| stale: what went into it has changed |" in page

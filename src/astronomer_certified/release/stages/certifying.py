@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from astronomer_certified.build import certified_wheel
 from astronomer_certified.effects import disk
+from astronomer_certified.project import stated_files
 from astronomer_certified.release.run import Run, missing, wheel_step_of
 from astronomer_certified.steps.receipts import Made, Receipt
 from astronomer_certified.steps.runner import Done, Step
@@ -54,7 +55,7 @@ def step(run: Run, evidence: Evidence) -> Step:
 
 def _built_with(run: Run, done: Done) -> dict[str, str]:
     """What the wheelhouse read of the project, without the files of other releases that share its index."""
-    names = [path.relative_to(run.workspace.root).as_posix() for path in wheelhouse.stated(run)]
+    names = [path.relative_to(run.workspace.root).as_posix() for path in stated_files.of_builds(run.workspace)]
     return {name: done[wheelhouse.NAME].inputs[name] for name in names}
 
 

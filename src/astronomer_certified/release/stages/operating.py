@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from astronomer_certified.artifacts import NotDone, Python, Release, Target
+from astronomer_certified.build import certified_wheel
 from astronomer_certified.certify.level import Level
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.effects import disk
@@ -61,7 +63,7 @@ def _step(run: Run, carried: Carried, committed: Committed, python: Python, leve
         lack = lack or _server_lacking(run, title, level)
         if lack is not None:
             return Made(not_done=[lack], note=f"not done: {lack.why}")
-        return _Trial(run, carried, target, level, earlier).made()
+        return _Trial(run, carried, target, level, earlier).made(_own_wheels(run, done))
 
     shown = Shown(stage=str(level), python=str(python))
     return run.step(f"{level} {python}", inputs, do, ["publish", "constraints", "wheelhouse"], shown)
@@ -84,6 +86,17 @@ def _sha256(workspace: Workspace, release: Release | None) -> str:
     name = f"astronomer_certified-{release.certified}-*.whl" if release is not None else ""
     found = next(workspace.store.glob(name), None) if name else None
     return disk.sha256_of(found) if found is not None else ""
+
+
+def _own_wheels(run: Run, done: Done) -> Mapping[str, str]:
+    """The sha256 of the core wheel and the certified wheel, as they were published, by `NAME==VERSION`.
+
+    Repairs are not among them: there may be a Python whose pins are of another version of what is repaired.
+    """
+    own = {(run.manifest.core.name, run.release.patched), (certified_wheel.NAME, run.release.certified)}
+    wheels = [output for output in done["publish"].outputs if output.path.suffix == ".whl"]
+    pins = {parse_wheel_filename(output.path.name)[:2]: output.sha256 for output in wheels}
+    return {f"{name}=={version}": sha256 for (name, version), sha256 in pins.items() if (name, version) in own}
 
 
 def _programs(run: Run) -> Mapping[str, tuple[str, ...]]:
@@ -126,11 +139,11 @@ class _Trial:
         # Kept when it fails, so that people can look at it; removed when it holds, and before it is tried again.
         self._folder = run.workspace.environments(run.release) / self._name.replace(" ", "-")
 
-    def made(self) -> Made:
-        """The record of what was seen. Raises `InstallError`."""
+    def made(self, wheels: Mapping[str, str]) -> Made:
+        """The record of what was seen of these wheels. Raises `InstallError`."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        tried = self._tried()
+        tried = self._tried(wheels)
         explained = self._explained(tried.seen.contrasts)
         shutil.rmtree(self._folder, ignore_errors=True)
         record = {
@@ -144,7 +157,7 @@ class _Trial:
         note = f"{len(tried.seen.checks)} checks hold, {len(explained)} differences from upstream, each by a patch"
         return Made(record=record, not_done=self._not_done(tried.seen), note=note)
 
-    def _tried(self) -> Tried:
+    def _tried(self, wheels: Mapping[str, str]) -> Tried:
         """What was seen here, or on a machine of the cluster."""
         from astronomer_certified.certify import elsewhere, trial
         from astronomer_certified.index.http.server import Server
@@ -158,6 +171,7 @@ class _Trial:
                 release=run.release,
                 command_line=run.manifest.command_line,
                 target=self._target,
+                wheels=wheels,
                 before=self._before,
                 simple_url=(run.cluster_index if run.cluster is not None else None) or server.simple_url,
                 services=_programs(run),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from astronomer_certified.artifacts import METADATA_SOURCES, Manifest
 from astronomer_certified.closure import constraints
 from astronomer_certified.effects.disk import digest
 from astronomer_certified.patches.series import Carried, Patch
+from astronomer_certified.project import stated_files
 from astronomer_certified.release.run import Run
 from astronomer_certified.steps.receipts import Made
 from astronomer_certified.steps.runner import Done, Step
@@ -41,7 +41,7 @@ def step(run: Run, carried: Carried, committed: constraints.Committed) -> Step:
     names = constraints.file_names(run.manifest.pythons)
 
     def inputs(done: Done) -> Mapping[str, str]:
-        return run.file_digests(project_files(run, names))
+        return run.file_digests(stated_files.of_release(run.workspace, run.manifest, names))
 
     def do(done: Done) -> Made:
         constraints.check_current(run.constraints_folder, inputs_digest(run.manifest, carried), names)
@@ -50,11 +50,3 @@ def step(run: Run, carried: Carried, committed: constraints.Committed) -> Step:
     # After the source is verified: a wrong hash in the manifest is the better message than constraints that are
     # stale because of it.
     return run.step("constraints", inputs, do, needs=[fetching.name_of(run.manifest.core)])
-
-
-def project_files(run: Run, names: tuple[str, ...]) -> list[Path]:
-    """Every file of the project that says what the release is: constraints, manifests, series and patches."""
-    stated = [path for item in run.manifest.distributions for path in sorted(item.folder.iterdir())]
-    # Not the changelog and the recorded revisions: they say what was done, and nothing comes of it.
-    stated = [path for path in stated if path.suffix not in (".md", ".json")]
-    return [path for path in (*(run.constraints_folder / name for name in names), *stated) if path.is_file()]

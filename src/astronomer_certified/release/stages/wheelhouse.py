@@ -14,7 +14,7 @@ from astronomer_certified.artifacts import MACHINES, PinnedFile, UpstreamFile, W
 from astronomer_certified.closure import constraints
 from astronomer_certified.closure.constraints import Committed
 from astronomer_certified.errors import ConstraintsError
-from astronomer_certified.project import manifest, native_libraries
+from astronomer_certified.project import manifest, native_libraries, stated_files
 from astronomer_certified.release.run import Run
 from astronomer_certified.source import fetch
 from astronomer_certified.steps import code
@@ -77,7 +77,7 @@ def _step(run: Run, part: _Part) -> Step:
     def inputs(done: Done) -> Mapping[str, str]:
         # Each files.json names the digest of all that its release resolves, its repairs among them.
         own = run.constraints_folder / "files.json"
-        paths = [own, *part.shared(run).values(), *stated(run)]
+        paths = [own, *part.shared(run).values(), *stated_files.of_builds(run.workspace)]
         if missing := [path for path in paths if not path.is_file()]:
             raise ConstraintsError(f"{missing[0]} is missing", hint="it is part of the project: git checkout it")
         return run.file_digests(paths)
@@ -122,13 +122,6 @@ def _step(run: Run, part: _Part) -> Step:
 
     shown = Shown(stage=NAME, minor=part.name != NAME)
     return run.step(part.name, inputs, do, needs=["constraints", *part.after], shown=shown)
-
-
-def stated(run: Run) -> tuple[Path, ...]:
-    """The files of the project that say with what wheels of foreign projects are built."""
-    workspace = run.workspace
-    libraries = (workspace.native_libraries, *sorted(workspace.native_patches.glob("*.patch")))
-    return (workspace.toolchain, workspace.recipes, workspace.compilers, *libraries)
 
 
 def sharing(run: Run) -> dict[Version, Path]:
