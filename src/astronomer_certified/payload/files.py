@@ -14,6 +14,8 @@ _LIMIT = 1 << 20
 _OURS = ".astronomer-certified-"
 # Seconds, after which nobody writes any more what was begun.
 _STALE = 3600
+# As many as the kernel follows.
+_LINKS = 40
 
 
 def content(path):
@@ -45,6 +47,31 @@ def why_unread(err):
     return err.strerror or str(err)
 
 
+def refuse_links_of_others(path):
+    """Raises Refused where a link on the way to a path was made by another user, who could lead root to any file."""
+    at, parts, links = "/", os.path.join(os.getcwd(), path).split("/"), 0
+    while parts:
+        part = parts.pop(0)
+        step = os.path.dirname(at) if part == ".." else os.path.join(at, part)
+        if part in ("", "."):
+            continue
+        try:
+            status = os.lstat(step)
+        except OSError:
+            # What is not there leads nowhere; who opens the path is told.
+            return
+        if not stat.S_ISLNK(status.st_mode):
+            at = step
+            continue
+        links += 1
+        if status.st_uid not in (0, os.geteuid()):
+            raise Refused("{} is a link that another user has made; remove it first".format(step))
+        if links > _LINKS:
+            return
+        to = os.readlink(step)
+        at, parts = "/" if to.startswith("/") else at, to.split("/") + parts
+
+
 def write_new(path, text, mode=0o600):
     """The file is there with that text, readable as `mode` says from its first byte. Raises FileExistsError for one
     that is there already, and OSError."""
@@ -60,8 +87,7 @@ def write_new(path, text, mode=0o600):
 def replace(path, text, mode=0o600):
     """The file has that text; the one before is kept. Returns the path of what was kept. A group that could read it
     can do so still. Raises OSError, and Refused for a link of somebody else's."""
-    if os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
-        raise Refused("{} is a link that another user has made; remove it first".format(path))
+    refuse_links_of_others(path)
     # Through a link to the file itself: the link stays.
     path = os.path.realpath(path)
     # Never in place of a device, to which a link may lead.

@@ -45,12 +45,13 @@ def add(verbs):
 def run(args):
     """Writes the file and says what is next. Raises Refused for what cannot work, and before anything is written."""
     path = os.path.abspath(args.file or _default_path(_home(args.home)))
+    files.refuse_links_of_others(path)
     before = _before(path, args.force)
     known = {name: value for name, (value, _) in (before or {}).items()}
     values = _values(args, known)
     keys = _keys(values[settings.HOME], known)
     values.update(keys)
-    text = _text(values, _own(known))
+    text = _text(values, _own(known, keys))
     # What cannot be read back would be found by a service, at its next start.
     environment.parse(text, path)
     try:
@@ -174,15 +175,22 @@ def _fitting(database, broker):
 
 
 def _keys(home, known):
-    """The two keys; None for one that is set in another way. One that is in use is never replaced by a new one."""
+    """The two keys; None for one that a command or a secret tells. One that is in use is never replaced by a new one.
+
+    They are looked for where Airflow does: in each place a value comes before what would tell it.
+    """
     ours = _of_airflow(home)
     found = {}
     for name, new in ((settings.FERNET_KEY, _fernet_key), (settings.SECRET_KEY, _secret_key)):
-        # Airflow takes a value before the command or the secret that would tell it.
-        if any(name + ending in place for ending in _TELLS for place in (known, os.environ, ours)):
-            found[name] = None
-            continue
-        found[name] = known.get(name) or os.environ.get(name) or ours.get(name) or new()
+        for place in (known, os.environ, ours):
+            if place.get(name):
+                found[name] = place[name]
+                break
+            if any(place.get(name + ending) for ending in _TELLS):
+                found[name] = None
+                break
+        else:
+            found[name] = new()
     return found
 
 
@@ -226,15 +234,15 @@ def _shipped():
     return {name: value for _, name, value in environment.parse("".join(lines))}
 
 
-def _own(known):
+def _own(known, keys):
     """The variables that the shipped file does not have: those of the file before, and what tells keys in this shell,
     which a service does not have."""
     shipped = _shipped()
     own = {
         name + ending: os.environ[name + ending]
-        for name in (settings.FERNET_KEY, settings.SECRET_KEY)
+        for name, value in keys.items()
         for ending in _TELLS
-        if name + ending in os.environ
+        if value is None and os.environ.get(name + ending) and not any(name + each in known for each in _TELLS)
     }
     own.update({name: value for name, value in known.items() if name not in shipped})
     return own

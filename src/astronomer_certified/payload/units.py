@@ -206,6 +206,7 @@ def _next(values):
         values.get(settings.UID, "5000"), shlex.quote(home), user
     )
     # systemd does not start a unit that is to write to a folder that is not there.
-    for folder in _writable(home, values):
+    # One that is there may be everybody's, as /tmp is, and stays whose it is.
+    for folder in [home] + [folder for folder in _writable(home, values)[1:] if not os.path.isdir(folder)]:
         yield "  install -d -o {0} -g {0} -m 0750 {1}".format(user, shlex.quote(folder))
     yield "then: systemctl daemon-reload; systemctl enable --now {} {}".format(TARGET, " ".join(chosen))

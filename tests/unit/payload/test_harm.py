@@ -79,6 +79,25 @@ def test_a_link_of_another_user_is_followed_by_nobody(installed: Installed, tmp_
         files.replace(str(link), "text")
 
 
+@as_root
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("way", ["folder", "behind one of ours"])
+def test_a_link_of_another_user_on_the_way_is_followed_by_nobody(
+    installed: Installed, tmp_path: Path, way: str, force: list[str]
+) -> None:
+    real, theirs = tmp_path / "real", tmp_path / "theirs"
+    real.mkdir()
+    if force:
+        (real / "file").write_text("A=1\n")
+    theirs.symlink_to(real)
+    os.chown(theirs, NOBODY_KNOWN, NOBODY_KNOWN, follow_symlinks=False)
+    (tmp_path / "ours").symlink_to("theirs/../theirs")
+    path = (theirs if way == "folder" else tmp_path / "ours") / "file"
+    done = installed.run("init", "--file", path, *force, home=tmp_path, status=1)
+    assert f"{theirs} is a link that another user has made; remove it first" in done.stderr
+    assert [each.read_text() for each in real.iterdir()] == (["A=1\n"] if force else [])
+
+
 @pytest.mark.parametrize("verb", ["env", "doctor"])
 def test_a_pipe_is_not_waited_for(installed: Installed, tmp_path: Path, verb: str) -> None:
     pipe = tmp_path / "file"
@@ -162,6 +181,25 @@ def test_no_key_is_made_where_a_command_tells_it(installed: Installed, tmp_path:
     assert f"{names.FERNET_KEY} stays as it is: a command or a secret tells it" in done.stderr
     # A service has nothing of this shell.
     assert (f"{names.FERNET_KEY}_CMD" in values(path)) == (where == "shell")
+
+
+@pytest.mark.parametrize("ending", ["_CMD", "_SECRET"])
+@pytest.mark.parametrize("key", [names.FERNET_KEY, names.SECRET_KEY])
+@pytest.mark.parametrize("where", ["file", "shell", "airflow.cfg"])
+def test_a_key_in_use_stays_whatever_else_would_tell_it(
+    installed: Installed, tmp_path: Path, where: str, key: str, ending: str
+) -> None:
+    """Airflow takes the value of the file before anything else."""
+    path, teller = tmp_path / "file", f"{key}{ending}"
+    path.write_text(f"{key}=inuse\n" + (f"{teller}=/bin/key\n" if where == "file" else ""))
+    if where == "airflow.cfg":
+        section = "core" if key == names.FERNET_KEY else "webserver"
+        option = teller.split("__")[2].lower()
+        (tmp_path / "airflow.cfg").write_text(f"[{section}]\n{option} = /bin/key\n")
+    env = {teller: "/bin/key"} if where == "shell" else {}
+    installed.run("init", "--file", path, "--home", tmp_path, "--force", home=tmp_path, **env)
+    assert values(path)[key] == "inuse"
+    assert (teller in values(path)) == (where == "file")
 
 
 def test_passwords_need_not_stand_in_a_command(installed: Installed, tmp_path: Path) -> None:
@@ -332,6 +370,16 @@ def test_advice_for_root_is_quoted_and_makes_every_folder(installed: Installed, 
     assert "-m 0750 '/srv/my airflow;id'\n" in done.stderr
     assert "-m 0750 /var/log/flow\n" in done.stderr
     assert "--home-dir '/srv/my airflow;id' astro" in done.stderr
+
+
+def test_no_folder_that_is_there_is_given_away(installed: Installed, tmp_path: Path, file: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    file.write_text(CELERY.replace("postgresql://db/airflow", f"sqlite:///{shared}/airflow.db"))
+    done = installed.run("units", tmp_path / "units", "--file", file, home=tmp_path)
+    assert "-m 0750 /srv/airflow\n" in done.stderr
+    assert str(shared) not in done.stderr
+    assert f" {shared}\n" in (tmp_path / "units" / "airflow-worker.service").read_text()
 
 
 def test_a_number_that_is_none_is_refused(installed: Installed, tmp_path: Path, file: Path) -> None:
