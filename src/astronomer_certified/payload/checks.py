@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shlex
 import stat
 import sys
 from collections import namedtuple
@@ -77,7 +78,7 @@ def pins(here):
     if "apache-airflow" not in there:
         others.insert(0, "apache-airflow is not installed")
     if others:
-        advice = "pip install -c {} NAME==VERSION with the pinned version".format(path)
+        advice = "pip install -c {} NAME==VERSION with the pinned version".format(shlex.quote(path))
         return [Result("pins", FAILED, some(others), advice)]
     count = sum(name in there for name in pinned)
     return [Result("pins", OK, "{} installed distributions have the pinned version".format(count), "")]
@@ -113,9 +114,16 @@ def environment_file(here):
     mode = stat.S_IMODE(status.st_mode)
     if mode & stat.S_IWGRP:
         what = "the group {} may write it, and so make services do anything".format(status.st_gid)
-        return [Result("environment file", WARNING, what, "chmod g-w {}".format(here.file))]
+        return [Result("environment file", WARNING, what, "chmod g-w {}".format(shlex.quote(here.file)))]
     if mode & stat.S_IROTH:
-        return [Result("environment file", WARNING, "everybody may read its secrets", "chmod o-r {}".format(here.file))]
+        return [
+            Result(
+                "environment file",
+                WARNING,
+                "everybody may read its secrets",
+                "chmod o-r {}".format(shlex.quote(here.file)),
+            )
+        ]
     return [Result("environment file", OK, here.file, "")]
 
 
@@ -125,7 +133,7 @@ def keys(here):
     effective = here.effective
     fernet = effective.get("core", "fernet_key")
     if not effective.is_told("core", "fernet_key"):
-        new = "astronomer-certified init --force makes one and keeps the rest"
+        new = "astronomer-certified init --force --file {} makes one and keeps the rest".format(shlex.quote(here.file))
         if not fernet:
             found.append(Result("Fernet key", FAILED, "none: passwords of connections are not encrypted", new))
         elif not all(map(_is_fernet_key, fernet.split(","))):
@@ -230,17 +238,21 @@ def folders(here):
     effective = here.effective
     if not os.path.isdir(effective.home):
         how = "install -d -o {0} -g {0} -m 0750 {1}".format(
-            effective.environ.get(settings.USER, "astro"), effective.home
+            shlex.quote(effective.environ.get(settings.USER, "astro")), shlex.quote(effective.home)
         )
         return [Result("folders", FAILED, "{} is not there".format(effective.home), how)]
     dags = effective.get("core", "dags_folder") or os.path.join(effective.home, "dags")
     found = []
     for path in (effective.home, dags, os.path.join(effective.home, "plugins")):
         if os.path.isdir(path) and os.stat(path).st_mode & stat.S_IWOTH:
-            found.append(Result("folders", FAILED, "everybody may write {}".format(path), "chmod o-w {}".format(path)))
+            found.append(
+                Result(
+                    "folders", FAILED, "everybody may write {}".format(path), "chmod o-w {}".format(shlex.quote(path))
+                )
+            )
     open_logs = _writable_for_all(effective.log_folder)
     if open_logs:
-        how = "chmod -R o-w {}".format(effective.log_folder)
+        how = "chmod -R o-w {}".format(shlex.quote(effective.log_folder))
         found.append(Result("log folders", FAILED, "everybody may write {}".format(some(open_logs)), how))
     return found or [Result("folders", OK, "Airflow's own, and its logs", "")]
 

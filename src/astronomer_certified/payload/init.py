@@ -107,23 +107,22 @@ def _before(path, force):
 
 
 def _values(args, known):
-    """What the options say and what follows from them; the rest as the file before has it. Raises Refused."""
-    airflow = settings.airflow_of(release()["apache-airflow"])
+    """What the options say and what follows from them; the rest as the file before has it. Raises Refused.
+
+    None is what the file before does not set: it stays out, as airflow.cfg or a command has had it since.
+    """
     shipped = _shipped()
     home = _home(args.home, known.get(settings.HOME))
     database = _database(args, known, home)
-    if database:
-        settings.check_database(database)
     # Without a file, what this shell has counts: passwords need not stand in a command, which everybody can see.
     broker = args.broker or ("" if known else os.environ.get(settings.BROKER, ""))
     executor = _executor(args, known, database, broker)
-    settings.check_executor(executor, airflow)
     if executor in settings.WITH_BROKER and not broker:
         broker = known.get(settings.BROKER, "")
-    if broker:
-        settings.check_broker(broker)
-    settings.check_together(executor, database or _TOLD, broker)
-    values = {name: value for name, value in known.items() if name in shipped}
+    # What nobody names is not looked at: doctor says what is wrong with it.
+    if not known or args.database or args.executor or args.broker:
+        _check(executor, database, broker)
+    values = {name: known.get(name) for name in shipped} if known else {}
     values.update({
         settings.HOME: home,
         settings.DATABASE: database,
@@ -132,34 +131,52 @@ def _values(args, known):
     })  # fmt: skip
     if broker:
         values[settings.BROKER] = broker
-        results = known.get(settings.RESULTS, shipped[settings.RESULTS])
-        if database and (results == shipped[settings.RESULTS] or (args.database and results.startswith("db+"))):
-            values[settings.RESULTS] = "db+" + database
+        values[settings.RESULTS] = _results(args, known, database, shipped[settings.RESULTS])
     return values
 
 
+def _check(executor, database, broker):
+    if database:
+        settings.check_database(database)
+    if broker:
+        settings.check_broker(broker)
+    if executor:
+        settings.check_executor(executor, settings.airflow_of(release()["apache-airflow"]))
+        settings.check_together(executor, database or _TOLD, broker)
+
+
+def _results(args, known, database, shipped):
+    """Where results are kept: in the database, where nobody has said something else."""
+    results = known.get(settings.RESULTS, "" if known and not args.broker else shipped)
+    if database and (results == shipped or (args.database and results.startswith("db+"))):
+        return "db+" + database
+    return results or None
+
+
 def _database(args, known, home):
-    """The address of the database; None where a command or a secret of the file before tells it."""
+    """The address of the database; None where the file before has none, as a command or airflow.cfg tells it."""
     if args.database:
         return args.database
-    if any(settings.DATABASE + ending in known for ending in _TELLS):
-        return None
-    before = known.get(settings.DATABASE) or os.environ.get(settings.DATABASE)
+    before = known.get(settings.DATABASE) if known else os.environ.get(settings.DATABASE)
     # That of a folder goes with it.
     if before and before != "sqlite:///{}/airflow.db".format(known.get(settings.HOME)):
         return before
-    return "sqlite:///{}/airflow.db".format(home)
+    return None if known and not before else "sqlite:///{}/airflow.db".format(home)
 
 
 def _executor(args, known, database, broker):
     """What the option says, else what the file before has if it goes with the rest, else what goes with that."""
     before = known.get(settings.EXECUTOR)
     fitting = _fitting(database or _TOLD, broker)
-    if args.executor or not before:
+    if args.executor or not known:
         return args.executor or fitting
+    if not before:
+        return fitting if args.broker else None
     # It was all that SQLite can do.
     if before == "SequentialExecutor" and args.database:
         return fitting
+    if not args.database and not args.broker:
+        return before
     try:
         there = broker or (known.get(settings.BROKER, "") if before in settings.WITH_BROKER else "")
         settings.check_together(before, database or _TOLD, there)
@@ -276,6 +293,9 @@ def _assignment(name, value):
 
 def _said(path, values, keys, known):
     """What a person should know and do next."""
+    same = [name for name, value in known.items() if values.get(name, value) == value]
+    if known:
+        yield "as before: {}".format(", ".join(same) or "nothing")
     for name in sorted(values):
         old, new = known.get(name), values[name]
         if name not in keys and old is not None and new is not None and old != new:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import stat
 import subprocess
@@ -157,6 +158,71 @@ def test_an_option_says_what_changes(installed: Installed, tmp_path: Path) -> No
     assert (values(path)[names.EXECUTOR], values(path)[names.RESULTS]) == ("CeleryExecutor", f"db+{POSTGRES}")
     installed.run("init", "--file", path, "--force", "--home", "/srv/other", home=tmp_path)
     assert (values(path)[names.HOME], values(path)[names.DATABASE]) == ("/srv/other", POSTGRES)
+
+
+def test_what_the_file_before_does_not_set_stays_with_airflow_cfg(installed: Installed, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(f"AIRFLOW_HOME={tmp_path}\nMINE=1\n")
+    done = installed.run("init", "--file", path, "--force", home=tmp_path)
+    assert values(path).keys() == {names.HOME, "MINE", names.FERNET_KEY, names.SECRET_KEY, names.PYTHON}
+    assert "\n#AIRFLOW__CORE__EXECUTOR=SequentialExecutor\n" in path.read_text()
+    assert "as before: AIRFLOW_HOME, MINE\n" in done.stderr
+
+
+QUEUED = {
+    names.EXECUTOR: "CeleryExecutor", names.DATABASE: POSTGRES, names.BROKER: "redis://r/0",
+    names.RESULTS: f"db+{POSTGRES}",
+}  # fmt: skip
+UNQUEUED = {names.EXECUTOR: "LocalExecutor", names.DATABASE: POSTGRES, names.BROKER: "redis://redis:6379/0"}
+OTHER = "postgresql://elsewhere/airflow"
+CHANGES: list[tuple[dict[str, str], list[str], dict[str, str]]] = [
+    (QUEUED, [], {}),
+    (QUEUED, ["--database", OTHER], {names.DATABASE: OTHER, names.RESULTS: f"db+{OTHER}"}),
+    ({**QUEUED, names.RESULTS: "redis://x/1"}, ["--database", OTHER], {names.DATABASE: OTHER}),
+    (QUEUED, ["--broker", "redis://s/0"], {names.BROKER: "redis://s/0"}),
+    (QUEUED, ["--executor", "LocalExecutor"], {names.EXECUTOR: "LocalExecutor"}),
+    (
+        UNQUEUED, ["--broker", "redis://s/0"],
+        {names.EXECUTOR: "CeleryExecutor", names.BROKER: "redis://s/0", names.RESULTS: f"db+{POSTGRES}"},
+    ),
+    ({**UNQUEUED, names.EXECUTOR: "KubernetesExecutor"}, ["--database", OTHER], {names.DATABASE: OTHER}),
+    # Nothing of it is named, so nothing of it is looked at: doctor says what is wrong.
+    ({names.EXECUTOR: "Celery", names.DATABASE: "oracle://db/a"}, [], {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "words", "changed"), CHANGES)
+def test_only_what_is_named_changes_and_what_followed_from_it(
+    installed: Installed, tmp_path: Path, before: dict[str, str], words: list[str], changed: dict[str, str]
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("".join(f"{name}={environment.quoted(value)}\n" for name, value in before.items()))
+    installed.run("init", "--file", path, "--force", "--home", "/srv", *words, home=tmp_path)
+    ours = (names.HOME, names.PYTHON, names.FERNET_KEY, names.SECRET_KEY)
+    found = {name: value for name, value in values(path).items() if name not in ours}
+    assert found == {**before, **changed}
+
+
+def test_the_advice_of_doctor_on_a_missing_key_is_true_of_that_file(installed: Installed, tmp_path: Path) -> None:
+    path = tmp_path / "my file"
+    path.write_text(f"AIRFLOW_HOME={tmp_path}\n{names.FERNET_KEY}=\nMINE=1\n")
+    results = json.loads(installed.run("doctor", "--json", "--file", path, home=tmp_path, status=1).stdout)
+    [advice] = [item["advice"] for item in results if item["check"] == "Fernet key"]
+    words, _, rest = advice.partition(" makes one ")
+    assert rest == "and keeps the rest"
+    installed.run(*shlex.split(words)[1:], home=tmp_path)
+    found = values(path)
+    assert len(found[names.FERNET_KEY]) == 44
+    assert (found[names.HOME], found["MINE"]) == (str(tmp_path), "1")
+    assert names.DATABASE not in found
+
+
+def test_advice_with_a_path_can_be_typed(installed: Installed, tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    home.mkdir()
+    home.chmod(0o777)
+    done = installed.run("doctor", home=tmp_path, status=1, AIRFLOW_HOME=str(home))
+    assert f"chmod o-w '{home}'\n" in done.stdout
 
 
 def test_a_database_that_a_command_tells_is_not_overruled(installed: Installed, tmp_path: Path) -> None:
