@@ -116,14 +116,8 @@ def environment_file(here):
         what = "the group {} may write it, and so make services do anything".format(status.st_gid)
         return [Result("environment file", WARNING, what, "chmod g-w {}".format(shlex.quote(here.file)))]
     if mode & stat.S_IROTH:
-        return [
-            Result(
-                "environment file",
-                WARNING,
-                "everybody may read its secrets",
-                "chmod o-r {}".format(shlex.quote(here.file)),
-            )
-        ]
+        how = "chmod o-r {}".format(shlex.quote(here.file))
+        return [Result("environment file", WARNING, "everybody may read its secrets", how)]
     return [Result("environment file", OK, here.file, "")]
 
 
@@ -245,11 +239,8 @@ def folders(here):
     found = []
     for path in (effective.home, dags, os.path.join(effective.home, "plugins")):
         if os.path.isdir(path) and os.stat(path).st_mode & stat.S_IWOTH:
-            found.append(
-                Result(
-                    "folders", FAILED, "everybody may write {}".format(path), "chmod o-w {}".format(shlex.quote(path))
-                )
-            )
+            how = "chmod o-w {}".format(shlex.quote(path))
+            found.append(Result("folders", FAILED, "everybody may write {}".format(path), how))
     open_logs = _writable_for_all(effective.log_folder)
     if open_logs:
         how = "chmod -R o-w {}".format(shlex.quote(effective.log_folder))

@@ -3,7 +3,7 @@
 import os
 import re
 
-from . import environment, environment_path, say
+from . import environment, environment_path, masking, say
 from .effective import Effective
 
 _LINE = re.compile(r"#?(AIRFLOW__([A-Z]+)__([A-Z0-9_]+))=")
@@ -22,10 +22,10 @@ def run(args):
     lines = {name: _of_file(name, value, path, line) for name, (value, line) in found.items()}
     effective = Effective({name: value for name, (value, _) in found.items()}, {})
     for name, value in _of_airflow(effective):
-        lines.setdefault(name, "{}={}  ({})".format(name, environment.shown(name, value), effective.cfg_path))
+        lines.setdefault(name, "{}={}  ({})".format(name, masking.shown(name, value), effective.cfg_path))
     for name, value in os.environ.items():
         if name.startswith("AIRFLOW_") and name not in found:
-            shown = environment.shown(name, value)
+            shown = masking.shown(name, value)
             lines[name] = "{}={}  (this shell; services do not have it)".format(name, shown)
     for name in sorted(lines):
         say.line(lines[name])
@@ -35,7 +35,7 @@ def run(args):
 def _of_file(name, value, path, line):
     # A service that reads the file has its value; a command typed here has that of the shell.
     other = "; another value in this shell" if os.environ.get(name, value) != value else ""
-    return "{}={}  ({}:{}{})".format(name, environment.shown(name, value), path, line, other)
+    return "{}={}  ({}:{}{})".format(name, masking.shown(name, value), path, line, other)
 
 
 def _of_airflow(effective):

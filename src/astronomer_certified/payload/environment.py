@@ -23,16 +23,6 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:@%+,=-]+\Z")
 _ESCAPED = '"\\`$'
 # systemd drops a variable whose value has one of these, without an error.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SECRET = re.compile(
-    r"PASSWORD|PASSWD|SECRET|TOKEN|FERNET_KEY|API_KEY|PRIVATE_KEY|ACCESS_KEY|BASIC_AUTH|KWARGS|DSN|AUTHORIZATION"
-    r"|KEYFILE|CREDENTIAL"
-)
-# To the last @: a password may have one, as may the name of a user, and hosts between two logins are better hidden than
-# half a password shown. What stands there without a colon is a token.
-_LOGIN = re.compile(r"(?<=//)([^/:]*)(?::.*)?@(?=[^@]*\Z)", re.DOTALL)
-_WORD = r"(?:[\w.-]*(?:password|passwd|pwd|secret|token|authorization|credential|keyfile)[\w.-]*|\w*key)"
-_PARAMETER = re.compile(r"(\b" + _WORD + r"=)[^&\s]+", re.IGNORECASE)
-_IN_JSON = re.compile(r"""(["']""" + _WORD + r"""["']\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)""", re.IGNORECASE)
 
 
 class Malformed(Exception):
@@ -175,15 +165,3 @@ def found(path=None):
         return path, read(path)
     except OSError as err:
         raise Refused("{}: {}".format(path, err.strerror)) from err
-
-
-def shown(name, value):
-    """The value as it may be seen by people: without secrets."""
-    if _SECRET.search(name.upper()) and value:
-        return "***"
-    return _IN_JSON.sub(r'\1"***"', _PARAMETER.sub(r"\1***", _LOGIN.sub(_without_login, value)))
-
-
-def _without_login(match):
-    """Of a login, the name of the user; a name alone is as likely a token."""
-    return "{}:***@".format(match.group(1)) if ":" in match.group() else "***@"

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import environment, environment_path, files, release, say, settings
+from . import environment, environment_path, files, masking, release, say, settings
 from .refusals import Refused
 
 # What a line of the shipped file sets, also one that is commented out.
@@ -299,7 +299,7 @@ def _said(path, values, keys, known):
     for name in sorted(values):
         old, new = known.get(name), values[name]
         if name not in keys and old is not None and new is not None and old != new:
-            shown = environment.shown(name, new), environment.shown(name, old)
+            shown = masking.shown(name, new), masking.shown(name, old)
             yield "{} is {} now, and was {}".format(name, *shown)
     for name, value in keys.items():
         if value is None:
@@ -322,5 +322,5 @@ def _contradictions(values):
         other = parser.get("core", key, fallback=values[name])
         if values[name] is not None and other != values[name]:
             yield "{}: {} = {} there; {} counts".format(
-                path, key, environment.shown(name, other), environment.shown(name, values[name])
+                path, key, masking.shown(name, other), masking.shown(name, values[name])
             )

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.parse
 
-from . import environment, settings
+from . import masking, settings
 from .checks import FAILED, OK, SKIPPED, WARNING, Result
 
 # Seconds: importing Airflow on a slow disk takes half of it.
@@ -115,7 +115,7 @@ def broker(here):
         elif missing:
             how = "install what has the module {} for Python, in this environment".format(missing.group(1))
         return [Result("broker", FAILED, problem, how)]
-    return [Result("broker", OK, environment.shown(settings.BROKER, url), "")]
+    return [Result("broker", OK, masking.shown(settings.BROKER, url), "")]
 
 
 def _asked(program, effective, **more):
@@ -142,7 +142,7 @@ def _asked(program, effective, **more):
     # The message of an exception may have several lines, of which the first one says most.
     named = [line for line in lines if _EXCEPTION.match(line)]
     said = (named or lines or ["ended with status {}".format(done.returncode)])[-1]
-    return None, environment.shown("", said)
+    return None, masking.shown("", said)
 
 
 def _as_owner(home):

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 
-from . import environment, record, say
+from . import masking, record, say
 from .refusals import Refused
 
 # Seconds for a slow index.
@@ -107,7 +107,7 @@ def _why_not(said):
     # A fault of pip's own ends with its message, and begins with these words.
     told = [line for line in lines if line.upper().startswith("ERROR") and line != "ERROR: Exception:"]
     errors = told or lines or ["nothing"]
-    return "pip found none: {}; name the index with --index-url".format(environment.shown("", errors[-1]))
+    return "pip found none: {}; name the index with --index-url".format(masking.shown("", errors[-1]))
 
 
 def _record_in(path):

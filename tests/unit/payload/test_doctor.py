@@ -110,7 +110,7 @@ def test_nothing_is_found_where_nothing_is_wrong(patient: Patient) -> None:
         ({"AIRFLOW__WEBSERVER__RBAC": "True"}, "settings", "warning", "not read by Airflow 2", "take it out"),
         (
             {"AIRFLOW__CORE__SQL_ALCHEMY_CONN": "postgresql://user:hidden@down/airflow"},
-            "database", "failed", "no route to postgresql://user:***@down/airflow", "SQL_ALCHEMY_CONN",
+            "database", "failed", "no route to postgresql://***@down/airflow", "SQL_ALCHEMY_CONN",
         ),
         ({"THEIR_HEADS": ""}, "database", "failed", "it is empty", "airflow db init"),
         ({"THEIR_HEADS": "old"}, "database", "failed", "at migration old, and Airflow needs abc", "airflow db upgrade"),

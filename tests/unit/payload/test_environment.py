@@ -148,26 +148,3 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
 def test_the_last_of_a_name_counts_and_its_line_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("A=1\n# no\nA=2\n")
     assert environment.read(str(tmp_path / "file")) == {"A": ("2", 3)}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "shown"),
-    [
-        ("AIRFLOW__CORE__FERNET_KEY", "abc", "***"),
-        ("AIRFLOW__CORE__FERNET_KEY", "", ""),
-        ("AIRFLOW__CORE__SQL_ALCHEMY_CONN", "postgresql://a:p%40ss@db/airflow", "postgresql://a:***@db/airflow"),
-        ("AIRFLOW__CELERY__BROKER_URL", "redis://:pw@redis:6379/0", "redis://:***@redis:6379/0"),
-        ("AIRFLOW__CELERY__BROKER_URL", "redis://redis:6379/0", "redis://redis:6379/0"),
-        ("MY_token", "abc", "***"),
-        ("AIRFLOW_HOME", "/usr/local/airflow", "/usr/local/airflow"),
-        ("SENTINELS", "sentinel://:a@x:1;sentinel://:b@y:1", "sentinel://:***@y:1"),
-        (
-            "ODD",
-            "postgresql://db/a?user=x&password=p%3D&sslmode=require",
-            "postgresql://db/a?user=x&password=***&sslmode=require",
-        ),
-        ("ODD", "mysql://u:p@ss/w:d@host/db", "mysql://u:***@host/db"),
-    ],
-)
-def test_a_secret_is_not_shown(name: str, value: str, shown: str) -> None:
-    assert environment.shown(name, value) == shown

@@ -19,7 +19,7 @@ from payload_fixtures import Installed
 from test_services import CELERY
 from test_upgrade_check import NOTHING_ELSE, index, publish, settings, with_pip
 
-from astronomer_certified.payload import environment, files, record, running, say, upgrade_check
+from astronomer_certified.payload import environment, files, masking, record, running, say, upgrade_check
 from astronomer_certified.payload import settings as names
 from astronomer_certified.payload.effective import Effective
 from astronomer_certified.payload.refusals import Refused
@@ -153,7 +153,7 @@ def test_an_option_says_what_changes(installed: Installed, tmp_path: Path) -> No
     installed.run("init", "--file", path, "--home", "/srv/own", home=tmp_path)
     done = installed.run("init", "--file", path, "--force", "--database", POSTGRES, home=tmp_path)
     assert (values(path)[names.DATABASE], values(path)[names.EXECUTOR]) == (POSTGRES, "LocalExecutor")
-    assert f"{names.DATABASE} is postgresql://airflow:***@db/airflow now, and was sqlite:////srv/own" in done.stderr
+    assert f"{names.DATABASE} is postgresql://***@db/airflow now, and was sqlite:////srv/own" in done.stderr
     done = installed.run("init", "--file", path, "--force", "--broker", "redis://r:6379/0", home=tmp_path)
     assert (values(path)[names.EXECUTOR], values(path)[names.RESULTS]) == ("CeleryExecutor", f"db+{POSTGRES}")
     installed.run("init", "--file", path, "--force", "--home", "/srv/other", home=tmp_path)
@@ -359,18 +359,18 @@ def test_the_password_of_an_index_stands_in_no_command(with_pip: Installed, tmp_
     ("name", "value", "kept"),
     [
         (names.DATABASE, "postgresql://air@srv:hidden@srv.example/airflow", "srv.example/airflow"),
-        (names.DATABASE, "postgresql://air:hid den@db/airflow", "postgresql://air:***@db/airflow"),
+        (names.DATABASE, "postgresql://air:hid den@db/airflow", "postgresql://***@db/airflow"),
         ("AIRFLOW__CELERY__FLOWER_BASIC_AUTH", "user:hidden", "***"),
         ("AIRFLOW__CELERY__OPTIONS", '{"password": "hid\\"den", "a": 1}', '"a": 1'),
         ("AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SENTINEL_KWARGS", '{"password": "hidden"}', "***"),
         ("SENTRY_DSN", "https://hidden@sentry.example/1", "***"),
         ("AIRFLOW_GIT", "https://hidden@git.example/dags", "https://***@git.example/dags"),
-        ("AIRFLOW_CONN_G", "google-cloud-platform://?extra__keyfile_dict=hidden&a=1", "&a=1"),
-        ("AIRFLOW_CONN_H", "http://h/?Authorization=Bearer%20hidden&b=2", "&b=2"),
+        ("AIRFLOW_CONN_G", "google-cloud-platform://?extra__keyfile_dict=hidden&a=1", "***"),
+        ("AIRFLOW_CONN_H", "http://h/?Authorization=Bearer%20hidden&b=2", "***"),
     ],
 )
 def test_a_secret_of_another_kind_is_not_shown(name: str, value: str, kept: str) -> None:
-    shown = environment.shown(name, value)
+    shown = masking.shown(name, value)
     assert not {"hidden", "hid den", "hid"} & set(shown.replace('"', " ").replace("@", " ").split())
     assert "hid" not in shown
     assert kept in shown
