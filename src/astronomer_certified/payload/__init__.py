@@ -17,16 +17,35 @@ def release():
     try:
         with open(path, encoding="utf-8") as stream:
             record = json.load(stream)
-        missing = [key for key in ("tag", "version", "apache-airflow", "pythons") if key not in record]
-    except (OSError, ValueError, TypeError) as err:
-        why = err.strerror if isinstance(err, OSError) else "no JSON"
+    except OSError as err:
+        why = err.strerror
+    except (ValueError, RecursionError):
+        why = "no JSON"
     else:
-        if isinstance(record, dict) and not missing:
+        missing = _missing(record)
+        if not missing:
             return record
-        why = "it says nothing of {}".format(", ".join(missing) or "a release")
+        why = "it says nothing of {}".format(", ".join(missing))
     raise Refused(
         "{}: {}; install astronomer-certified again, with pip's --force-reinstall --no-deps".format(path, why)
     )
+
+
+def _missing(record):
+    """What a record of a release does not say, or not in the form that it has."""
+    if not isinstance(record, dict):
+        return ["a release"]
+    missing = [key for key in ("tag", "version", "apache-airflow") if not is_text(record.get(key))]
+    pythons = record.get("pythons")
+    return missing if isinstance(pythons, list) and all(map(is_text, pythons)) else [*missing, "pythons"]
+
+
+def is_text(value):
+    """Whether it is text that can be written: JSON may have halves of characters in it."""
+    try:
+        return isinstance(value, str) and value.encode("utf-8") is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def constraints_path(python, hashes=False):

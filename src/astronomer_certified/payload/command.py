@@ -1,8 +1,7 @@
 """The `astronomer-certified` command: what is installed, its settings, and the files that came with it."""
 
 import argparse
-import os
-import shutil
+import signal
 import sys
 
 from . import (
@@ -23,11 +22,11 @@ from .refusals import Refused
 
 
 def main(argv=None):
-    """Exit status of the command: 0, or 1 with one message for what cannot be done."""
-    args = _parser().parse_args(argv)
+    """Exit status of the command: 0, or 1 with one message for what cannot be done. 2 is wrong usage, 130 Ctrl-C."""
     try:
-        status = args.run(args)
-        sys.stdout.flush()
+        status = _status(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except (Refused, environment.Malformed) as err:
         problem = str(err)
@@ -36,19 +35,30 @@ def main(argv=None):
         problem = ""
     except OSError as err:
         problem = "{}: {}".format(err.filename or "what is printed", err.strerror or err)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     _forget_output()
     if problem:
-        say.line("astronomer-certified: {}".format(problem), sys.stderr)
+        say.aside("astronomer-certified: {}".format(problem))
     return 1
+
+
+def _status(argv):
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as end:
+        # argparse has shown a help, or what is wrong with the words.
+        return end.code or 0
+    return args.run(args)
 
 
 def _forget_output():
     """Python writes no more of what could not be written, as it would when it ends."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (OSError, ValueError):
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        say.forget(sys.stdout)
 
 
 def _parser():
@@ -68,13 +78,13 @@ def _parser():
 
 
 def _version(args):
-    print("Astronomer Certified {tag} (apache-airflow {apache-airflow})".format(**release()))
+    say.line("Astronomer Certified {tag} (apache-airflow {apache-airflow})".format(**release()))
     return 0
 
 
 def _constraints(args):
     try:
-        print(constraints_path(args.python, args.hashes))
+        say.line(constraints_path(args.python, args.hashes))
     except LookupError as err:
         raise Refused(str(err)) from err
     return 0
@@ -82,7 +92,8 @@ def _constraints(args):
 
 def _environment(args):
     with open(environment_path(), encoding="utf-8") as stream:
-        shutil.copyfileobj(stream, sys.stdout)
+        for line in stream:
+            say.line(line.rstrip("\n"))
     return 0
 
 

@@ -1,7 +1,5 @@
 """`doctor`: what is wrong with this installation, and what to do about it."""
 
-import json
-
 from . import checks, installed, record, running, say, settings
 from .refusals import Refused
 from .table import aligned
@@ -21,12 +19,12 @@ def run(args):
     results = [result for check in (*checks.every(), *running.every()) for result in check(here)]
     failed = sum(result.status == checks.FAILED for result in results)
     if args.json:
-        print(json.dumps([result._asdict() for result in results], indent=1))
+        say.json_of([result._asdict() for result in results])
     else:
         for line in aligned([(result.status, result.check, _told(result)) for result in results]):
             say.line(line)
         warnings = sum(result.status == checks.WARNING for result in results)
-        print("{} failed, {} warnings, {} checks".format(failed, warnings, len(results)))
+        say.line("{} failed, {} warnings, {} checks".format(failed, warnings, len(results)))
     return 1 if failed else 0
 
 

@@ -1,6 +1,5 @@
 """`info`: the release that is installed, its patches, and what it says of known vulnerabilities."""
 
-import json
 import sys
 
 from . import installed, record, say
@@ -22,7 +21,7 @@ def run(args):
         found = record.read()
     except Refused:
         airflow = installed.distributions().get("apache-airflow")
-        print("apache-airflow {} is installed".format(airflow.version if airflow else "in no version"))
+        say.line("apache-airflow {} is installed".format(airflow.version if airflow else "in no version"))
         # What is said next goes to stderr, and a reader wants both in this order.
         sys.stdout.flush()
         raise
@@ -30,7 +29,7 @@ def run(args):
         whole = found._asdict()
         whole["patches"] = [item._asdict() for item in found.patches]
         whole["vulnerabilities"] = [item._asdict() for item in found.vulnerabilities]
-        print(json.dumps(whole, indent=1))
+        say.json_of(whole)
         return 0
     for line in _of_status(found, args.status) if args.status else _lines(found):
         say.line(line)

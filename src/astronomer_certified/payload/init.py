@@ -67,9 +67,9 @@ def run(args):
         raise Refused("{} cannot be written: {}".format(path, err.strerror)) from err
     say.line(path)
     if kept:
-        say.line("the file before is {}".format(kept), sys.stderr)
+        say.aside("the file before is {}".format(kept))
     for line in _said(path, values, keys, known):
-        say.line(line, sys.stderr)
+        say.aside(line)
     return 0
 
 

@@ -25,7 +25,9 @@ def of(found):
     if not isinstance(found, dict):
         raise Refused("release.json is no record of a release")
     if found.get("format") != FORMAT:
-        raise Refused("release.json has format {!r}, and this command reads {}".format(found.get("format"), FORMAT))
+        number = found.get("format")
+        other = number if isinstance(number, int) else "that is no number"
+        raise Refused("release.json has format {}, and this command reads {}".format(other, FORMAT))
     try:
         return Record(
             tag=_text(found["tag"]),
@@ -33,8 +35,8 @@ def of(found):
             airflow=_text(found["apache-airflow"]),
             pythons=_texts(found["pythons"]),
             certificate=_text(found["certificate"]),
-            patches=[_record(Patch, item) for item in found["patches"]],
-            vulnerabilities=[_record(Vulnerability, item) for item in found["vulnerabilities"]],
+            patches=[_record(Patch, item) for item in _list(found["patches"])],
+            vulnerabilities=[_record(Vulnerability, item) for item in _list(found["vulnerabilities"])],
         )
     except (KeyError, TypeError) as err:
         raise Refused("release.json lacks something that it must have: {}".format(err)) from err
@@ -52,20 +54,24 @@ def _record(kind, item):
         elif field != "severity":
             _text(value)
         elif not isinstance(value, (int, float, type(None))):
-            raise TypeError("{!r} is no number".format(value))
+            raise TypeError("a severity is no number")
     return record
 
 
 def _text(value):
     if not isinstance(value, str):
-        raise TypeError("{!r} is no text".format(value))
+        raise TypeError("a value is no text")
     return value
 
 
 def _texts(value):
+    return [_text(item) for item in _list(value)]
+
+
+def _list(value):
     if not isinstance(value, list):
-        raise TypeError("{!r} is no list".format(value))
-    return [_text(item) for item in value]
+        raise TypeError("a value is no list")
+    return value
 
 
 def counted(vulnerabilities):

@@ -1,10 +1,18 @@
 """`run SERVICE`: airflow with what the environment file sets, in place of this process."""
 
+import errno
 import os
 
 from . import environment, release, services, settings
 from .effective import Effective
 from .refusals import Refused
+
+# What to do where the kernel starts no program.
+_HOW = {
+    errno.E2BIG: "a value of the environment file, or the words, are longer than the kernel hands on",
+    errno.ENOENT: "what its first line names is not there: install apache-airflow again",
+    errno.ENOEXEC: "its first line names no program: install apache-airflow again",
+}
 
 
 def add(verbs):
@@ -33,5 +41,5 @@ def run(args):
     try:
         os.execve(program, [program, *words, *args.words], environ)  # noqa: S606 - it needs no shell
     except OSError as err:
-        # E2BIG: a value is longer than the kernel hands on. ENOENT: what its first line names is not there.
-        raise Refused("{} cannot be started: {}".format(program, err.strerror)) from err
+        how = _HOW.get(err.errno, "look at it")
+        raise Refused("{} cannot be started: {}; {}".format(program, err.strerror, how)) from err

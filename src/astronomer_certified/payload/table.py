@@ -1,9 +1,11 @@
 """Rows for a terminal."""
 
+from .say import printable
+
 
 def aligned(rows):
     """The rows, each of as many texts, with the texts of a column below one another; one line for each."""
-    rows = [[str(cell) for cell in row] for row in rows]
+    rows = [[printable(str(cell)) for cell in row] for row in rows]
     if not rows:
         return []
     widths = [max(map(len, column)) for column in zip(*rows)]

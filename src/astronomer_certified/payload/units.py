@@ -3,9 +3,9 @@
 import os
 import re
 import shlex
-import sys
 
 from . import environment, files, release, say, services, settings
+from .effective import Effective
 from .refusals import Refused
 
 TARGET = "airflow.target"
@@ -119,7 +119,7 @@ def run(args):
             os.makedirs(args.folder)
         for name in changed:
             if name in there:
-                say.line("the unit before is {}".format(files.replace(paths[name], units[name], 0o644)), sys.stderr)
+                say.aside("the unit before is {}".format(files.replace(paths[name], units[name], 0o644)))
             else:
                 files.write_new(paths[name], units[name], 0o644)
     except OSError as err:
@@ -127,7 +127,7 @@ def run(args):
     for name in units:
         say.line(paths[name])
     for line in _next(values):
-        say.line(line, sys.stderr)
+        say.aside(line)
     return 0
 
 
@@ -199,7 +199,8 @@ def _next(values):
     """What to do with the units."""
     home, user = values[settings.HOME], values.get(settings.USER, "astro")
     chosen = ["airflow-webserver", "airflow-scheduler"]
-    if values.get(settings.EXECUTOR) in settings.WITH_BROKER:
+    # A service has nothing of this shell.
+    if Effective(values, {}).get("core", "executor") in settings.WITH_BROKER:
         chosen += ["airflow-worker"]
     yield "once, as root, where there is no such user:"
     yield "  useradd --system --uid {} --home-dir {} {}".format(

@@ -5,14 +5,13 @@ in it, into a folder that is removed. Nothing else of the payload asks anybody o
 """
 
 import json
-import lzma
 import os
+import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 
 from . import masking, record, say
 from .refusals import Refused
@@ -21,8 +20,10 @@ from .refusals import Refused
 _PATIENCE = 120
 # Bytes: far more than any release.json has.
 _LIMIT = 20000000
-# What an archive can do that is damaged, or made to do harm: encrypted, packed in another way, nested without end.
-_HOSTILE = (LookupError, ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_DIGITS = 30
+_RECORD = "astronomer_certified/release.json"
+# Of the flags of a member of a zip.
+_ENCRYPTED = 1
 NEWER = 3
 
 
@@ -43,13 +44,14 @@ def run(args):
     with tempfile.TemporaryDirectory(prefix="astronomer-certified-") as folder:
         version, theirs = _fetched(base, args.index_url, folder)
     newer = _split(version)[1] > revision
-    fixes = _fixes(ours, theirs) if newer and theirs else []
-    notices = _notices(ours, theirs) if newer and theirs else []
+    known = newer and isinstance(theirs, record.Record)
+    fixes = _fixes(ours, theirs) if known else []
+    notices = _notices(ours, theirs) if known else []
     if args.json:
-        print(json.dumps({
+        say.json_of({
             "installed": ours.version, "newest": version, "newer": newer,
             "fixes": [item._asdict() for item in fixes], "notices": notices,
-        }, indent=1))  # fmt: skip
+        })  # fmt: skip
     elif not newer:
         say.line("{} is installed; the newest on the index is {}".format(ours.version, version))
     else:
@@ -59,8 +61,8 @@ def run(args):
 
 def _say(ours, version, theirs, fixes, notices):
     say.line("{} is installed; the index has {}".format(ours.version, version))
-    if theirs is None:
-        say.line("what it fixes is not known here: its release.json is written in another way")
+    if not isinstance(theirs, record.Record):
+        say.line("what it fixes is not known here: {}".format(theirs))
     else:
         say.line("it fixes {} vulnerabilities that the installed one has".format(len(fixes)))
     for item in fixes:
@@ -81,7 +83,7 @@ def _split(version):
 
 
 def _fetched(base, index_url, folder):
-    """The version of the newest wheel for an Airflow, and its `Record`, or None where that is not to be read."""
+    """The version of the newest wheel for an Airflow, and what `_record_in` finds in it."""
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
     words += ["--no-deps", "--only-binary", ":all:", "--dest", folder]
     words += ["astronomer-certified=={}.*".format(base)]
@@ -89,7 +91,7 @@ def _fetched(base, index_url, folder):
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_PATIENCE,
             # Where nobody else puts code: Python looks for modules there. And what a command says, everybody sees.
-            cwd=folder, env=dict(os.environ, PIP_INDEX_URL=index_url) if index_url else None,
+            cwd=folder, env=_environ(index_url),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused("the index has not answered in {} s".format(_PATIENCE)) from None
@@ -110,12 +112,43 @@ def _why_not(said):
     return "pip found none: {}; name the index with --index-url".format(masking.shown("", errors[-1]))
 
 
-def _record_in(path):
-    try:
-        with zipfile.ZipFile(path) as wheel, wheel.open("astronomer_certified/release.json") as stream:
-            return record.of(json.loads(stream.read(_LIMIT).decode("utf-8")))
-    except (Refused, *_HOSTILE):
+def _environ(index_url):
+    """What pip has in its environment. A folder is meant from where the caller is."""
+    if not index_url:
         return None
+    if os.path.isdir(index_url):
+        index_url = pathlib.Path(os.path.abspath(index_url)).as_uri()
+    return dict(os.environ, PIP_INDEX_URL=index_url)
+
+
+def _record_in(path):
+    """The `Record` in a wheel; a text that says why where there is none to be read."""
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            member = wheel.getinfo(_RECORD)
+            if member.flag_bits & _ENCRYPTED:
+                return "its release.json is encrypted"
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                return "its release.json is compressed as no wheel is"
+            with wheel.open(member) as stream:
+                content = stream.read(_LIMIT)
+        return record.of(json.loads(content.decode("utf-8"), parse_int=_number))
+    except Refused as err:
+        return "its {}".format(err)
+    except KeyError:
+        return "it has no release.json"
+    except ValueError:
+        return "its release.json is no JSON"
+    except Exception as err:
+        # What somebody else has made can break archive, compression and JSON in more ways than their modules tell.
+        return "its release.json cannot be read ({})".format(type(err).__name__)
+
+
+def _number(digits):
+    """An integer of JSON. Python takes hours for one of a million digits."""
+    if len(digits) > _DIGITS:
+        raise ValueError
+    return int(digits)
 
 
 def _fixes(ours, theirs):
