@@ -142,11 +142,16 @@ def _beside(path, written, mode, before=None):
 
 def _sweep(folder):
     """What a process of ours has left there that was killed while it wrote: it may have keys."""
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(_OURS)]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(folder, name)
+        # Somebody else may sweep as well.
+        with contextlib.suppress(OSError):
             status = os.lstat(path)
-            is_ours = name.startswith(_OURS) and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
             if is_ours and status.st_mtime < time.time() - _STALE:
                 os.unlink(path)
 

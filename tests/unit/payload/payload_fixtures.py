@@ -129,6 +129,8 @@ class Connection:
     def ensure_connection(self, max_retries, interval_start):
         if "down" in self.url:
             raise OSError("no route to " + self.url)
+        if self.url.startswith("sqs"):
+            import botocore
         if "library" in self.url:
             raise ImportError("Missing redis library (pip install redis)")
 """

@@ -284,6 +284,14 @@ def test_a_group_that_could_read_the_file_still_can(file: Path, before: int, aft
     assert stat.S_IMODE(file.stat().st_mode) == after
 
 
+@as_root
+def test_the_group_that_could_read_the_file_is_the_same(file: Path) -> None:
+    os.chown(file, -1, NOBODY_KNOWN)
+    file.chmod(0o640)
+    files.replace(str(file), "A=1\n")
+    assert (file.stat().st_gid, stat.S_IMODE(file.stat().st_mode)) == (NOBODY_KNOWN, 0o640)
+
+
 def test_what_a_killed_init_has_left_is_removed(tmp_path: Path) -> None:
     old, young, other = (
         tmp_path / name for name in (".astronomer-certified-old", ".astronomer-certified-new", "other")
@@ -646,3 +654,35 @@ def test_a_file_that_a_group_may_write_is_warned_of(installed: Installed, tmp_pa
     file.chmod(0o660)
     said = installed.run("doctor", "--file", file, home=tmp_path, status=1).stdout
     assert "may write it, and so make services do anything; chmod g-w" in said
+
+
+def test_what_a_broker_misses_is_named(installed: Installed, tmp_path: Path, file: Path) -> None:
+    file.write_text(CELERY.replace("/srv/airflow", str(tmp_path)) + "AIRFLOW__CELERY__BROKER_URL=sqs://\n")
+    said = installed.run("doctor", "--file", file, home=tmp_path, status=1).stdout
+    assert "install what has the module botocore for Python" in said
+    assert "extras celery and redis" not in said
+
+
+@pytest.mark.parametrize("lang", ["C", "C.UTF-8"])
+def test_names_of_logs_neither_stop_doctor_nor_forge_its_lines(
+    installed: Installed, tmp_path: Path, file: Path, lang: str
+) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in (b"caf\xe9.log", b"a\nok  database  all is well"):
+        path = tmp_path / "logs" / os.fsdecode(name)
+        path.touch()
+        path.chmod(0o666)
+    file.write_text(CELERY.replace("/srv/airflow", str(tmp_path)))
+    done = installed.run("doctor", "--file", file, home=tmp_path, status=1, LANG=lang, LC_ALL=lang)
+    [line] = [line for line in done.stdout.splitlines() if "log folders" in line]
+    assert "a\\nok  database" in line
+    assert "e9.log" in line
+    assert not [line for line in done.stdout.splitlines() if line.startswith("ok  database  all is well")]
+
+
+def test_a_pipe_for_the_settings_of_the_website_is_not_waited_for(
+    installed: Installed, tmp_path: Path, file: Path
+) -> None:
+    file.write_text(CELERY.replace("/srv/airflow", str(tmp_path)))
+    os.mkfifo(tmp_path / "webserver_config.py")
+    assert "executor" in installed.run("doctor", "--file", file, home=tmp_path, status=1).stdout
