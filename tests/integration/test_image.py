@@ -24,7 +24,9 @@ name=$(basename "$last")
 case "$1" in
     image) echo {ID}; exit ;;
     manifest) cat "$here/registry/$name" 2>/dev/null || {{ echo "no such manifest: $last" >&2; exit 1; }}; exit ;;
-    build) rm -rf "$here/context"; cp -R "$last" "$here/context" ;;
+    build)
+        rm -rf "$here/context"; cp -R "$last" "$here/context"
+        if flock --nonblock "$last/../lock" true; then touch "$here/nobody-holds-the-release"; fi ;;
     push) cp "$here/pushed.json" "$here/registry/$name" ;;
 esac
 echo "$*" >> "$here/said"
@@ -87,6 +89,8 @@ def test_an_image_and_its_onbuild_variant_are_made_with_both_tags(shop: Terminal
     build, onbuild = said(shop)
     assert f"--tag {tags[0]} --tag {tags[1]}" in build
     assert "Containerfile.onbuild" in onbuild
+    # Until both are made, no other run may write the folder anew, or take the names.
+    assert not (kept(shop).parent / "nobody-holds-the-release").exists()
 
 
 def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal, tmp_path: Path) -> None:

@@ -27,11 +27,17 @@ from packaging.utils import parse_wheel_filename
 
 from astronomer_certified.artifacts import Python, Release, Wheel
 from astronomer_certified.effects.disk import link_or_copy
-from astronomer_certified.errors import UsageError
+from astronomer_certified.errors import UsageError, WorkspaceError
 
 from .suites import Suite
 
 REPOSITORY = "ap-airflow"
+
+# All that `write` makes. Who finds more in such a folder has found somebody's own.
+_ENTRIES = frozenset({
+    "Containerfile", "Containerfile.onbuild", "base.tar", "python.tar", "sbom.cdx.json", "packages.txt",
+    "constraints.txt", "wheels", "own", "compose.yaml", "helm-values.yaml", "files",
+})  # fmt: skip
 
 _FILES = (
     "entrypoint", "entrypoint.py", "install-own", "install-packages", "install-wheels", "prepare",
@@ -131,6 +137,16 @@ def defaults(shipped: str) -> dict[str, str]:
     """What the payload's environment file sets; what is commented out there has no default."""
     found = (_ASSIGNMENT.fullmatch(line.strip()) for line in shipped.splitlines())
     return {match[1]: match[2] for match in found if match is not None}
+
+
+def check_replaceable(folder: Path) -> None:
+    """WorkspaceError where the folder of an image holds what no tool wrote: who writes it anew replaces it whole."""
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _ENTRIES) if folder.is_dir() else []
+    if others:
+        raise WorkspaceError(
+            f"{folder} holds what is not of this tool, and would lose it: {', '.join(others)}",
+            hint="nothing was changed; move that to a folder of your own, with a copy of compose.yaml if it belongs to it",
+        )
 
 
 def write(folder: Path, image: Image, wheels: Wheels, constraints: str, bill: bytes) -> None:

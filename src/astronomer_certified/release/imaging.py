@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,15 +53,34 @@ class Built:
 
 
 def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
-    """The folder `build/X.Y.Z/image` has all that the image is made of."""
-    _check_extras(stated, wanted)
+    """The folder `build/X.Y.Z/image` has all that the image is made of. WorkspaceError where it holds something else."""
+    _check(stated, wanted)
+    with _alone(workspace, stated, progress):
+        return _written(workspace, stated, wanted, progress)
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace, stated: Manifest, progress: Callable[[str], None]) -> Iterator[None]:
+    """A block in which nobody else works on the release; what a killed run left of the folder of an image is gone."""
+
+    def waiting(pid: str) -> None:
+        progress(f"waiting for another run of {stated.release.upstream} (process {pid})")
+
+    with disk.lock(workspace.lock(stated.release), waiting):
+        disk.sweep(workspace.release_build(stated.release), "image")
+        yield
+
+
+def _written(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
+    """The same for who holds the lock of the release."""
+    folder = workspace.release_build(stated.release) / "image"
+    context.check_replaceable(folder)
     suite = suites.find(wanted.suite)
     python = wanted.python or stated.pythons[-1]
     if python not in stated.pythons:
         known = ", ".join(map(str, stated.pythons))
         raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
     wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
-    folder = workspace.release_build(stated.release) / "image"
     epoch = stated.core.epoch
     made: str | OwnBase
     if wanted.base is not None:
@@ -82,10 +102,12 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"
     with disk.atomic_folder(folder) as beside:
         context.write(beside, image, wheels, pins + ours, sbom.bill(image, wheels.every))
+        # Once more: the wheels and the base may have taken minutes.
+        context.check_replaceable(folder)
     return image
 
 
-def _check_extras(stated: Manifest, wanted: Wanted) -> None:
+def _check(stated: Manifest, wanted: Wanted) -> None:
     """UsageError for an extra that the release has not, and where the image would be taken for that of the release."""
     unknown = [extra for extra in wanted.extras if extra not in ("default", *stated.extras)]
     if unknown:
@@ -103,15 +125,18 @@ def _check_extras(stated: Manifest, wanted: Wanted) -> None:
 
 def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
     """The image and its onbuild variant are made. CommandFailed when one is not."""
+    _check(stated, wanted)
     builder = builders.find(wanted.builder)
-    image = write_context(workspace, stated, wanted, progress)
     folder = workspace.release_build(stated.release) / "image"
     logs = workspace.logs(stated.release)
-    names, onbuild = (image.names(onbuild=onbuild) for onbuild in (False, True))
-    progress(f"{builder.name}: {names[0]}")
-    builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
-    progress(f"{builder.name}: {onbuild[0]}")
-    builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
+    # To the end: the builder reads the folder, and gives names that another run of the release would give as well.
+    with _alone(workspace, stated, progress):
+        image = _written(workspace, stated, wanted, progress)
+        names, onbuild = (image.names(onbuild=onbuild) for onbuild in (False, True))
+        progress(f"{builder.name}: {names[0]}")
+        builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
+        progress(f"{builder.name}: {onbuild[0]}")
+        builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
     return Built(image=image, builder=builder.name, names=names, onbuild=onbuild)
 
 
