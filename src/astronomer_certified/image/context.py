@@ -41,7 +41,7 @@ _ENTRIES = frozenset({
 
 _FILES = (
     "entrypoint", "entrypoint.py", "install-own", "install-packages", "install-wheels", "prepare",
-    "requirements_guard.py",
+    "requirements_guard.py", "settle-project",
 )  # fmt: skip
 
 # What a user's name may be for useradd(8), and what a home may be for a line of a Containerfile.
@@ -145,7 +145,7 @@ def check_replaceable(folder: Path) -> None:
     if others:
         raise WorkspaceError(
             f"{folder} holds what is not of this tool, and would lose it: {', '.join(others)}",
-            hint="nothing was changed; move that to a folder of your own, with a copy of compose.yaml if it belongs to it",
+            hint="nothing was changed; move that to a folder of your own, and copy compose.yaml there if you use it",
         )
 
 

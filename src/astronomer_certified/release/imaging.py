@@ -53,7 +53,7 @@ class Built:
 
 
 def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
-    """The folder `build/X.Y.Z/image` has all that the image is made of. WorkspaceError where it holds something else."""
+    """The folder `build/X.Y.Z/image` has all that the image is made of. WorkspaceError where it holds more."""
     _check(stated, wanted)
     with _alone(workspace, stated, progress):
         return _written(workspace, stated, wanted, progress)

@@ -1,4 +1,4 @@
-"""The folder of an image and the image are made by one run at a time, from what was asked for, and lose nobody's files."""
+"""The folder of an image and the image are made by one run at a time, and nobody's files are lost."""
 
 from __future__ import annotations
 
