@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,22 @@ def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
         assert {name: type(value) for name, value in variable.items()} == {"name": str, "value": str}
     # The image's own default goes before airflow.cfg, which the chart writes.
     assert {"name": "AIRFLOW__CORE__EXECUTOR", "value": values["executor"]} in values["env"]
+
+
+def test_what_airflow_writes_to_in_a_project_is_for_anybody_of_the_group(tmp_path: Path) -> None:
+    home, built = tmp_path / "home", tmp_path / "built"
+    for folder in (built, *(home / name for name in ("dags", "plugins", "logs/scheduler"))):
+        folder.mkdir(parents=True)
+    (home / "dags" / "gone.py").symlink_to("nowhere")
+    (home / "dags" / "it is.py").touch(0o600)
+    (home / "settings.py").touch(0o644)
+    for path in (home, *home.rglob("*/")):
+        path.chmod(0o755)
+    script = ROOT / "src" / "astronomer_certified" / "image" / "files" / "settle-project"
+    subprocess.run(["sh", script, built], cwd=home, check=True)
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in (home, *home.rglob("*")) if not path.is_symlink()}
+    assert {modes.pop(name) for name in ("home", "dags", "plugins", "logs", "scheduler")} == {0o775}
+    assert modes == {"it is.py": 0o660, "settings.py": 0o644}
+    assert not built.exists()
+    # After the project was copied, as that brings its own modes.
+    assert re.search(r"ONBUILD COPY .* \. \.\n(.*\n)*ONBUILD RUN .*settle-project", context.onbuild(image()))
