@@ -21,6 +21,10 @@ BUILDER = f"""#!/bin/sh
 here=$(dirname "$0")
 for last; do :; done
 name=$(basename "$last")
+case "$*" in
+    *"json .Config"*) cat "$here/config" 2>/dev/null || echo '{{"OnBuild":["COPY . ."]}}'; exit ;;
+    --version) echo "Docker version 28.2.2"; exit ;;
+esac
 case "$1" in
     image) echo {ID}; exit ;;
     manifest) cat "$here/registry/$name" 2>/dev/null || {{ echo "no such manifest: $last" >&2; exit 1; }}; exit ;;
@@ -91,6 +95,16 @@ def test_an_image_and_its_onbuild_variant_are_made_with_both_tags(shop: Terminal
     assert "Containerfile.onbuild" in onbuild
     # Until both are made, no other run may write the folder anew, or take the names.
     assert not (kept(shop).parent / "nobody-holds-the-release").exists()
+
+
+def test_an_onbuild_variant_without_onbuild_is_an_error(shop: Terminal) -> None:
+    config = kept(shop).parent / "config"
+    config.write_text('{"OnBuild":null}')
+    try:
+        refused = shop.types("certified image build 2.1.0", BASE, statuses=(1,)).stderr
+    finally:
+        config.unlink()
+    assert f"docker made ap-airflow:{VERSION}-1-bookworm-onbuild without what a project's image is made by" in refused
 
 
 def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Call
         builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
         progress(f"{builder.name}: {onbuild[0]}")
         builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
+        builder.check_onbuild(onbuild[0])
     return Built(image=image, builder=builder.name, names=names, onbuild=onbuild)
 
 
