@@ -148,7 +148,7 @@ def test_a_database_that_does_not_answer_is_told_in_a_line(image: str) -> None:
     database = "AIRFLOW__CORE__SQL_ALCHEMY_CONN=postgresql://ann:secret@127.0.0.1:1/airflow"
     words = ["--env", database, "--env", "ASTRONOMER_WAIT_SECONDS=1", image, "airflow", "scheduler"]
     said = run(*words, status=1)
-    assert "the database at 127.0.0.1:1 does not answer" in said
+    assert "the database of AIRFLOW__CORE__SQL_ALCHEMY_CONN does not answer" in said
     assert "secret" not in said
 
 

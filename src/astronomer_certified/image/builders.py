@@ -63,7 +63,7 @@ class Builder:
         """CommandFailed when an image of the store has lost its ONBUILD: some say so in a warning, and end with 0."""
         asking = ["inspect", "--type", "image"] if self.name == "buildah" else ["image", "inspect"]
         form, holds = _ONBUILD[self.name]
-        words = [self.program, *asking, "--format", form, image]
+        words: list[str | Path] = [self.program, *asking, "--format", form, image]
         if not re.search(holds, run(words, env=environment(self.name), timeout=_PATIENCE).stdout):
             raise CommandFailed(
                 f"{self.name} made {image} without what a project's image is made by (ONBUILD)",
@@ -77,8 +77,9 @@ class Builder:
         # again for another patch.
         return ["--format", "docker", "--timestamp", str(epoch), "--layers"]
 
-    def id_of(self, image: str) -> str:
-        """The ID of an image in the store, with `sha256:` before it. EnvironmentMissing for one that is not there."""
+    def id_of(self, image: str, made_by: str) -> str:
+        """The ID of an image in the store, with `sha256:` before it. EnvironmentMissing for one that is not there, with
+        the command that it is `made_by`."""
         words = ["image", "inspect", "--format", "{{.Id}}", image]
         if self.name == "buildah":
             words = ["inspect", "--type", "image", "--format", "{{.FromImageID}}", image]
@@ -87,7 +88,7 @@ class Builder:
             raise EnvironmentMissing(
                 f"{image} is not in the store of {self.name}",
                 details=asked.stderr.strip().splitlines()[-1:],
-                hint=f"certified image build --builder {self.name} makes it",
+                hint=f"{made_by} --builder {self.program.name} makes it",
             )
         return f"sha256:{asked.stdout.strip().removeprefix('sha256:')}"
 

@@ -48,6 +48,8 @@ _FILES = (
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 # A name as builders and registries take it (OCI distribution specification), with its tag.
 _NAME = re.compile(r"(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,118}")
+# That, with a tag, a digest or none, in a line of a Containerfile.
+_BASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(\S*)")
 
 
@@ -94,15 +96,8 @@ class Image:
     given_name: str | None = None
 
     def __post_init__(self) -> None:
-        if not _USER.fullmatch(self.user) or self.user == "root":
-            raise UsageError(f"{self.user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
-        if not 0 < self.uid < 65535:
-            raise UsageError(f"{self.uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
-        if self.given_name is not None and not _NAME.fullmatch(self.given_name):
-            raise UsageError(
-                f"{self.given_name!r} cannot be the name of an image",
-                hint="like example.org/team/airflow:1 or airflow:1",
-            )
+        check_user(self.user, self.uid)
+        check_names(self.given_name, self.base if isinstance(self.base, str) else None)
 
     @property
     def home(self) -> str:
@@ -119,6 +114,27 @@ class Image:
         if self.given_name is not None:
             return (f"{self.given_name}{'-onbuild' * onbuild}",)
         return names(self.release, self.suite, onbuild=onbuild)
+
+
+def check_user(user: str, uid: int) -> None:
+    """UsageError for a user whom no image can have."""
+    if not _USER.fullmatch(user) or user == "root":
+        raise UsageError(f"{user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
+    if not 0 < uid < 65535:
+        raise UsageError(f"{uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
+
+
+def check_names(given: str | None, base: str | None) -> None:
+    """UsageError for what can be no name of an image to be made, or of the one that it is made from."""
+    if given is not None and not _NAME.fullmatch(given):
+        raise UsageError(
+            f"{given!r} cannot be the name of an image", hint="like example.org/team/airflow:1 or airflow:1"
+        )
+    if base is not None and not _BASE.fullmatch(base):
+        raise UsageError(
+            f"{base!r} cannot be the base of an image",
+            hint="the name of one in a registry, like python:3.8-slim-bookworm; without --base it is made here",
+        )
 
 
 def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, str]:

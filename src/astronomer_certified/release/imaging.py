@@ -30,7 +30,7 @@ DEFAULT_SUITE = "bookworm"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What image somebody wants. `base` is that of a registry; without one, it is made here. `python` is by default the
-    newest of the release. One with other `extras` than the release's default needs a `name` of its own, with a tag."""
+    newest of the release. One that differs in anything but the suite needs a `name` of its own, with a tag."""
 
     suite: str = DEFAULT_SUITE
     base: str | None = None
@@ -77,9 +77,6 @@ def _written(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: C
     context.check_replaceable(folder)
     suite = suites.find(wanted.suite)
     python = wanted.python or stated.pythons[-1]
-    if python not in stated.pythons:
-        known = ", ".join(map(str, stated.pythons))
-        raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
     wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
     epoch = stated.core.epoch
     made: str | OwnBase
@@ -108,7 +105,13 @@ def _written(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: C
 
 
 def _check(stated: Manifest, wanted: Wanted) -> None:
-    """UsageError for an extra that the release has not, and where the image would be taken for that of the release."""
+    """UsageError for what cannot be made, before anything is; and where it would be taken for the release's image."""
+    suites.find(wanted.suite)
+    context.check_user(wanted.user, wanted.uid)
+    context.check_names(wanted.name, wanted.base)
+    if wanted.python not in (None, *stated.pythons):
+        known = ", ".join(map(str, stated.pythons))
+        raise UsageError(f"{stated.release.tag} is not for Python {wanted.python}", hint=f"one of {known}")
     unknown = [extra for extra in wanted.extras if extra not in ("default", *stated.extras)]
     if unknown:
         near = [name for extra in unknown for name in difflib.get_close_matches(extra, stated.extras)]
@@ -116,9 +119,15 @@ def _check(stated: Manifest, wanted: Wanted) -> None:
             f"{stated.release.tag} has no extra {', '.join(unknown)}",
             hint=f"did you mean {', '.join(near)}?" if near else f"{stated.path} has all of them",
         )
-    if wanted.extras != ("default",) and wanted.name is None:
+    usual = Wanted(python=wanted.python and stated.pythons[-1])
+    others = [
+        f"--{name}"
+        for name in ("base", "python", "user", "uid", "extras")
+        if getattr(wanted, name) != getattr(usual, name)
+    ]
+    if others and wanted.name is None:
         raise UsageError(
-            f"an image with [{','.join(wanted.extras)}] is not the image of {stated.release.tag}",
+            f"an image with another {' and '.join(others)} is not the image of {stated.release.tag}",
             hint="give it a name of its own: --tag NAME:TAG",
         )
 
@@ -171,11 +180,13 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
     builder = builders.find(wanted.builder)
     log = workspace.logs(stated.release) / "image-push.log"
     suite = suites.find(wanted.suite)
+    made_by = f"certified image build {stated.release.upstream} --suite {suite.name}"
     parcels = []
     for onbuild in (False, True):
         revision, floating = context.names(stated.release, suite, onbuild=onbuild)
-        id = builder.id_of(revision)
-        parcels += [_parcel(name, id, builder, registry) for name in (revision, floating)]
+        id = builder.id_of(revision, made_by)
+        # The floating name of the store may be that of another image: it is given there, to this one.
+        parcels += [_parcel(revision, id, name, builder, registry) for name in (revision, floating)]
         found = parcels[-2].there
         if found is not None and not found.is_the(id) and not registry.replaces:
             raise PublishError(
@@ -189,7 +200,7 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parcel:
-    """An image of the store, by name and ID, where it goes, and what is there beforehand."""
+    """An image of the store, by its name and ID there, where it goes, and what is there beforehand."""
 
     name: str
     id: str
@@ -197,8 +208,8 @@ class _Parcel:
     there: Known | None
 
 
-def _parcel(name: str, id: str, builder: Builder, registry: Registry) -> _Parcel:
-    destination = f"{registry.name.rstrip('/')}/{name}"
+def _parcel(name: str, id: str, becomes: str, builder: Builder, registry: Registry) -> _Parcel:
+    destination = f"{registry.name.rstrip('/')}/{becomes}"
     there = registries.known(builder, destination, is_plain=registry.is_plain)
     return _Parcel(name=name, id=id, destination=destination, there=there)
 

@@ -181,3 +181,13 @@ def test_what_airflow_writes_to_in_a_project_is_for_anybody_of_the_group(tmp_pat
     assert not built.exists()
     # After the project was copied, as that brings its own modes.
     assert re.search(r"ONBUILD COPY .* \. \.\n(.*\n)*ONBUILD RUN .*settle-project", context.onbuild(image()))
+
+
+@pytest.mark.parametrize("base", ["", " ", "python:3.8\nRUN evil", "python 3.8", "--platform=x"])
+def test_what_can_be_no_base_is_refused(base: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the base of an image"):
+        image(base=base)
+
+
+def test_whoever_a_base_is_run_by_root_makes_the_image() -> None:
+    assert re.search(r"AS system\n(#.*\n)*USER root\n", context.containerfile(image()))

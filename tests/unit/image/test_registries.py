@@ -33,7 +33,9 @@ BUILDAH = f"""
 case $1 in
 info) ;;
 inspect) [ ! -f "$HOME/empty" ] || {{ echo "image not known" >&2; exit 125; }}; echo {ID} ;;
-push) /bin/cp "$HOME/sent" "$HOME/registry/$(/usr/bin/basename "$4")"; echo "$4" >> "$HOME/pushes" ;;
+push)
+    /bin/cp "$HOME/sent" "$HOME/registry/$(/usr/bin/basename "$4")"
+    echo "$3" >> "$HOME/images"; echo "$4" >> "$HOME/pushes" ;;
 esac
 """
 SKOPEO = """
@@ -72,6 +74,9 @@ def test_all_four_names_are_pushed_once_and_told_with_their_digests(home: Path) 
     assert [replace(item, was_there=False) for item in again] == first
     assert all(item.was_there for item in again)
     assert len((home / "pushes").read_text().splitlines()) == 4
+    # Whatever has the floating names here.
+    revision, _, onbuild, _ = (f"ap-airflow:{tag}" for tag in TAGS)
+    assert (home / "images").read_text().split() == [revision, revision, onbuild, onbuild]
 
 
 @pytest.mark.parametrize("tag", [TAGS[0], TAGS[2]])
@@ -106,8 +111,9 @@ def test_a_registry_that_does_not_answer_has_not_said_that_the_name_is_free(home
 
 def test_what_is_missing_here_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "empty").touch()
-    with pytest.raises(EnvironmentMissing, match=f"ap-airflow:{TAGS[0]} is not in the store of buildah"):
+    with pytest.raises(EnvironmentMissing, match=f"ap-airflow:{TAGS[0]} is not in the store of buildah") as told:
         pushed(home)
+    assert "certified image build 2.1.0 --suite bookworm --builder buildah makes it" in str(told.value)
     (home / "empty").unlink()
     (home / "bin" / "skopeo").unlink()
     monkeypatch.setenv("PATH", str(home / "bin"))

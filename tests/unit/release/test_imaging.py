@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from factories import ROOT
 from packaging.version import Version
 
+from astronomer_certified.artifacts import Python
 from astronomer_certified.effects import disk
-from astronomer_certified.errors import EnvironmentMissing, WorkspaceError
+from astronomer_certified.errors import EnvironmentMissing, UsageError, WorkspaceError
 from astronomer_certified.project import manifest
 from astronomer_certified.release import imaging
 from astronomer_certified.release.imaging import Wanted
@@ -60,3 +62,30 @@ def test_who_writes_the_folder_waits_for_another_run_of_the_release(workspace: W
     writing.join(10)
     assert ended.is_set()
     assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (Wanted(base="python:3.8-slim-bookworm"), "another --base is not the image of 2.1.0-"),
+        (Wanted(python=STATED.pythons[0]), "another --python is not"),
+        (Wanted(user="ann", uid=5001), "another --user and --uid is not"),
+        (Wanted(extras=("celery",)), "another --extras is not"),
+        (Wanted(name="foo"), "'foo' cannot be the name of an image"),
+        (Wanted(user="root", name="a:1"), "'root' cannot be the user of an image"),
+        (Wanted(uid=0, name="a:1"), "0 cannot be the number"),
+        (Wanted(base="", name="a:1"), "'' cannot be the base of an image"),
+        (Wanted(python=Python(3, 5), name="a:1"), "is not for Python 3.5"),
+        (Wanted(suite="potato"), "'potato' are not known"),
+    ],
+)
+def test_what_cannot_be_made_is_told_before_anything_is(workspace: Workspace, wanted: Wanted, why: str) -> None:
+    for make in (imaging.write_context, imaging.build):
+        with pytest.raises(UsageError, match=re.escape(why)):
+            make(workspace, STATED, wanted, pytest.fail)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(python=STATED.pythons[-1]), Wanted(user="ann", name="a:1")])
+def test_who_says_the_default_or_gives_a_name_is_not_asked_for_one(workspace: Workspace, wanted: Wanted) -> None:
+    with pytest.raises(EnvironmentMissing, match="is not built"):
+        imaging.write_context(workspace, STATED, wanted, lambda text: None)
