@@ -85,11 +85,13 @@ def _written(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: C
     else:
         progress(f"base: Debian {suite.name}, kept for the next time")
         log = workspace.logs(stated.release) / "image-base.log"
-        made = OwnBase(
-            system=debian.system(suite, workspace.cache, log, epoch),
-            python=debian.python(python, suite, workspace.cache, epoch),
-            full_version=interpreters.require(python, f"an image with Python {python}").full_version,
-        )
+        waiting = "waiting for process {}, which makes a base".format
+        with debian.alone(workspace.cache, lambda pid: progress(waiting(pid))):
+            made = OwnBase(
+                system=debian.system(suite, workspace.cache, log, epoch),
+                python=debian.python(python, suite, workspace.cache, epoch),
+                full_version=interpreters.require(python, f"an image with Python {python}").full_version,
+            )
     shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
         release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,

@@ -191,3 +191,52 @@ def test_what_can_be_no_base_is_refused(base: str) -> None:
 
 def test_whoever_a_base_is_run_by_root_makes_the_image() -> None:
     assert re.search(r"AS system\n(#.*\n)*USER root\n", context.containerfile(image()))
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> dict[str, str]:
+    """An environment of a Debian that has tini, writes down what apt-get is told, and loses no file of this machine."""
+    programs = {"dpkg-query": 'case $* in *tini) echo "install ok installed" ;; *) exit 1 ;; esac', "rm": ""}
+    programs["apt-get"] = f'echo "$*" >> {tmp_path}/told'
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+
+
+def install_packages(tmp_path: Path, debian: dict[str, str], listed: str) -> tuple[int, str, str]:
+    """The status, the packages that apt-get was asked for, and what was complained of."""
+    (tmp_path / "packages.txt").write_bytes(listed.encode())
+    script = ROOT / "src" / "astronomer_certified" / "image" / "files" / "install-packages"
+    words = ["sh", script, "packages.txt"]
+    done = subprocess.run(words, cwd=tmp_path, env=debian, capture_output=True, text=True, check=False)
+    told = (tmp_path / "told").read_text().splitlines() if (tmp_path / "told").exists() else []
+    asked = [line.partition("--no-install-recommends ")[2] for line in told if line.startswith("install")]
+    return done.returncode, " ".join(asked), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [
+        ("# none\n", ""),
+        ("tini\n", ""),
+        ("git\r\ntini\r\n\r\n", "git"),
+        ("g++\nlibstdc++6 # of C++\n", "g++ libstdc++6"),
+        ("git=1:2.39.5-0+deb12u2\ncurl/bookworm-updates", "git=1:2.39.5-0+deb12u2 curl/bookworm-updates"),
+    ],
+)
+def test_system_packages_are_asked_for_by_their_names(
+    tmp_path: Path, debian: dict[str, str], listed: str, asked: str
+) -> None:
+    assert install_packages(tmp_path, debian, listed) == (0, asked, "")
+
+
+@pytest.mark.parametrize("name", ["tini-", "-y", "lib*", "l?b", "Git", "git=1.0-", "../x.deb", "g", "^git", "git;id"])
+def test_what_apt_would_take_for_something_else_is_no_package(
+    tmp_path: Path, debian: dict[str, str], name: str
+) -> None:
+    (tmp_path / "library").touch()  # what a pattern of a shell would become
+    status, asked, complained = install_packages(tmp_path, debian, f"git\n{name}\n")
+    assert (status, asked, complained.count("\n")) == (1, "", 1)
+    assert f"{name} in packages.txt is no package" in complained

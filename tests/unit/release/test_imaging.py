@@ -14,6 +14,7 @@ from packaging.version import Version
 from astronomer_certified.artifacts import Python
 from astronomer_certified.effects import disk
 from astronomer_certified.errors import EnvironmentMissing, UsageError, WorkspaceError
+from astronomer_certified.image import debian
 from astronomer_certified.project import manifest
 from astronomer_certified.release import imaging
 from astronomer_certified.release.imaging import Wanted
@@ -89,3 +90,12 @@ def test_what_cannot_be_made_is_told_before_anything_is(workspace: Workspace, wa
 def test_who_says_the_default_or_gives_a_name_is_not_asked_for_one(workspace: Workspace, wanted: Wanted) -> None:
     with pytest.raises(EnvironmentMissing, match="is not built"):
         imaging.write_context(workspace, STATED, wanted, lambda text: None)
+
+
+def test_what_a_killed_run_left_of_a_base_is_gone(tmp_path: Path) -> None:
+    left = tmp_path / "bases" / ".bookworm-0123.tar.tmp-abc"
+    left.parent.mkdir()
+    left.touch()
+    (left.parent / "bookworm-0123.tar").touch()
+    with debian.alone(tmp_path, pytest.fail):
+        assert sorted(path.name for path in left.parent.iterdir()) == ["bookworm-0123.tar", "lock"]
