@@ -148,7 +148,7 @@ def test_a_database_that_does_not_answer_is_told_in_a_line(image: str) -> None:
     database = "AIRFLOW__CORE__SQL_ALCHEMY_CONN=postgresql://ann:secret@127.0.0.1:1/airflow"
     words = ["--env", database, "--env", "ASTRONOMER_WAIT_SECONDS=1", image, "airflow", "scheduler"]
     said = run(*words, status=1)
-    assert "the database at 127.0.0.1:1 does not answer" in said
+    assert "the database of AIRFLOW__CORE__SQL_ALCHEMY_CONN does not answer" in said
     assert "secret" not in said
 
 
@@ -213,13 +213,16 @@ def test_what_a_registry_gives_back_is_what_was_pushed(
     record_testsuite_property("sent", sum(layer["size"] for layer in manifest["layers"]))
 
 
-def child(tmp_path: Path, requirements: str) -> subprocess.CompletedProcess[str]:
-    """What becomes of a project that is one line of a Dockerfile and these requirements."""
+def child(tmp_path: Path, requirements: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """What becomes of a project that is one line of a Dockerfile, these requirements and `more` files."""
+    for name, text in more.items():
+        (tmp_path / name).write_text(text)
     (tmp_path / "Dockerfile").write_text(f"FROM {NAME}-onbuild\n")
     (tmp_path / "packages.txt").write_text("# none\n")
     (tmp_path / "requirements.txt").write_text(requirements)
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "mine.py").write_text("# a DAG\n")
+    (tmp_path / "logs" / "scheduler").mkdir(parents=True)
     builder = builders.find("buildah")
     words = [str(builder.program), "build", "--format", "docker", "--tag", "certified-test-child", str(tmp_path)]
     environment = {**os.environ, "BUILDAH_ISOLATION": os.environ.get("BUILDAH_ISOLATION", "chroot")}
@@ -229,9 +232,27 @@ def child(tmp_path: Path, requirements: str) -> subprocess.CompletedProcess[str]
 def test_a_project_is_built_from_the_onbuild_variant(image: str, tmp_path: Path) -> None:
     done = child(tmp_path, "# nothing more\n")
     assert done.returncode == 0, done.stderr[-3000:]
+    # Airflow writes its settings, with keys, where it is imported first: in a layer they would be everybody's.
+    home = run("localhost/certified-test-child", "ls", "-A")
+    assert sorted(home.split()) == ["Dockerfile", "dags", "logs", "packages.txt", "plugins", "requirements.txt"]
+    assert run("localhost/certified-test-child", "ls", "/tmp") == ""
     asked = run("localhost/certified-test-child", "sh", "-c", "id -un; ls dags; airflow version")
     assert asked.split()[:2] == ["astro", "mine.py"]
     assert RELEASE.is_named_by(asked)
+    # The project's folders have the modes of a checkout; whoever runs it writes to them all the same.
+    touched = "touch dags/a logs/a logs/scheduler/a plugins/a airflow.cfg"
+    run("--user", "12345:0", "localhost/certified-test-child", "sh", "-c", touched)
+
+
+def test_a_project_may_name_files_of_its_own(image: str, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    setup = "setup(name='ours', version='1.0', py_modules=['ours'])"
+    (own / "setup.py").write_text(f"from setuptools import setup\n{setup}\n")
+    (own / "ours.py").write_text("told = 'of the project'\n")
+    done = child(tmp_path, "-r more.txt\n", **{"more.txt": "--no-index\n./own\n"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert run("localhost/certified-test-child", "python", "-c", "import ours; print(ours.told)") == "of the project\n"
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,16 @@ BUILDER = f"""#!/bin/sh
 here=$(dirname "$0")
 for last; do :; done
 name=$(basename "$last")
+case "$*" in
+    *"json .Config"*) cat "$here/config" 2>/dev/null || echo '{{"OnBuild":["COPY . ."]}}'; exit ;;
+    --version) echo "Docker version 28.2.2"; exit ;;
+esac
 case "$1" in
     image) echo {ID}; exit ;;
     manifest) cat "$here/registry/$name" 2>/dev/null || {{ echo "no such manifest: $last" >&2; exit 1; }}; exit ;;
-    build) rm -rf "$here/context"; cp -R "$last" "$here/context" ;;
+    build)
+        rm -rf "$here/context"; cp -R "$last" "$here/context"
+        if flock --nonblock "$last/../lock" true; then touch "$here/nobody-holds-the-release"; fi ;;
     push) cp "$here/pushed.json" "$here/registry/$name" ;;
 esac
 echo "$*" >> "$here/said"
@@ -72,11 +78,21 @@ def kept(shop: Terminal) -> Path:
 
 
 BASE = f"--base python:{PYTHON}-slim-bookworm"
+# Not on the release's own base, it is not the release's image.
+MINE = f"{BASE} --tag mine:1"
+
+
+def printed_on_a_base_of_here(made: subprocess.CompletedProcess[str]) -> str:
+    """What a command printed. Skipped where CPython needs a newer C library than that of the base."""
+    if "and bookworm has glibc" in made.stderr:
+        pytest.skip("the C library of this machine is newer than that of bookworm")
+    assert made.returncode == 0, made.stderr
+    return made.stdout
 
 
 @pytest.mark.parametrize("more", ["", "--json"])
 def test_an_image_and_its_onbuild_variant_are_made_with_both_tags(shop: Terminal, more: str) -> None:
-    printed = shop.types("certified image build 2.1.0", BASE, more).stdout
+    printed = printed_on_a_base_of_here(shop.types("certified image build 2.1.0", more, statuses=(0, 1)))
     tags = [f"ap-airflow:{VERSION}{ending}" for ending in ("-1-bookworm", "-bookworm")]
     expected = [*tags, *(f"{tag}-onbuild" for tag in tags)]
     if more == "--json":
@@ -87,10 +103,22 @@ def test_an_image_and_its_onbuild_variant_are_made_with_both_tags(shop: Terminal
     build, onbuild = said(shop)
     assert f"--tag {tags[0]} --tag {tags[1]}" in build
     assert "Containerfile.onbuild" in onbuild
+    # Until both are made, no other run may write the folder anew, or take the names.
+    assert not (kept(shop).parent / "nobody-holds-the-release").exists()
+
+
+def test_an_onbuild_variant_without_onbuild_is_an_error(shop: Terminal) -> None:
+    config = kept(shop).parent / "config"
+    config.write_text('{"OnBuild":null}')
+    try:
+        refused = shop.types("certified image build 2.1.0", MINE, statuses=(1,)).stderr
+    finally:
+        config.unlink()
+    assert "docker made mine:1-onbuild without what a project's image is made by" in refused
 
 
 def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal, tmp_path: Path) -> None:
-    folder = Path(shop.types("certified image context 2.1.0", BASE).stdout.strip())
+    folder = Path(shop.types("certified image context 2.1.0", MINE).stdout.strip())
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     words = [environment / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
@@ -109,6 +137,7 @@ def test_the_context_holds_wheels_that_pip_installs_from_it_alone(shop: Terminal
 
 def test_an_image_with_other_extras_has_a_name_of_its_own(shop: Terminal) -> None:
     refused = shop.types("certified image build 2.1.0", BASE, "--extras celery", statuses=(2,)).stderr
+    assert "an image with another --base and --extras is not the image of" in refused
     assert "give it a name of its own: --tag NAME:TAG" in refused
     refused = shop.types("certified image build 2.1.0", BASE, "--extras celry --tag mine:1", statuses=(2,)).stderr
     assert "has no extra celry" in refused
@@ -116,7 +145,7 @@ def test_an_image_with_other_extras_has_a_name_of_its_own(shop: Terminal) -> Non
     refused = shop.types("certified image build 2.1.0", BASE, "--tag Mine", statuses=(2,)).stderr
     assert "'Mine' cannot be the name of an image" in refused
 
-    shop.types("certified image build 2.1.0", BASE)
+    shop.types("certified image build 2.1.0", MINE)
     whole = {path.name for path in (kept(shop) / "wheels").glob("*.whl")}
     said(shop)
     # The Airflow of these tests is of a few files, and has no redis.
@@ -131,11 +160,11 @@ def test_an_image_with_other_extras_has_a_name_of_its_own(shop: Terminal) -> Non
 
 
 def test_what_is_not_built_is_told_and_the_context_of_before_stays(shop: Terminal) -> None:
-    folder = Path(shop.types("certified image context 2.1.0", BASE).stdout.strip())
+    folder = Path(shop.types("certified image context 2.1.0", MINE).stdout.strip())
     [core] = (shop.folder / "dist" / VERSION).glob("apache_airflow-*.whl")
     aside = core.rename(core.with_suffix(".aside"))
     try:
-        refused = shop.types("certified image context 2.1.0", BASE, statuses=(1,)).stderr
+        refused = shop.types("certified image context 2.1.0", MINE, statuses=(1,)).stderr
     finally:
         aside.rename(core)
     assert f"apache-airflow {VERSION}+astro.1 is not built" in refused
@@ -160,10 +189,8 @@ def test_an_image_is_pushed_with_its_onbuild_variant_and_the_floating_tags(shop:
 
 def test_make_makes_it_too_on_a_base_of_its_own(shop: Terminal) -> None:
     said(shop)
-    made = shop.types("make image VERSION=2.1.0", statuses=(0, 2))
-    if "needs glibc" in made.stderr:
-        pytest.skip("the C library of this machine is newer than that of bookworm")
-    assert f"ap-airflow:{VERSION}-1-bookworm-onbuild" in made.stdout
+    made = printed_on_a_base_of_here(shop.types("make image VERSION=2.1.0", statuses=(0, 2)))
+    assert f"ap-airflow:{VERSION}-1-bookworm-onbuild" in made
     assert len(said(shop)) == 2
     text = (kept(shop) / "Containerfile").read_text()
     assert "FROM scratch AS system\nADD base.tar /\nADD python.tar /usr/local/\n" in text

@@ -6,22 +6,31 @@ Each is found by asking it: a docker without its daemon is a program that can do
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from astronomer_certified.effects.processes import clean_environment, run
-from astronomer_certified.errors import EnvironmentMissing, UsageError
+from astronomer_certified.errors import CommandFailed, EnvironmentMissing, UsageError
 
 # In this order: the first that answers is taken.
 NAMES = ("docker", "podman", "buildah")
 
 # Where the machine's owner says how these programs are to work.
 _SETTINGS = (
-    "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_BUILDKIT", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF",
-    "CONTAINERS_REGISTRIES_CONF", "REGISTRY_AUTH_FILE", "BUILDAH_ISOLATION", "XDG_RUNTIME_DIR", "STORAGE_DRIVER",
+    "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_BUILDKIT",
+    "BUILDX_BUILDER", "SSH_AUTH_SOCK", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF",
+    "REGISTRY_AUTH_FILE", "BUILDAH_ISOLATION", "XDG_RUNTIME_DIR", "STORAGE_DRIVER",
 )  # fmt: skip
+
+# What each says of an image, and how that looks where it has ONBUILD. podman does not tell; the format of OCI has none.
+_ONBUILD = {
+    "docker": ("{{json .Config}}", r'"OnBuild":\["'),
+    "podman": ("{{.ManifestType}}", r"docker"),
+    "buildah": ("{{len .Docker.Config.OnBuild}}", r"[1-9]"),
+}
 
 _PATIENCE = 30.0
 
@@ -31,7 +40,7 @@ _TIMEOUT = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """A program that makes images."""
+    """A program that makes images. `name` is what it is, whatever the program is called."""
 
     name: str
     program: Path
@@ -50,6 +59,17 @@ class Builder:
         ]
         run(words, env=environment(self.name), log=log, timeout=_TIMEOUT)
 
+    def check_onbuild(self, image: str) -> None:
+        """CommandFailed when an image of the store has lost its ONBUILD: some say so in a warning, and end with 0."""
+        asking = ["inspect", "--type", "image"] if self.name == "buildah" else ["image", "inspect"]
+        form, holds = _ONBUILD[self.name]
+        words: list[str | Path] = [self.program, *asking, "--format", form, image]
+        if not re.search(holds, run(words, env=environment(self.name), timeout=_PATIENCE).stdout):
+            raise CommandFailed(
+                f"{self.name} made {image} without what a project's image is made by (ONBUILD)",
+                hint="take another builder: --builder podman or --builder buildah",
+            )
+
     def _options(self, epoch: int) -> list[str]:
         if self.name == "docker":
             return []
@@ -57,8 +77,9 @@ class Builder:
         # again for another patch.
         return ["--format", "docker", "--timestamp", str(epoch), "--layers"]
 
-    def id_of(self, image: str) -> str:
-        """The ID of an image in the store, with `sha256:` before it. EnvironmentMissing for one that is not there."""
+    def id_of(self, image: str, made_by: str) -> str:
+        """The ID of an image in the store, with `sha256:` before it. EnvironmentMissing for one that is not there, with
+        the command that it is `made_by`."""
         words = ["image", "inspect", "--format", "{{.Id}}", image]
         if self.name == "buildah":
             words = ["inspect", "--type", "image", "--format", "{{.FromImageID}}", image]
@@ -67,7 +88,7 @@ class Builder:
             raise EnvironmentMissing(
                 f"{image} is not in the store of {self.name}",
                 details=asked.stderr.strip().splitlines()[-1:],
-                hint=f"certified image build --builder {self.name} makes it",
+                hint=f"{made_by} --builder {self.program.name} makes it",
             )
         return f"sha256:{asked.stdout.strip().removeprefix('sha256:')}"
 
@@ -95,7 +116,7 @@ def find(wanted: str | None = None) -> Builder:
             continue
         asked = run([program, "info"], env=environment(name), timeout=_PATIENCE, check=False)
         if asked.returncode == 0:
-            return Builder(name=name, program=Path(program))
+            return Builder(name=_kind(name, program), program=Path(program))
         said = (asked.stderr or asked.stdout).strip().splitlines()
         tried.append(f"{name}: does not work here: {said[-1] if said else f'status {asked.returncode}'}")
     raise EnvironmentMissing(
@@ -103,6 +124,12 @@ def find(wanted: str | None = None) -> Builder:
         details=tried,
         hint="start docker, or install podman or buildah: on Debian, apt-get install --no-install-recommends buildah",
     )
+
+
+def _kind(name: str, program: str) -> str:
+    """What a program is: where there is no docker, its name may be that of a wrapper of podman."""
+    asked = run([program, "--version"], env=environment(name), timeout=_PATIENCE, check=False)
+    return "podman" if name == "docker" and "podman" in asked.stdout.lower() else name
 
 
 def tls(*, is_plain: bool) -> str:

@@ -27,21 +27,29 @@ from packaging.utils import parse_wheel_filename
 
 from astronomer_certified.artifacts import Python, Release, Wheel
 from astronomer_certified.effects.disk import link_or_copy
-from astronomer_certified.errors import UsageError
+from astronomer_certified.errors import UsageError, WorkspaceError
 
 from .suites import Suite
 
 REPOSITORY = "ap-airflow"
 
+# All that `write` makes. Who finds more in such a folder has found somebody's own.
+_ENTRIES = frozenset({
+    "Containerfile", "Containerfile.onbuild", "base.tar", "python.tar", "sbom.cdx.json", "packages.txt",
+    "constraints.txt", "wheels", "own", "compose.yaml", "helm-values.yaml", "files",
+})  # fmt: skip
+
 _FILES = (
     "entrypoint", "entrypoint.py", "install-own", "install-packages", "install-wheels", "prepare",
-    "requirements_guard.py",
+    "requirements_guard.py", "settle-project",
 )  # fmt: skip
 
 # What a user's name may be for useradd(8), and what a home may be for a line of a Containerfile.
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 # A name as builders and registries take it (OCI distribution specification), with its tag.
 _NAME = re.compile(r"(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,118}")
+# That, with a tag, a digest or none, in a line of a Containerfile.
+_BASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(\S*)")
 
 
@@ -88,15 +96,8 @@ class Image:
     given_name: str | None = None
 
     def __post_init__(self) -> None:
-        if not _USER.fullmatch(self.user) or self.user == "root":
-            raise UsageError(f"{self.user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
-        if not 0 < self.uid < 65535:
-            raise UsageError(f"{self.uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
-        if self.given_name is not None and not _NAME.fullmatch(self.given_name):
-            raise UsageError(
-                f"{self.given_name!r} cannot be the name of an image",
-                hint="like example.org/team/airflow:1 or airflow:1",
-            )
+        check_user(self.user, self.uid)
+        check_names(self.given_name, self.base if isinstance(self.base, str) else None)
 
     @property
     def home(self) -> str:
@@ -115,6 +116,27 @@ class Image:
         return names(self.release, self.suite, onbuild=onbuild)
 
 
+def check_user(user: str, uid: int) -> None:
+    """UsageError for a user whom no image can have."""
+    if not _USER.fullmatch(user) or user == "root":
+        raise UsageError(f"{user!r} cannot be the user of an image", hint="small letters, digits, _ and -")
+    if not 0 < uid < 65535:
+        raise UsageError(f"{uid} cannot be the number of a user", hint="from 1 to 65534; 5000 by default")
+
+
+def check_names(given: str | None, base: str | None) -> None:
+    """UsageError for what can be no name of an image to be made, or of the one that it is made from."""
+    if given is not None and not _NAME.fullmatch(given):
+        raise UsageError(
+            f"{given!r} cannot be the name of an image", hint="like example.org/team/airflow:1 or airflow:1"
+        )
+    if base is not None and not _BASE.fullmatch(base):
+        raise UsageError(
+            f"{base!r} cannot be the base of an image",
+            hint="the name of one in a registry, like python:3.8-slim-bookworm; without --base it is made here",
+        )
+
+
 def tags(release: Release, suite: Suite, *, onbuild: bool = False) -> tuple[str, str]:
     """As the document writes it, 2.1.0-4-buster-onbuild, and the one that the next revision takes over,
     2.1.0-buster-onbuild."""
@@ -131,6 +153,16 @@ def defaults(shipped: str) -> dict[str, str]:
     """What the payload's environment file sets; what is commented out there has no default."""
     found = (_ASSIGNMENT.fullmatch(line.strip()) for line in shipped.splitlines())
     return {match[1]: match[2] for match in found if match is not None}
+
+
+def check_replaceable(folder: Path) -> None:
+    """WorkspaceError where the folder of an image holds what no tool wrote: who writes it anew replaces it whole."""
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _ENTRIES) if folder.is_dir() else []
+    if others:
+        raise WorkspaceError(
+            f"{folder} holds what is not of this tool, and would lose it: {', '.join(others)}",
+            hint="nothing was changed; move that to a folder of your own, and copy compose.yaml there if you use it",
+        )
 
 
 def write(folder: Path, image: Image, wheels: Wheels, constraints: str, bill: bytes) -> None:

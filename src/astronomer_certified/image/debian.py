@@ -6,16 +6,17 @@ who wants the same image keeps the file.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import platform
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from astronomer_certified.artifacts import Interpreter, Python
-from astronomer_certified.effects.disk import atomic_file, digest
+from astronomer_certified.effects.disk import atomic_file, digest, lock, sweep
 from astronomer_certified.effects.processes import clean_environment, run
 from astronomer_certified.errors import EnvironmentMissing
 from astronomer_certified.pythons import interpreters
@@ -36,6 +37,15 @@ _KEPT = ("/usr/share/doc/*/copyright",)
 
 # Parts of a CPython that no Airflow uses, or that are of the machine it comes from.
 _NOT_OF_PYTHON = ("test", "idlelib", "tkinter", "turtledemo", "site-packages")
+
+
+@contextlib.contextmanager
+def alone(cache: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """A block in which nobody else makes a base in that cache; what a killed run left there is gone. `on_wait` gets the
+    process id of who makes one now."""
+    with lock(cache / "bases" / "lock", on_wait):
+        sweep(cache / "bases")
+        yield
 
 
 def system(suite: Suite, cache: Path, log: Path, epoch: int) -> Path:

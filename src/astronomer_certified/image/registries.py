@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-from astronomer_certified.effects.processes import run
+from astronomer_certified.effects.processes import pipe, run
 from astronomer_certified.errors import CommandFailed, EnvironmentMissing
 
 from .builders import Builder, environment, tls
 
 # How registries (MANIFEST_UNKNOWN, NAME_UNKNOWN of the OCI distribution specification) and docker say: a name is free.
 _FREE = ("manifest unknown", "name unknown", "no such manifest", "repository name not known")
+_DENIED = (
+    "unauthorized",
+    "authentication required",
+    "denied",
+    "forbidden",
+    "code: 401",
+    "code: 403",
+    "status: 401",
+    "status: 403",
+)
 _TIMEOUT = 120.0
 
 
@@ -39,7 +50,9 @@ class Known:
 def known(builder: Builder, name: str, *, is_plain: bool) -> Known | None:
     """What a registry has under a name; None when that is free. CommandFailed when the registry does not say."""
     if builder.name == "docker":
-        said = _answer([builder.program, "manifest", "inspect", "--verbose", *["--insecure"] * is_plain, name], builder)
+        said = _answer(
+            [builder.program, "manifest", "inspect", "--verbose", *["--insecure"] * is_plain, name], builder, name
+        )
         return None if said is None else _by_docker(_read(said))
     program = which("skopeo")
     if program is None:
@@ -47,36 +60,70 @@ def known(builder: Builder, name: str, *, is_plain: bool) -> Known | None:
             "skopeo, which asks registries what they have, is not here",
             hint="on Debian: apt-get install --no-install-recommends skopeo",
         )
-    said = _answer([program, "inspect", "--raw", tls(is_plain=is_plain), f"docker://{name}"], builder)
+    words = [
+        program,
+        "inspect",
+        "--raw",
+        tls(is_plain=is_plain),
+        f"docker://{name}",
+        f"--command-timeout={_TIMEOUT:g}s",
+    ]
+    said = _answer(words, builder, name)
     if said is None:
         return None
-    digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
-    return Known(digest=digest, id=_read(said).get("config", {}).get("digest"))
+    return Known(digest=f"sha256:{hashlib.sha256(said).hexdigest()}", id=_id(_read(said)))
 
 
-def _read(said: str) -> Any:
+def _read(said: bytes) -> Any:
     try:
         return json.loads(said)
     except ValueError as err:
-        raise CommandFailed("the registry's answer is no manifest", details=[said[:200]]) from err
+        raise _no_manifest(said) from err
 
 
 def _by_docker(said: Any) -> Known:
-    if isinstance(said, list):
+    if isinstance(said, list) and said:
         return Known(digest=None, id=None)
-    manifest = said.get("OCIManifest") or said.get("SchemaV2Manifest") or {}
-    return Known(digest=said["Descriptor"]["digest"], id=manifest.get("config", {}).get("digest"))
+    descriptor = said.get("Descriptor") if isinstance(said, dict) else None
+    if not isinstance(descriptor, dict) or not isinstance(descriptor.get("digest"), str):
+        raise _no_manifest(said)
+    manifest = said.get("OCIManifest") or said.get("SchemaV2Manifest")
+    return Known(digest=descriptor["digest"], id=None if manifest is None else _id(manifest))
 
 
-def _answer(words: list[str | Path], builder: Builder) -> str | None:
-    asked = run(words, env=environment(builder.name), timeout=_TIMEOUT, check=False)
-    if asked.returncode == 0:
-        return asked.stdout
-    lines = asked.stderr.strip().splitlines()
-    if any(free in asked.stderr.lower() for free in _FREE):
+def _id(manifest: Any) -> str | None:
+    """The digest of the configuration that a manifest names; None for a list of images, and for the first format."""
+    if isinstance(manifest, dict):
+        config = manifest.get("config")
+        if isinstance(config, dict) and isinstance(config.get("digest"), str):
+            return str(config["digest"])
+        if isinstance(manifest.get("manifests", manifest.get("fsLayers")), list):
+            return None
+    raise _no_manifest(manifest)
+
+
+def _no_manifest(said: object) -> CommandFailed:
+    text = said.decode(errors="replace") if isinstance(said, bytes) else json.dumps(said)
+    return CommandFailed("the registry's answer is no manifest", details=[text[:200]])
+
+
+def _answer(words: Sequence[str | Path], builder: Builder, name: str) -> bytes | None:
+    """What was said, as it came: a digest is that of the bytes."""
+    env = environment(builder.name)
+    if builder.name == "docker":
+        answer = run(words, env=env, timeout=_TIMEOUT, check=False)
+        status, said, complained = answer.returncode, answer.stdout.encode(), answer.stderr
+    else:
+        asked = pipe(words, cwd=Path(), env=env, statuses=range(256))
+        status, said, complained = asked.returncode, asked.stdout, asked.stderr.decode(errors="replace")
+    if status == 0:
+        return said
+    told = complained.replace(name, "").lower()
+    # Who may not look is told by some that there is nothing.
+    if any(free in told for free in _FREE) and not any(denied in told for denied in _DENIED):
         return None
     raise CommandFailed(
-        "the registry does not say what it has",
-        details=lines[-3:],
+        f"the registry does not say what it has as {name}",
+        details=complained.strip().splitlines()[-3:],
         hint="is its name right, and is somebody logged in?",
     )

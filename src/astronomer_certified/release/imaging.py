@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ DEFAULT_SUITE = "bookworm"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What image somebody wants. `base` is that of a registry; without one, it is made here. `python` is by default the
-    newest of the release. One with other `extras` than the release's default needs a `name` of its own, with a tag."""
+    newest of the release. One that differs in anything but the suite needs a `name` of its own, with a tag."""
 
     suite: str = DEFAULT_SUITE
     base: str | None = None
@@ -52,15 +53,31 @@ class Built:
 
 
 def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
-    """The folder `build/X.Y.Z/image` has all that the image is made of."""
-    _check_extras(stated, wanted)
+    """The folder `build/X.Y.Z/image` has all that the image is made of. WorkspaceError where it holds more."""
+    _check(stated, wanted)
+    with _alone(workspace, stated, progress):
+        return _written(workspace, stated, wanted, progress)
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace, stated: Manifest, progress: Callable[[str], None]) -> Iterator[None]:
+    """A block in which nobody else works on the release; what a killed run left of the folder of an image is gone."""
+
+    def waiting(pid: str) -> None:
+        progress(f"waiting for another run of {stated.release.upstream} (process {pid})")
+
+    with disk.lock(workspace.lock(stated.release), waiting):
+        disk.sweep(workspace.release_build(stated.release), "image")
+        yield
+
+
+def _written(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Image:
+    """The same for who holds the lock of the release."""
+    folder = workspace.release_build(stated.release) / "image"
+    context.check_replaceable(folder)
     suite = suites.find(wanted.suite)
     python = wanted.python or stated.pythons[-1]
-    if python not in stated.pythons:
-        known = ", ".join(map(str, stated.pythons))
-        raise UsageError(f"{stated.release.tag} is not for Python {python}", hint=f"one of {known}")
     wheels = _wheels(workspace, stated, Target(python=python, extras=wanted.extras), progress)
-    folder = workspace.release_build(stated.release) / "image"
     epoch = stated.core.epoch
     made: str | OwnBase
     if wanted.base is not None:
@@ -68,11 +85,13 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     else:
         progress(f"base: Debian {suite.name}, kept for the next time")
         log = workspace.logs(stated.release) / "image-base.log"
-        made = OwnBase(
-            system=debian.system(suite, workspace.cache, log, epoch),
-            python=debian.python(python, suite, workspace.cache, epoch),
-            full_version=interpreters.require(python, f"an image with Python {python}").full_version,
-        )
+        waiting = "waiting for process {}, which makes a base".format
+        with debian.alone(workspace.cache, lambda pid: progress(waiting(pid))):
+            made = OwnBase(
+                system=debian.system(suite, workspace.cache, log, epoch),
+                python=debian.python(python, suite, workspace.cache, epoch),
+                full_version=interpreters.require(python, f"an image with Python {python}").full_version,
+            )
     shipped = certified_wheel.payload()["astronomer-certified"].decode()
     image = Image(
         release=stated.release, suite=suite, python=python, base=made, epoch=epoch, user=wanted.user, uid=wanted.uid,
@@ -82,11 +101,19 @@ def write_context(workspace: Workspace, stated: Manifest, wanted: Wanted, progre
     ours = f"{stated.core.name}=={stated.release.patched}\nastronomer-certified=={stated.release.certified}\n"
     with disk.atomic_folder(folder) as beside:
         context.write(beside, image, wheels, pins + ours, sbom.bill(image, wheels.every))
+        # Once more: the wheels and the base may have taken minutes.
+        context.check_replaceable(folder)
     return image
 
 
-def _check_extras(stated: Manifest, wanted: Wanted) -> None:
-    """UsageError for an extra that the release has not, and where the image would be taken for that of the release."""
+def _check(stated: Manifest, wanted: Wanted) -> None:
+    """UsageError for what cannot be made, before anything is; and where it would be taken for the release's image."""
+    suites.find(wanted.suite)
+    context.check_user(wanted.user, wanted.uid)
+    context.check_names(wanted.name, wanted.base)
+    if wanted.python not in (None, *stated.pythons):
+        known = ", ".join(map(str, stated.pythons))
+        raise UsageError(f"{stated.release.tag} is not for Python {wanted.python}", hint=f"one of {known}")
     unknown = [extra for extra in wanted.extras if extra not in ("default", *stated.extras)]
     if unknown:
         near = [name for extra in unknown for name in difflib.get_close_matches(extra, stated.extras)]
@@ -94,24 +121,34 @@ def _check_extras(stated: Manifest, wanted: Wanted) -> None:
             f"{stated.release.tag} has no extra {', '.join(unknown)}",
             hint=f"did you mean {', '.join(near)}?" if near else f"{stated.path} has all of them",
         )
-    if wanted.extras != ("default",) and wanted.name is None:
+    usual = Wanted(python=wanted.python and stated.pythons[-1])
+    others = [
+        f"--{name}"
+        for name in ("base", "python", "user", "uid", "extras")
+        if getattr(wanted, name) != getattr(usual, name)
+    ]
+    if others and wanted.name is None:
         raise UsageError(
-            f"an image with [{','.join(wanted.extras)}] is not the image of {stated.release.tag}",
+            f"an image with another {' and '.join(others)} is not the image of {stated.release.tag}",
             hint="give it a name of its own: --tag NAME:TAG",
         )
 
 
 def build(workspace: Workspace, stated: Manifest, wanted: Wanted, progress: Callable[[str], None]) -> Built:
     """The image and its onbuild variant are made. CommandFailed when one is not."""
+    _check(stated, wanted)
     builder = builders.find(wanted.builder)
-    image = write_context(workspace, stated, wanted, progress)
     folder = workspace.release_build(stated.release) / "image"
     logs = workspace.logs(stated.release)
-    names, onbuild = (image.names(onbuild=onbuild) for onbuild in (False, True))
-    progress(f"{builder.name}: {names[0]}")
-    builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
-    progress(f"{builder.name}: {onbuild[0]}")
-    builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
+    # To the end: the builder reads the folder, and gives names that another run of the release would give as well.
+    with _alone(workspace, stated, progress):
+        image = _written(workspace, stated, wanted, progress)
+        names, onbuild = (image.names(onbuild=onbuild) for onbuild in (False, True))
+        progress(f"{builder.name}: {names[0]}")
+        builder.build(folder, "Containerfile", names, image.epoch, logs / "image.log")
+        progress(f"{builder.name}: {onbuild[0]}")
+        builder.build(folder, "Containerfile.onbuild", onbuild, image.epoch, logs / "image-onbuild.log")
+        builder.check_onbuild(onbuild[0])
     return Built(image=image, builder=builder.name, names=names, onbuild=onbuild)
 
 
@@ -145,11 +182,13 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
     builder = builders.find(wanted.builder)
     log = workspace.logs(stated.release) / "image-push.log"
     suite = suites.find(wanted.suite)
+    made_by = f"certified image build {stated.release.upstream} --suite {suite.name}"
     parcels = []
     for onbuild in (False, True):
         revision, floating = context.names(stated.release, suite, onbuild=onbuild)
-        id = builder.id_of(revision)
-        parcels += [_parcel(name, id, builder, registry) for name in (revision, floating)]
+        id = builder.id_of(revision, made_by)
+        # The floating name of the store may be that of another image: it is given there, to this one.
+        parcels += [_parcel(revision, id, name, builder, registry) for name in (revision, floating)]
         found = parcels[-2].there
         if found is not None and not found.is_the(id) and not registry.replaces:
             raise PublishError(
@@ -163,7 +202,7 @@ def push(workspace: Workspace, stated: Manifest, wanted: Wanted, registry: Regis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parcel:
-    """An image of the store, by name and ID, where it goes, and what is there beforehand."""
+    """An image of the store, by its name and ID there, where it goes, and what is there beforehand."""
 
     name: str
     id: str
@@ -171,8 +210,8 @@ class _Parcel:
     there: Known | None
 
 
-def _parcel(name: str, id: str, builder: Builder, registry: Registry) -> _Parcel:
-    destination = f"{registry.name.rstrip('/')}/{name}"
+def _parcel(name: str, id: str, becomes: str, builder: Builder, registry: Registry) -> _Parcel:
+    destination = f"{registry.name.rstrip('/')}/{becomes}"
     there = registries.known(builder, destination, is_plain=registry.is_plain)
     return _Parcel(name=name, id=id, destination=destination, there=there)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from astronomer_certified.errors import CommandFailed, EnvironmentMissing, Usage
 from astronomer_certified.image import builders
 
 NO_DAEMON = 'echo "Cannot connect to the Docker daemon" >&2; exit 1'
+# What podman-docker installs as docker.
+WRAPPER = """
+[ "$1" != --version ] || echo "podman version 4.3.1"
+[ "$1" != image ] || cat "$HOME/answer"
+echo "$*" >> "$0.log"
+"""
 WORKS = """
+[ "$1" != image ] && [ "$1" != inspect ] || cat "$HOME/answer"
 echo "$0 $*" >> "$0.log"
 if [ "$1" = build ] && [ -f "$HOME/refuses" ]; then echo "no space"; exit 9; fi
 """
@@ -21,6 +29,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is all of PATH, but for the shell."""
     folder = tmp_path / "bin"
     folder.mkdir()
+    (folder / "cat").symlink_to("/bin/cat")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("HOME", str(tmp_path))
     return folder
@@ -62,3 +71,43 @@ def test_a_build_has_all_its_names_and_the_time_of_the_release(programs: Path, t
     (tmp_path / "refuses").touch()
     with pytest.raises(CommandFailed, match="no space"):
         builder.build(tmp_path, "Containerfile", ["a:1"], 1234, tmp_path / "log")
+
+
+def test_a_docker_that_is_podmans_wrapper_is_podman(programs: Path, tmp_path: Path) -> None:
+    put(programs, "docker", WRAPPER)
+    for builder in (builders.find(), builders.find("docker")):
+        assert (builder.name, builder.program) == ("podman", programs / "docker")
+        builder.build(tmp_path, "Containerfile", ["a:1"], 1234, tmp_path / "log")
+        # Without this, the image is in the format of OCI, and ONBUILD is lost.
+        assert "build --format docker" in (programs / "docker.log").read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "holds"),
+    [
+        ("docker", '{"Env":["A=b"],"OnBuild":["COPY . ."]}', True),
+        ("docker", '{"OnBuild":null}', False),
+        ("docker", '{"OnBuild":[],"Env":["A"]}', False),
+        ("docker", "{}", False),
+        ("buildah", "7", True),
+        ("buildah", "0", False),
+        ("podman", "application/vnd.docker.distribution.manifest.v2+json", True),
+        ("podman", "application/vnd.oci.image.manifest.v1+json", False),
+    ],
+)
+def test_an_image_that_lost_its_onbuild_is_an_error(
+    programs: Path, tmp_path: Path, name: str, answer: str, holds: bool
+) -> None:
+    put(programs, name, WORKS)
+    (tmp_path / "answer").write_text(answer)
+    with contextlib.nullcontext() if holds else pytest.raises(CommandFailed, match="a:1 without what a project's"):
+        builders.find(name).check_onbuild("a:1")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT", "SSH_AUTH_SOCK", "BUILDX_BUILDER"],
+)
+def test_a_builder_is_told_where_its_owner_has_it_work(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(setting, "there")
+    assert builders.environment("docker")[setting] == "there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,81 @@ def test_the_official_chart_is_told_what_the_image_is(tmp_path: Path) -> None:
         assert {name: type(value) for name, value in variable.items()} == {"name": str, "value": str}
     # The image's own default goes before airflow.cfg, which the chart writes.
     assert {"name": "AIRFLOW__CORE__EXECUTOR", "value": values["executor"]} in values["env"]
+
+
+def test_what_airflow_writes_to_in_a_project_is_for_anybody_of_the_group(tmp_path: Path) -> None:
+    home, built = tmp_path / "home", tmp_path / "built"
+    for folder in (built, *(home / name for name in ("dags", "plugins", "logs/scheduler"))):
+        folder.mkdir(parents=True)
+    (home / "dags" / "gone.py").symlink_to("nowhere")
+    (home / "dags" / "it is.py").touch(0o600)
+    (home / "settings.py").touch(0o644)
+    for path in (home, *home.rglob("*/")):
+        path.chmod(0o755)
+    script = ROOT / "src" / "astronomer_certified" / "image" / "files" / "settle-project"
+    subprocess.run(["sh", script, built], cwd=home, check=True)
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in (home, *home.rglob("*")) if not path.is_symlink()}
+    assert {modes.pop(name) for name in ("home", "dags", "plugins", "logs", "scheduler")} == {0o775}
+    assert modes == {"it is.py": 0o660, "settings.py": 0o644}
+    assert not built.exists()
+    # After the project was copied, as that brings its own modes.
+    assert re.search(r"ONBUILD COPY .* \. \.\n(.*\n)*ONBUILD RUN .*settle-project", context.onbuild(image()))
+
+
+@pytest.mark.parametrize("base", ["", " ", "python:3.8\nRUN evil", "python 3.8", "--platform=x"])
+def test_what_can_be_no_base_is_refused(base: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the base of an image"):
+        image(base=base)
+
+
+def test_whoever_a_base_is_run_by_root_makes_the_image() -> None:
+    assert re.search(r"AS system\n(#.*\n)*USER root\n", context.containerfile(image()))
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> dict[str, str]:
+    """An environment of a Debian that has tini, writes down what apt-get is told, and loses no file of this machine."""
+    programs = {"dpkg-query": 'case $* in *tini) echo "install ok installed" ;; *) exit 1 ;; esac', "rm": ""}
+    programs["apt-get"] = f'echo "$*" >> {tmp_path}/told'
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+
+
+def install_packages(tmp_path: Path, debian: dict[str, str], listed: str) -> tuple[int, str, str]:
+    """The status, the packages that apt-get was asked for, and what was complained of."""
+    (tmp_path / "packages.txt").write_bytes(listed.encode())
+    script = ROOT / "src" / "astronomer_certified" / "image" / "files" / "install-packages"
+    words = ["sh", script, "packages.txt"]
+    done = subprocess.run(words, cwd=tmp_path, env=debian, capture_output=True, text=True, check=False)
+    told = (tmp_path / "told").read_text().splitlines() if (tmp_path / "told").exists() else []
+    asked = [line.partition("--no-install-recommends ")[2] for line in told if line.startswith("install")]
+    return done.returncode, " ".join(asked), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [
+        ("# none\n", ""),
+        ("tini\n", ""),
+        ("git\r\ntini\r\n\r\n", "git"),
+        ("g++\nlibstdc++6 # of C++\n", "g++ libstdc++6"),
+        ("git=1:2.39.5-0+deb12u2\ncurl/bookworm-updates", "git=1:2.39.5-0+deb12u2 curl/bookworm-updates"),
+    ],
+)
+def test_system_packages_are_asked_for_by_their_names(
+    tmp_path: Path, debian: dict[str, str], listed: str, asked: str
+) -> None:
+    assert install_packages(tmp_path, debian, listed) == (0, asked, "")
+
+
+@pytest.mark.parametrize("name", ["tini-", "-y", "lib*", "l?b", "Git", "git=1.0-", "../x.deb", "g", "^git", "git;id"])
+def test_what_apt_would_take_for_something_else_is_no_package(
+    tmp_path: Path, debian: dict[str, str], name: str
+) -> None:
+    (tmp_path / "library").touch()  # what a pattern of a shell would become
+    status, asked, complained = install_packages(tmp_path, debian, f"git\n{name}\n")
+    assert (status, asked, complained.count("\n")) == (1, "", 1)
+    assert f"{name} in packages.txt is no package" in complained

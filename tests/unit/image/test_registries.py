@@ -33,11 +33,13 @@ BUILDAH = f"""
 case $1 in
 info) ;;
 inspect) [ ! -f "$HOME/empty" ] || {{ echo "image not known" >&2; exit 125; }}; echo {ID} ;;
-push) /bin/cp "$HOME/sent" "$HOME/registry/$(/usr/bin/basename "$4")"; echo "$4" >> "$HOME/pushes" ;;
+push)
+    /bin/cp "$HOME/sent" "$HOME/registry/$(/usr/bin/basename "$4")"
+    echo "$3" >> "$HOME/images"; echo "$4" >> "$HOME/pushes" ;;
 esac
 """
 SKOPEO = """
-[ ! -f "$HOME/down" ] || { echo "connection refused" >&2; exit 1; }
+[ ! -f "$HOME/down" ] || { /bin/cat "$HOME/down" >&2; exit 1; }
 /bin/cat "$HOME/registry/$(/usr/bin/basename "$4")" 2>/dev/null || { echo 'manifest unknown' >&2; exit 1; }
 """
 DOCKER = """
@@ -72,6 +74,9 @@ def test_all_four_names_are_pushed_once_and_told_with_their_digests(home: Path) 
     assert [replace(item, was_there=False) for item in again] == first
     assert all(item.was_there for item in again)
     assert len((home / "pushes").read_text().splitlines()) == 4
+    # Whatever has the floating names here.
+    revision, _, onbuild, _ = (f"ap-airflow:{tag}" for tag in TAGS)
+    assert (home / "images").read_text().split() == [revision, revision, onbuild, onbuild]
 
 
 @pytest.mark.parametrize("tag", [TAGS[0], TAGS[2]])
@@ -98,16 +103,45 @@ def test_a_registry_that_has_another_image_afterwards_is_told(home: Path) -> Non
 
 
 def test_a_registry_that_does_not_answer_has_not_said_that_the_name_is_free(home: Path) -> None:
-    (home / "down").touch()
-    with pytest.raises(CommandFailed, match="connection refused"):
-        pushed(home)
+    for said in (
+        "connection refused",
+        "StatusCode: 401, name unknown",
+        "reading manifest: unauthorized: repository name not known to registry",
+        "manifest unknown: requested access to the resource is denied",
+    ):
+        (home / "down").write_text(said)
+        with pytest.raises(CommandFailed, match=said):
+            pushed(home)
     assert not (home / "pushes").exists()
+
+
+ODD = ["{}", '"x"', "null", "5", "[]", '{"config": null}', '{"config": {"digest": 5}}', "\xff", "<html>"]
+
+
+@pytest.mark.parametrize("answer", ODD)
+def test_an_answer_that_is_no_manifest_is_told(home: Path, answer: str) -> None:
+    (home / "registry" / f"ap-airflow:{TAGS[0]}").write_bytes(answer.encode("latin-1"))
+    with pytest.raises(CommandFailed, match="is no manifest"):
+        pushed(home)
+    put(home / "bin", "docker", DOCKER)
+    for text in (answer, json.dumps({"Descriptor": {"digest": DIGEST}, "OCIManifest": {"config": None}})):
+        (home / "said").write_text(text)
+        with pytest.raises(CommandFailed, match="is no manifest"):
+            registries.known(builders.find("docker"), "127.0.0.1:5/a/b:1", is_plain=True)
+
+
+def test_a_digest_is_that_of_the_bytes_that_came(home: Path) -> None:
+    manifest = MANIFEST.replace(", ", ",\r\n").encode()
+    (home / "registry" / f"ap-airflow:{TAGS[0]}").write_bytes(manifest)
+    known = registries.known(builders.find("buildah"), f"127.0.0.1:5/a/ap-airflow:{TAGS[0]}", is_plain=True)
+    assert known == Known(digest=f"sha256:{hashlib.sha256(manifest).hexdigest()}", id=ID)
 
 
 def test_what_is_missing_here_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "empty").touch()
-    with pytest.raises(EnvironmentMissing, match=f"ap-airflow:{TAGS[0]} is not in the store of buildah"):
+    with pytest.raises(EnvironmentMissing, match=f"ap-airflow:{TAGS[0]} is not in the store of buildah") as told:
         pushed(home)
+    assert "certified image build 2.1.0 --suite bookworm --builder buildah makes it" in str(told.value)
     (home / "empty").unlink()
     (home / "bin" / "skopeo").unlink()
     monkeypatch.setenv("PATH", str(home / "bin"))

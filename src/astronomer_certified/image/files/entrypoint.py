@@ -9,11 +9,12 @@ Python 3.6 and later, standard library only. What it heeds:
 import os
 import pwd
 import re
+import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
-from urllib.parse import urlsplit
 
 DATABASE = "AIRFLOW__CORE__SQL_ALCHEMY_CONN"
 BROKER = "AIRFLOW__CELERY__BROKER_URL"
@@ -30,31 +31,45 @@ PORTS = {
     "rediss": 6379,
     "amqp": 5672,
     "amqps": 5671,
+    "sentinel": 26379,
 }
+# What stands behind the scheme, as SQLAlchemy 1.3 reads it: a user up to the first colon, a password up to the last @.
+_ADDRESS = re.compile(
+    r"(?:[^:/]*(?::.*)?@)?(?:\[(?P<v6>[^/\]]+)\]|(?P<host>[^/:?\[\]]+))?(?::(?P<port>[^/?]*))?(?:[/?].*)?$", re.S
+)
 SERVICES = ("webserver", "scheduler", "worker", "celery", "flower", "kerberos")
 
 
 class Refused(Exception):
-    """Why nothing is started, in one line."""
+    """Why nothing is started, in one line; and with which status, if not 1."""
 
 
-def endpoint(url):
-    """Host and port of an address of a database or broker; None for what is on no other machine, or in no such form."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.split("+")[0]
-    try:
-        port = parts.port
-    except ValueError:
-        raise Refused(f"{shown(url)}: its port is none")
-    if not parts.hostname or scheme not in PORTS:
+class Unreadable(Exception):
+    """A variable holds what is no address."""
+
+
+def endpoint(name, address):
+    """Host and port of an address of a database or broker that the variable `name` has; None for what is on no other
+    machine, or of another kind. Raises Unreadable for what whoever connects by it cannot read."""
+    scheme, _, rest = address.partition("://")
+    scheme = scheme.split("+")[0].lower()
+    if scheme not in PORTS:
         return None
-    return parts.hostname, port or PORTS[scheme]
-
-
-def shown(url):
-    """The address without the password that may stand in it."""
-    parts = urlsplit(url)
-    return "{}://{}{}".format(parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
+    if name == BROKER:
+        # kombu reads an address as browsers do; SQLAlchemy takes all before the last @ for user and password.
+        rest = re.split("[/?#]", rest)[0]
+    parts = _ADDRESS.match(rest)
+    if parts is None or (parts.group("port") and not re.match("[0-9]{1,5}$", parts.group("port"))):
+        raise Unreadable
+    host = parts.group("v6") or parts.group("host")
+    port = int(parts.group("port") or PORTS[scheme])
+    try:
+        (host or "").encode("idna")
+    except UnicodeError:
+        raise Unreadable
+    if not 0 < port < 65536 or (not host and parts.group("port")):
+        raise Unreadable
+    return (host, port) if host else None
 
 
 def answers(address):
@@ -62,28 +77,41 @@ def answers(address):
     try:
         socket.create_connection(address, timeout=3).close()
     except OSError as err:
-        return str(err)
+        return err.strerror or str(err)
     return None
 
 
-def wait_for(name, url, until, say):
-    """Returns once somebody listens at the address that the variable `name` has. Raises Refused at the time `until`."""
-    address = endpoint(url)
-    if address is None:
+def endpoints(name, text):
+    """Whoever the addresses in the variable `name` are of: of brokers, there may be several, between semicolons."""
+    addresses = text.split(";") if name == BROKER else [text]
+    return [endpoint(name, address.strip()) for address in addresses if address.strip()]
+
+
+def wait_for(name, text, until, say):
+    """Returns once somebody listens at one of the addresses that the variable `name` has: clients take whichever
+    answers. Raises Refused at the time `until`. No address is told: what is taken for a host may be a password."""
+    what = "the database" if name == DATABASE else "the broker"
+    try:
+        found = endpoints(name, text)
+    except Unreadable:
+        say(f"{name} cannot be read as an address: {what} is not waited for")
+        return
+    if not found or not all(found):
         return
     said = False
     while True:
-        why = answers(address)
-        if why is None:
+        # In each round all of them are asked.
+        reasons = [answers(address) for address in found]
+        if not all(reasons):
             return
         if time.monotonic() >= until:
             raise Refused(
-                "{} at {}:{} does not answer: {}. Look whether it runs, and at {}; {} is how long to wait".format(
-                    "the database" if name == DATABASE else "the broker", address[0], address[1], why, name, WAIT
+                "{} of {} does not answer: {}. Look whether it runs there; {} is how long to wait".format(
+                    what, name, "; ".join(sorted(set(reasons))), WAIT
                 )
             )
         if not said:
-            say(f"waiting for {address[0]}:{address[1]} ({name})")
+            say(f"waiting for {what} of {name}")
             said = True
         time.sleep(0.5)
 
@@ -105,13 +133,36 @@ def is_service(words):
     return len(words) > 1 and os.path.basename(words[0]) == "airflow" and words[1] in SERVICES
 
 
-def migration(printed):
-    """The command that migrates the database of the Airflow whose `airflow version` printed this: before 1.10.14, a
-    banner of letters is around the number."""
-    number = re.search(r"([0-9]+)\.[0-9]+\.[0-9]+", printed)
-    if number is None:
-        raise Refused("airflow version prints no version: {!r}".format(printed[-200:]))
-    return ["airflow", "upgradedb"] if number.group(1) == "1" else ["airflow", "db", "upgrade"]
+def migration(folder):
+    """The command that migrates the database of the Airflow whose packages are in that folder."""
+    found = [re.match(r"apache_airflow-([0-9]+)\.[^-]*\.dist-info$", name) for name in os.listdir(folder)]
+    majors = {match.group(1) for match in found if match}
+    if len(majors) != 1:
+        raise Refused(f"which Airflow is to migrate the database is not known: {folder} has {len(majors)} of them")
+    return ["airflow", "upgradedb"] if majors == {"1"} else ["airflow", "db", "upgrade"]
+
+
+def run(words, environ):
+    """The status of a program, which gets the signals that tell this one to end."""
+    running, got = [], []
+
+    def pass_on(number, frame):
+        got.append(number)
+        for process in running:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        running.append(subprocess.Popen(words, env=environ))
+        for number in list(got):
+            running[0].send_signal(number)
+        status = running[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if got:
+        raise Refused("{} was told to end by signal {}, and did".format(" ".join(words), got[0]), 128 + got[0])
+    return status
 
 
 def prepare(words, environ, say, user=()):
@@ -127,11 +178,22 @@ def prepare(words, environ, say, user=()):
         if "Celery" in environ.get(EXECUTOR, ""):
             wait_for(BROKER, environ.get(BROKER, ""), until, say)
     if migrates:
-        verb = migration(subprocess.check_output([*user, "airflow", "version"], env=environ).decode())
+        verb = migration(sysconfig.get_path("purelib"))
         say("migrating the database: {}".format(" ".join(verb)))
-        status = subprocess.call([*user, *verb], env=environ)
+        status = run([*user, *verb], environ)
         if status:
             raise Refused("the database was not migrated: {} ended with status {}".format(" ".join(verb), status))
+
+
+def somebody(name):
+    """The words by which root becomes that user, or number. Raises Refused for one whom the image does not know."""
+    user = name.partition(":")[0]
+    try:
+        if not user.isdigit():
+            pwd.getpwnam(user)
+    except KeyError:
+        raise Refused(f"{USER}={name} is no user of this image; name one, or give a number")
+    return ["gosu", name]
 
 
 def named(environ):
@@ -157,21 +219,25 @@ def main(words):
 
     environ = named(os.environ)
     try:
-        if not words:
+        if not words or not words[0]:
             raise Refused("nothing to run; say for example: airflow webserver")
         user = []
         if os.getuid() == 0 and is_service(words):
             # Whoever starts the container as root wants it set up so, not Airflow to be root.
-            user = ["gosu", environ.get(USER, "astro")]
+            user = somebody(environ.get(USER, "astro"))
             for name in ("USER", "LOGNAME", "HOME"):
                 environ.pop(name, None)
         prepare(words, environ, say, user)
         words = [*user, *words]
         os.execvpe(words[0], words, environ)
     except Refused as err:
-        say(err)
+        say(err.args[0])
+        return err.args[1] if err.args[1:] else 1
     except OSError as err:
-        say(f"{words[0]} cannot be run: {err.strerror}")
+        say(f"{err.filename or words[0]} cannot be run: {err.strerror}")
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 128 + signal.SIGINT
     return 1
 
 
