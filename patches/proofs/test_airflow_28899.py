@@ -47,3 +47,16 @@ def test_pods_of_who_is_alive_are_left_to_it(taken_over, kind):
 @pytest.mark.parametrize('state, seconds', [('running', 3600), ('failed', 5), ('success', 5)])
 def test_pods_of_a_scheduler_that_has_ended_are_taken_over(taken_over, state, seconds):
     assert taken_over('SchedulerJob', state, seconds)
+
+
+def test_whoever_asks_keeps_his_session(monkeypatch):
+    """A scheduler that takes over tasks has them in a session, which is one for all in its thread."""
+    from airflow import settings
+    from airflow.models import TaskInstance
+
+    scheduling.run_of(scheduling.stored('own'), state='running')
+    session = settings.Session()
+    ti = session.query(TaskInstance).filter_by(dag_id='own').first()
+    with pods.schedulers(monkeypatch) as made:
+        made(pods.Cluster(), worker='1000').executor._adopt_completed_pods(pods.Cluster())
+    assert ti in session, 'the scheduler ends when it tells of the task'
