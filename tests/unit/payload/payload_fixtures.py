@@ -136,6 +136,15 @@ class Connection:
 """
 
 
+PROGRAM = """#!{python}
+import sys
+from astronomer_certified import environment
+from astronomer_certified.command import main
+environment.SYSTEM_FILE = {system_file!r}
+sys.exit(main())
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Installed:
     """An environment with the certified wheel, and an `airflow` that says what it was called with."""
@@ -166,6 +175,11 @@ def bare(home: Path) -> Mapping[str, str]:
     return {"HOME": str(home), "PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
 
 
+def system_file(folder: Path) -> Path:
+    """What stands in place of /etc/default/astronomer-certified for the environment in that folder."""
+    return folder / "etc" / "default" / "astronomer-certified"
+
+
 def installed_in(folder: Path, python: Path) -> Installed:
     """A virtual environment there with what pip would put into it."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
@@ -175,7 +189,8 @@ def installed_in(folder: Path, python: Path) -> Installed:
     wheel = certified_wheel.build(manifest(pythons=PYTHONS), CLOSURES, carried, folder)
     with zipfile.ZipFile(wheel.path) as archive:
         archive.extractall(site)
-    program = f"#!{folder}/bin/python\nimport sys\nfrom astronomer_certified.command import main\nsys.exit(main())\n"
+    # Not the one of this machine, which may have one of its own: root would read and write it.
+    program = PROGRAM.format(python=folder / "bin" / "python", system_file=str(system_file(folder)))
     executable(folder / "bin" / "astronomer-certified", program)
     executable(folder / "bin" / "airflow", '#!/bin/sh\necho "airflow $*"\nenv\n')
     distribution(site, "apache-airflow", "2.1.0+astro.4", AIRFLOW)

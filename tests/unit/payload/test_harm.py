@@ -599,7 +599,8 @@ def test_who_reads_no_more_is_no_fault(
     os.close(reading)
     more = ["--file", file] if words == ("env",) else []
     program = [installed.folder / "bin" / "astronomer-certified", *words, *more]
-    done = subprocess.run(program, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    env = bare(tmp_path)
+    done = subprocess.run(program, env=env, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     # The argparse of a newer Python finds nothing wrong with it.
     assert done.returncode in ((0, 1) if words == ("--help",) else (1,))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import stat
 from pathlib import Path
 
 import pytest
-from payload_fixtures import Installed
+from payload_fixtures import Installed, system_file
 from test_environment import by_shell, by_systemd, with_both
 
 from astronomer_certified.payload import environment, settings
@@ -119,6 +120,16 @@ def test_without_a_path_it_is_where_services_look_for_it(installed: Installed, t
     installed.run("init", home=tmp_path, ASTRONOMER_CERTIFIED_FILE=str(named))
     done = installed.run("env", home=tmp_path, ASTRONOMER_CERTIFIED_FILE=str(named))
     assert "AIRFLOW_HOME=" in done.stdout
+
+
+def test_for_root_that_is_the_systems_file_and_for_others_airflows_folder(installed: Installed, tmp_path: Path) -> None:
+    root = os.geteuid() == 0
+    where = system_file(installed.folder) if root else tmp_path / "airflow" / "astronomer-certified"
+    assert installed.run("init", home=tmp_path).stdout == f"{where}\n"
+    try:
+        assert str(where) in installed.run("env", home=tmp_path).stdout
+    finally:
+        where.unlink()
 
 
 REFUSED = [
