@@ -37,8 +37,8 @@ def scheduler():
     return job
 
 
-def stored(dag_id, tasks=('task',), **kwargs):
-    """A DAG as the reader of DAG files stores it; its options are among those of its tasks."""
+def stored(dag_id, tasks=('task',), operator=None, **kwargs):
+    """A DAG as the reader of DAG files stores it; its options are among those of its tasks, which do nothing."""
     from airflow.models import DAG, DagModel
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.operators.dummy_operator import DummyOperator
@@ -48,7 +48,7 @@ def stored(dag_id, tasks=('task',), **kwargs):
     options.setdefault('schedule_interval', None)
     dag = DAG(dag_id, start_date=timezone.datetime(2021, 6, 1), **options)
     for task_id in tasks:
-        DummyOperator(task_id=task_id, dag=dag, **kwargs)
+        (operator or DummyOperator)(task_id=task_id, dag=dag, **kwargs)
     dag.sync_to_db()
     # 1.10.7 cannot serialize a DAG that says of itself that it does not begin paused.
     with session() as opened:
