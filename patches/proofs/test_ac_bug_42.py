@@ -1,4 +1,4 @@
-"""apache/airflow#14205: runs that wait for others of their DAG keep the scheduler from no other run."""
+"""AC-BUG-42: runs that wait for others of their DAG keep the scheduler from no other run."""
 import datetime
 
 import pytest
