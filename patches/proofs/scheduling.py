@@ -44,7 +44,8 @@ def stored(dag_id, tasks=('task',), operator=None, **kwargs):
     from airflow.operators.dummy_operator import DummyOperator
     from airflow.utils import timezone
 
-    options = {name: kwargs.pop(name) for name in list(kwargs) if name in ('schedule_interval', 'max_active_runs')}
+    of_dag = ('schedule_interval', 'max_active_runs', 'dagrun_timeout')
+    options = {name: kwargs.pop(name) for name in list(kwargs) if name in of_dag}
     options.setdefault('schedule_interval', None)
     dag = DAG(dag_id, start_date=timezone.datetime(2021, 6, 1), **options)
     for task_id in tasks:
