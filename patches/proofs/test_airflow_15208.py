@@ -2,7 +2,6 @@
 import os
 
 import pytest
-from conftest import SETTINGS
 
 # The plugins are loaded when Airflow is imported, or soon after.
 pytestmark = pytest.mark.fresh_process
@@ -40,13 +39,13 @@ class Broken(AirflowPlugin):
 @pytest.fixture(name='manager', scope='module')
 def fixture_manager():
     """It has loaded the plugins."""
-    folder = SETTINGS['AIRFLOW__CORE__PLUGINS_FOLDER']
-    os.makedirs(folder, exist_ok=True)
-    files = [os.path.join(folder, name + '.py') for name in PLUGINS]
-    for file, name in zip(files, PLUGINS):
+    from airflow import plugins_manager, settings
+
+    os.makedirs(settings.PLUGINS_FOLDER, exist_ok=True)
+    files = {os.path.join(settings.PLUGINS_FOLDER, name + '.py'): text for name, text in PLUGINS.items()}
+    for file, text in files.items():
         with open(file, 'w') as opened:
-            opened.write(PLUGINS[name])
-    from airflow import plugins_manager
+            opened.write(text)
 
     plugins_manager.plugins = None
     plugins_manager.ensure_plugins_loaded()
