@@ -35,6 +35,10 @@ def test_as_many_are_looked_at_as_there_may_be():
 
 @pytest.mark.parametrize('slots', [1, None])
 def test_who_needs_fewer_slots_of_a_pool_has_them(slots):
+    from airflow.models import TaskInstance
+
+    if slots is None and not TaskInstance.__table__.c.pool_slots.nullable:
+        pytest.skip('the database has a number for each')
     pool('theirs', 2)
     waiting('a', ['a%d' % number for number in range(5)], pool_slots=3, pool='theirs')
     change('a', 'a4', pool_slots=slots)
