@@ -75,10 +75,52 @@ def test_nothing_outside_the_dates_is_reset(file):
     assert runs('own') == ['failed', 'running']
 
 
+def test_a_run_that_goes_on_has_begun_when_it_did():
+    from airflow.models import DagRun
+
+    dag = with_runs('own', ['running'])
+    dag.clear(start_date=scheduling.DAY, end_date=scheduling.DAY)
+    with scheduling.session() as session:
+        assert session.query(DagRun).filter(DagRun.dag_id == 'own').one().start_date == scheduling.DAY
+
+
+@pytest.mark.parametrize('state', ['running', 'failed'])
+def test_runs_are_written_before_their_tasks_as_the_scheduler_locks_them(monkeypatch, state):
+    import sqlalchemy
+    from airflow import settings
+
+    dag = with_runs('own', [state])
+    scheduling.change('own', state='failed')
+    written = []
+
+    def listen(connection, cursor, statement, *_):
+        if statement.startswith('UPDATE'):
+            written.append(statement)
+
+    sqlalchemy.event.listen(settings.engine, 'before_cursor_execute', listen)
+    try:
+        dag.clear(start_date=scheduling.DAY, end_date=scheduling.DAY)
+    finally:
+        sqlalchemy.event.remove(settings.engine, 'before_cursor_execute', listen)
+    tables = [statement.split()[1] for statement in written]
+    assert tables == sorted(tables)
+    assert set(tables) == {'dag_run', 'task_instance'}
+    # Also where it was running when it was looked at: it may have ended since.
+    assert [statement for statement in written if statement.startswith('UPDATE dag_run SET state=')]
+
+
 def test_a_backfill_has_runs_reset_as_it_asks():
     dag = with_runs('own', ['success', 'failed'])
     dag.clear(start_date=scheduling.DAY, end_date=LATER, dag_run_state=None)
     assert runs('own') == [None, None]
+
+
+def test_a_backfill_leaves_runs_of_another_dag_as_they_are():
+    with_runs('other', ['success', 'success'])
+    marking = marker(['success', 'success'])
+    marking.clear(start_date=scheduling.DAY, end_date=LATER, dag_run_state=None)
+    assert runs('own') == [None, None]
+    assert runs('other') == ['success', 'success']
 
 
 @pytest.mark.parametrize('state', ['success', 'failed'])
@@ -94,14 +136,26 @@ def test_a_run_that_is_cleared_has_the_time_that_its_dag_gives_it(state):
     assert scheduling.task_of('own').state == 'queued'
 
 
-def test_runs_of_another_dag_go_on_of_which_a_marker_clears_a_task():
+def marker(states):
+    """A DAG whose task clears that of the other."""
     from airflow.sensors.external_task import ExternalTaskMarker
 
-    with_runs('other', ['success', 'success'])
-    marking = with_runs(
-        'own', ['success', 'success'], operator=ExternalTaskMarker, external_dag_id='other', external_task_id='task'
+    return with_runs(
+        'own', states, operator=ExternalTaskMarker, external_dag_id='other', external_task_id='task'
     )
-    marking.clear(start_date=LATER, end_date=LATER)
+
+
+def test_runs_of_another_dag_go_on_of_which_a_marker_clears_a_task():
+    with_runs('other', ['success', 'success'])
+    marker(['success', 'success']).clear(start_date=LATER, end_date=LATER)
 
     assert runs('own') == ['success', 'running']
     assert runs('other') == ['success', 'running'], 'its task is cleared, but not run'
+
+
+def test_others_of_that_dag_stay_as_they_are():
+    with_runs('other', ['failed', 'success'])
+    marker(['failed', 'failed']).clear(start_date=scheduling.DAY, end_date=LATER, only_failed=True)
+
+    assert runs('own') == ['running', 'running']
+    assert runs('other') == ['running', 'success']

@@ -19,7 +19,8 @@ def test_who_waits_for_a_pool_keeps_nobody_waiting_of_another(held):
     waiting('a', ['a%d' % number for number in range(5)], pool_slots=each, pool='theirs', priority_weight=9)
     if taken:
         change('a', 'a0', state='running', pool_slots=taken)
-    waiting('b', ['task'])
+    # It needs more slots, too, and its pool has them.
+    waiting('b', ['task'], pool_slots=3)
 
     assert look(scheduling.scheduler(), 3) == ['b.task'], 'the same ones are looked at each time'
 

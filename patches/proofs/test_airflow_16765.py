@@ -49,6 +49,30 @@ def test_the_scheduler_makes_runs_and_orders_tasks(weight, rule, total):
     assert weights('own')['first'] == total
 
 
+@pytest.mark.parametrize('weight, total', [('7', 14), ('high', 2), (None, 2)])
+def test_a_weight_that_is_stored_already_does_not_end_it_either(weight, total):
+    import json
+
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    dag = scheduling.stored('own', ('first', 'second'), schedule_interval='@daily')
+    dag.get_task('first') >> dag.get_task('second')
+    dag.sync_to_db()
+    SerializedDagModel.remove_dag('own')
+    SerializedDagModel.write_dag(dag)
+    with scheduling.session() as session:
+        row = session.query(SerializedDagModel).filter(SerializedDagModel.dag_id == 'own').one()
+        data = json.loads(json.dumps(row.data))
+        for task in data['dag']['tasks']:
+            task['priority_weight'] = weight
+        row.data = data
+
+    said = scheduling.looped(scheduling.scheduler())
+
+    assert not isinstance(said, Exception), 'the scheduler ends: %r' % said
+    assert weights('own')['first'] == total
+
+
 @pytest.mark.parametrize('weight', ['high', None, [1]])
 def test_what_says_no_number_is_a_fault_of_its_file(tmp_path, weight):
     from airflow.models import DagBag
