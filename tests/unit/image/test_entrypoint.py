@@ -225,7 +225,14 @@ def test_who_is_told_to_end_tells_the_migration(tmp_path: Path, python: Path) ->
 def test_who_is_interrupted_while_waiting_says_so_in_a_line() -> None:
     environ = {"PATH": os.defpath, entrypoint.DATABASE: "postgresql://127.0.0.1:1/airflow", entrypoint.USER: "daemon"}
     words = [sys.executable, "-I", FILES / "entrypoint.py", "airflow", "scheduler"]
-    with subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words,
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+        # In the background of a shell tests inherit that SIGINT is ignored; a container does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         assert "waiting for the database" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
